@@ -1,0 +1,82 @@
+"""fcnn: convolutional neural networks as pure functions in plain NumPy.
+
+A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
+`value_and_grad` composes the VJPs of a pipeline and a loss:
+
+>>> import numpy as np, fcnn
+>>> from fcnn.losses import softmax_cross_entropy
+>>> model = fcnn.serial(fcnn.conv2d(8, 3), fcnn.relu, fcnn.flatten, fcnn.dense(10))
+>>> params, out_shape = model.init(fcnn.key(0), (28, 28, 1))
+>>> loss_and_grad = fcnn.value_and_grad(model, softmax_cross_entropy)
+>>> images, labels = np.zeros((2, 28, 28, 1), np.float32), np.array([3, 4])
+>>> value, grads = loss_and_grad(params, images, labels, fcnn.training(fcnn.key(1)))
+>>> round(value, 3)
+2.303
+"""
+
+from fcnn import errors, initializers, losses, tree
+from fcnn._layer import EVAL, Context, Layer, layer, training
+from fcnn.autodiff import grad, value_and_grad
+from fcnn.layers import (
+    BatchNormParams,
+    ConvParams,
+    DenseParams,
+    add,
+    avg_pool2d,
+    batch_norm,
+    concat,
+    conv2d,
+    dense,
+    dropout,
+    flatten,
+    log_softmax,
+    max_pool2d,
+    relu,
+    reshape,
+    residual,
+    serial,
+    sigmoid,
+    softmax,
+    tanh,
+)
+from fcnn.prng import Key, fold_in, key, split
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatchNormParams",
+    "Context",
+    "ConvParams",
+    "DenseParams",
+    "EVAL",
+    "Key",
+    "Layer",
+    "add",
+    "avg_pool2d",
+    "batch_norm",
+    "concat",
+    "conv2d",
+    "dense",
+    "dropout",
+    "errors",
+    "flatten",
+    "fold_in",
+    "grad",
+    "initializers",
+    "key",
+    "layer",
+    "log_softmax",
+    "losses",
+    "max_pool2d",
+    "relu",
+    "reshape",
+    "residual",
+    "serial",
+    "sigmoid",
+    "softmax",
+    "split",
+    "tanh",
+    "training",
+    "tree",
+    "value_and_grad",
+]

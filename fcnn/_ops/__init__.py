@@ -1,0 +1,1 @@
+"""Array kernels and their adjoints: no trees, no layers, no contexts."""

@@ -1,0 +1,32 @@
+"""The few types that the whole package speaks of."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+"""An array of floats: float32 unless the user's params and inputs are float64."""
+
+IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
+"""An array of class labels."""
+
+Shape: TypeAlias = tuple[int, ...]
+"""The shape of one example: no batch axis."""
+
+Tree: TypeAlias = Any
+"""A pytree: a node, a tuple, a dict, ``()`` or a leaf, nested to any depth."""
+
+Size: TypeAlias = int | tuple[int, int]
+"""A height and a width, or one number for both."""
+
+Padding: TypeAlias = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+"""``"valid"``, ``"same"``, one number for all four sides, ``(rows, columns)``,
+or ``((top, bottom), (left, right))``."""
+
+ModelPullback: TypeAlias = Callable[[Array], tuple[Tree, Any]]
+"""``pullback(dy) -> (dparams, dx)``; ``dx`` is None where the context asked for none."""
+
+LossPullback: TypeAlias = Callable[[float], Array]
+"""``pullback(dvalue) -> dprediction``."""

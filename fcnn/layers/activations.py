@@ -1,0 +1,112 @@
+"""Element-wise activations, and softmax over the last axis.
+
+None has parameters, so each is a value, not a call: ``serial(dense(10), relu)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._ops.stable import log_softmax as _log_softmax
+from fcnn._ops.stable import sigmoid as _sigmoid
+from fcnn._ops.stable import softmax as _softmax
+from fcnn._typing import Array, ModelPullback, Shape
+from fcnn._value import as_value
+from fcnn.prng import Key
+
+
+def _activation(f: Callable[[Array], Array], pull: Callable[[Array, Array], Array]) -> Triple:
+    """The triple of y = f(x) whose dx = pull(y, dy) can be had from y."""
+
+    def init(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
+        return (), shape
+
+    def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
+        return f(x)
+
+    def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        y = f(x)
+
+        def pullback(dy: Array) -> tuple[tuple[()], Any]:
+            return (), pull(y, dy)
+
+        return y, pullback
+
+    return init, apply, vjp
+
+
+@as_value
+@layer
+def relu() -> Triple:
+    """``y = max(x, 0)``; its derivative at 0 is taken to be 0.
+
+    >>> import numpy as np, fcnn
+    >>> fcnn.relu.apply((), np.array([[-1.0, 2.0]]))
+    array([[0., 2.]])
+    """
+    return _activation(lambda x: np.maximum(x, 0), lambda y, dy: dy * (y > 0))
+
+
+@as_value
+@layer
+def sigmoid() -> Triple:
+    """``y = 1 / (1 + exp(-x))``, without overflow; ``dx = dy · y · (1 - y)``.
+
+    >>> import numpy as np, fcnn
+    >>> fcnn.sigmoid.apply((), np.array([[-1000.0, 0.0, 1000.0]]))
+    array([[0. , 0.5, 1. ]])
+    """
+    return _activation(_sigmoid, lambda y, dy: dy * (y * (1 - y)))
+
+
+@as_value
+@layer
+def tanh() -> Triple:
+    """``y = tanh(x)``; ``dx = dy · (1 - y²)``.
+
+    >>> import numpy as np, fcnn
+    >>> fcnn.tanh.apply((), np.array([[0.0, 1000.0]]))
+    array([[0., 1.]])
+    """
+    return _activation(np.tanh, lambda y, dy: dy * (1 - y * y))
+
+
+@as_value
+@layer
+def softmax() -> Triple:
+    """``y = exp(x) / sum of exp(x)`` over the last axis, shifted by its maximum first.
+
+    With the Jacobian ``diag(y) - y yᵀ``: ``dx = y · (dy - sum of dy · y)``. To train,
+    leave it out and use `fcnn.losses.softmax_cross_entropy`, which takes logits.
+
+    >>> import numpy as np, fcnn
+    >>> fcnn.softmax.apply((), np.array([[1000.0, 1000.0]]))
+    array([[0.5, 0.5]])
+    """
+
+    def pull(y: Array, dy: Array) -> Array:
+        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+    return _activation(_softmax, pull)
+
+
+@as_value
+@layer
+def log_softmax() -> Triple:
+    """``y = x - log of the sum of exp(x)`` over the last axis.
+
+    With softmax(x) = exp(y): ``dx = dy - exp(y) · sum of dy``.
+
+    >>> import numpy as np, fcnn
+    >>> fcnn.log_softmax.apply((), np.array([[0.0, 0.0]])).round(3)
+    array([[-0.693, -0.693]])
+    """
+
+    def pull(y: Array, dy: Array) -> Array:
+        return dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+
+    return _activation(_log_softmax, pull)

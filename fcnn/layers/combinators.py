@@ -1,0 +1,254 @@
+"""Combinators: layers made of layers.
+
+With dy the gradient at the output, the chain rule says of a composition that
+pullbacks run backwards, of a sum that dy goes into every branch and their dx are
+added, and of a concatenation that each branch gets its slice of dy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
+from fcnn._typing import Array, ModelPullback, Shape, Tree
+from fcnn.errors import ArgumentError, ShapeError, TreeError
+from fcnn.prng import Key, fold_in
+
+
+@layer
+def serial(*layers: Layer) -> Triple:
+    """One layer after the other: ``y = f_k(... f_2(f_1(x)))``.
+
+    Its params are the tuple of its layers' params; each layer gets a sub-key of its
+    own. ``serial()`` is the identity.
+
+    Raises:
+        ArgumentError: if something that is not a layer is among the layers.
+        FcnnError: whatever a layer raises, with the path to it.
+
+    >>> import fcnn
+    >>> model = fcnn.serial(fcnn.conv2d(4, 5), fcnn.relu, fcnn.flatten, fcnn.dense(10))
+    >>> params, out_shape = model.init(fcnn.key(0), (28, 28, 1))
+    >>> len(params), out_shape
+    (4, (10,))
+    >>> model.init(fcnn.key(0), (4, 28, 1))
+    Traceback (most recent call last):
+    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): the window is larger than its image: ...
+    """
+    _check_layers("serial", layers)
+
+    def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
+        params = []
+        for i, each in enumerate(layers):
+            try:
+                made, shape = each.init(fold_in(key, i), shape)
+            except Exception as error:
+                relocate(error, f"serial[{i}]", each)
+            params.append(made)
+        return tuple(params), shape
+
+    def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
+        _check_params(params, layers)
+        for i, each in enumerate(layers):
+            try:
+                x = each.apply(params[i], x, ctx.child(i))
+            except Exception as error:
+                relocate(error, f"serial[{i}]", each)
+        return x
+
+    def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        _check_params(params, layers)
+        # Without an input gradient, what stands before the first parameters needs no pullback.
+        first = 0 if ctx.input_grad else _first_with_params(params)
+        pullbacks: list[ModelPullback] = []
+        for i, each in enumerate(layers):
+            try:
+                x, pullback = each.vjp(
+                    params[i], x, ctx.child(i, input_grad=ctx.input_grad or i > first)
+                )
+            except Exception as error:
+                relocate(error, f"serial[{i}]", each)
+            pullbacks.append(pullback)
+
+        def pullback_all(dy: Array) -> tuple[Tree, Any]:
+            grads = list(params)
+            dx: Any = dy
+            for i in reversed(range(first, len(layers))):
+                try:
+                    grads[i], dx = pullbacks[i](dx)
+                except Exception as error:
+                    relocate(error, f"serial[{i}]", layers[i])
+            return tuple(grads), dx if ctx.input_grad else None
+
+        return x, pullback_all
+
+    return init, apply, vjp
+
+
+@layer
+def add(*branches: Layer) -> Triple:
+    """The sum of what the branches make of the same input: ``y = f_1(x) + ... + f_k(x)``.
+
+    Raises:
+        ArgumentError: if there is no branch, or one is not a layer.
+        ShapeError: if the branches' outputs differ in shape.
+
+    >>> import fcnn
+    >>> params, out_shape = fcnn.add(fcnn.dense(3), fcnn.dense(3)).init(fcnn.key(0), (2,))
+    >>> out_shape
+    (3,)
+    """
+    _check_layers("add", branches, least=1)
+
+    def join_shapes(shapes: Sequence[Shape]) -> Shape:
+        if len(set(shapes)) > 1:
+            raise ShapeError(f"the branches' outputs must have one shape, and they have {shapes}")
+        return shapes[0]
+
+    def join(ys: Sequence[Array]) -> Array:
+        return _sum(ys)
+
+    def part(dy: Array, ys: Sequence[Array]) -> list[Array]:
+        return [dy] * len(ys)
+
+    return _branching("add", branches, join_shapes, join, part)
+
+
+@layer
+def concat(*branches: Layer) -> Triple:
+    """What the branches make of the same input, one behind the other on the last axis.
+
+    Raises:
+        ArgumentError: if there is no branch, or one is not a layer.
+        ShapeError: if the branches' outputs differ in any axis but the last.
+
+    >>> import fcnn
+    >>> params, out_shape = fcnn.concat(fcnn.dense(3), fcnn.dense(4)).init(fcnn.key(0), (2,))
+    >>> out_shape
+    (7,)
+    """
+    _check_layers("concat", branches, least=1)
+
+    def join_shapes(shapes: Sequence[Shape]) -> Shape:
+        if len({shape[:-1] for shape in shapes}) > 1:
+            raise ShapeError(
+                f"the branches' outputs must agree in all axes but the last, and they are {shapes}"
+            )
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+    def join(ys: Sequence[Array]) -> Array:
+        return np.concatenate(ys, axis=-1)
+
+    def part(dy: Array, ys: Sequence[Array]) -> list[Array]:
+        return np.split(dy, np.cumsum([y.shape[-1] for y in ys])[:-1], axis=-1)
+
+    return _branching("concat", branches, join_shapes, join, part)
+
+
+@layer
+def residual(*body: Layer, shortcut: Layer | None = None) -> Triple:
+    """``y = shortcut(x) + body(x)``: ``add(shortcut, serial(*body))``.
+
+    Args:
+        *body: layers, one after the other.
+        shortcut: what joins the input to the sum; the identity if None.
+
+    Raises:
+        ShapeError: if body and shortcut give different shapes.
+
+    >>> import fcnn
+    >>> block = fcnn.residual(fcnn.conv2d(8, 3, padding="same"), fcnn.relu)
+    >>> block.init(fcnn.key(0), (28, 28, 8))[1]
+    (28, 28, 8)
+
+    Source: K. He et al., "Deep residual learning for image recognition", 2015,
+    https://arxiv.org/abs/1512.03385.
+    """
+    init, apply, vjp = add(serial() if shortcut is None else shortcut, serial(*body))
+    return init, apply, vjp
+
+
+def _branching(
+    name: str,
+    branches: tuple[Layer, ...],
+    join_shapes: Callable[[Sequence[Shape]], Shape],
+    join: Callable[[Sequence[Array]], Array],
+    part: Callable[[Array, Sequence[Array]], list[Array]],
+) -> Triple:
+    """The triple of ``join(branch(x) for each branch)``; ``part`` is the adjoint of ``join``."""
+
+    def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
+        made = []
+        for i, branch in enumerate(branches):
+            try:
+                made.append(branch.init(fold_in(key, i), shape))
+            except Exception as error:
+                relocate(error, f"{name}[{i}]", branch)
+        return tuple(params for params, _ in made), join_shapes([out for _, out in made])
+
+    def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
+        _check_params(params, branches)
+        ys = []
+        for i, branch in enumerate(branches):
+            try:
+                ys.append(branch.apply(params[i], x, ctx.child(i)))
+            except Exception as error:
+                relocate(error, f"{name}[{i}]", branch)
+        join_shapes([y.shape for y in ys])
+        return join(ys)
+
+    def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        _check_params(params, branches)
+        made = []
+        for i, branch in enumerate(branches):
+            try:
+                child = ctx.child(i, input_grad=ctx.input_grad)
+                made.append(branch.vjp(params[i], x, child))
+            except Exception as error:
+                relocate(error, f"{name}[{i}]", branch)
+        ys = [y for y, _ in made]
+        join_shapes([y.shape for y in ys])
+
+        def pullback(dy: Array) -> tuple[Tree, Any]:
+            pairs = []
+            for i, dpart in enumerate(part(dy, ys)):
+                try:
+                    pairs.append(made[i][1](dpart))
+                except Exception as error:
+                    relocate(error, f"{name}[{i}]", branches[i])
+            dx = _sum([dx for _, dx in pairs]) if ctx.input_grad else None
+            return tuple(grad for grad, _ in pairs), dx
+
+        return join(ys), pullback
+
+    return init, apply, vjp
+
+
+def _sum(arrays: Sequence[Array]) -> Array:
+    """The sum, in order; a single array is returned as it is."""
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return total
+
+
+def _first_with_params(params: Tree) -> int:
+    return next((i for i, each in enumerate(params) if each != ()), len(params))
+
+
+def _check_layers(name: str, layers: tuple[Layer, ...], least: int = 0) -> None:
+    for i, each in enumerate(layers):
+        if not isinstance(each, Layer):
+            hint = ", call it" if callable(each) else ""
+            raise ArgumentError(f"{name}[{i}] must be a layer, and {each!r} came{hint}")
+    if len(layers) < least:
+        raise ArgumentError(f"{name} needs a branch at least")
+
+
+def _check_params(params: Tree, layers: tuple[Layer, ...]) -> None:
+    if type(params) is not tuple or len(params) != len(layers):
+        came = f"a tuple of {len(params)}" if type(params) is tuple else type(params).__name__
+        raise TreeError(f"wanted params made by init, a tuple of {len(layers)}, and {came} came")

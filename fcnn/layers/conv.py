@@ -1,0 +1,153 @@
+"""The convolution layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fcnn._check import pair, whole
+from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._ops.conv import correlate, correlate_input_adjoint, correlate_weight_adjoint
+from fcnn._ops.window import Window, check_padding, slide
+from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
+from fcnn.errors import ArgumentError, ShapeError
+from fcnn.initializers import he_normal, zeros
+from fcnn.prng import Key, split
+from fcnn.tree import node
+
+
+@node
+class ConvParams:
+    """What `conv2d` learns. Without a bias, ``bias`` is ``()``."""
+
+    weight: Array  # (kh, kw, c_in / groups, filters)
+    bias: Any  # (filters,), (oh, ow, filters) or ()
+
+
+@layer
+def conv2d(
+    filters: int,
+    kernel: Size,
+    *,
+    stride: Size = 1,
+    padding: Padding = "valid",
+    dilation: Size = 1,
+    groups: int = 1,
+    bias: str | None = "tied",
+    flip: bool = False,
+    weight_init: Any = he_normal,
+    bias_init: Any = zeros,
+) -> Triple:
+    """Two-dimensional cross-correlation over all input channels, or convolution.
+
+    With stride S, dilation D and the image padded by zeros::
+
+        y[n, o, f] = bias[f] + sum over k, c of  x[n, S·o + D·k, c] · weight[k, c, f]
+
+    where o and k run over rows and columns. The output has
+    ``(image + padding - (D·(kernel - 1) + 1)) // S + 1`` rows, and columns likewise.
+
+    Shapes: x ``(n, h, w, c_in)``, weight ``(kh, kw, c_in / groups, filters)``,
+    y ``(n, oh, ow, filters)``.
+
+    Args:
+        filters: how many output channels.
+        kernel: height and width, or one number for both.
+        stride: how far the kernel moves.
+        padding: ``"valid"``; ``"same"``, out = ceil(image / stride), an odd one below
+            and to the right; a number; ``(rows, columns)``; or
+            ``((top, bottom), (left, right))``.
+        dilation: how far the kernel's elements stand apart.
+        groups: input and output channels are cut into that many groups, each of
+            which sees itself only; ``groups=c_in`` is the depthwise convolution.
+        bias: ``"tied"``, one a filter; ``"untied"``, one a filter and pixel; or None.
+        flip: rotate the kernel by 180°, which makes it convolution proper.
+        weight_init: initializer of the weight.
+        bias_init: initializer of the bias.
+
+    Raises:
+        ArgumentError: if a hyper-parameter is out of its range.
+        ShapeError: if the kernel is larger than the padded image, or the channels
+            do not fit.
+
+    The 4×4 image and the kernel [[1, 0], [0, -1]], worked by hand:
+
+    >>> import numpy as np, fcnn
+    >>> image = np.array([[1., 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]])
+    >>> layer = fcnn.conv2d(1, 2, bias=None)
+    >>> params, out_shape = layer.init(fcnn.key(0), (4, 4, 1))
+    >>> kernel = np.array([[1., 0], [0, -1]]).reshape(2, 2, 1, 1)
+    >>> layer.apply(type(params)(kernel, ()), image[None, :, :, None])[0, :, :, 0]
+    array([[-5., -5., -5.],
+           [-5., -5., -5.],
+           [-5., -5., -5.]])
+
+    Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep
+    learning", 2016, https://arxiv.org/abs/1603.07285.
+    """
+    filters, groups = whole(filters, "filters"), whole(groups, "groups")
+    size, step = pair(kernel, "kernel"), pair(stride, "stride")
+    spread, margin = pair(dilation, "dilation"), check_padding(padding)
+    if bias not in ("tied", "untied", None):
+        raise ArgumentError(f'bias must be "tied", "untied" or None, and {bias!r} came')
+    if filters % groups:
+        raise ArgumentError(f"filters must be a multiple of groups, and {filters} % {groups} != 0")
+
+    def window(image: Shape) -> Window:
+        return slide((image[0], image[1]), size, step, spread, margin)
+
+    def init(key: Key, shape: Shape) -> tuple[ConvParams, Shape]:
+        if len(shape) != 3:
+            raise ShapeError(f"wanted an image (h, w, c), and {shape} came")
+        channels = shape[2]
+        if channels % groups:
+            raise ShapeError(f"{channels} channels do not divide into {groups} groups")
+        out = (*window(shape).out, filters)
+        k_weight, k_bias = split(key, 2)
+        weight = weight_init(k_weight, (*size, channels // groups, filters))
+        bias_shape = out if bias == "untied" else (filters,)
+        return ConvParams(weight, bias_init(k_bias, bias_shape) if bias else ()), out
+
+    def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
+        view = check(params, x)
+        y = correlate(x, oriented(params.weight), view, groups)
+        if bias:
+            y += params.bias
+        return y
+
+    def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        y = apply(params, x, ctx)
+        view = window(x.shape[1:])
+
+        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+            weight = oriented(params.weight)
+            dweight = oriented(correlate_weight_adjoint(x, dy, view, groups))
+            dx = correlate_input_adjoint(dy, weight, view, groups) if ctx.input_grad else None
+            return ConvParams(dweight, bias_grad(dy)), dx
+
+        return y, pullback
+
+    def bias_grad(dy: Array) -> Any:
+        if bias is None:
+            return ()
+        return dy.sum(axis=(0, 1, 2) if bias == "tied" else 0)
+
+    def oriented(weight: Array) -> Array:
+        return weight[::-1, ::-1] if flip else weight
+
+    def check(params: ConvParams, x: Array) -> Window:
+        channels = params.weight.shape[2] * groups
+        if x.ndim != 4 or x.shape[3] != channels:
+            raise ShapeError(
+                f"the weight {params.weight.shape} wants images (n, h, w, {channels}), "
+                f"and {x.shape} came"
+            )
+        check_dtype(x, params.weight)
+        view = window(x.shape[1:])
+        if bias == "untied" and params.bias.shape[:2] != view.out:
+            raise ShapeError(
+                f"the untied bias {params.bias.shape} belongs to another image size: an image "
+                f"{view.image} gives an output {view.out}"
+            )
+        return view
+
+    return init, apply, vjp

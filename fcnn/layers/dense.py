@@ -1,0 +1,80 @@
+"""The affine layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fcnn._check import whole
+from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._typing import Array, ModelPullback, Shape
+from fcnn.errors import ShapeError
+from fcnn.initializers import he_normal, zeros
+from fcnn.prng import Key, split
+from fcnn.tree import node
+
+
+@node
+class DenseParams:
+    """What `dense` learns."""
+
+    weight: Array  # (n_in, units)
+    bias: Array  # (units,)
+
+
+@layer
+def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -> Triple:
+    """Affine map of the last axis: ``y = x @ weight + bias``.
+
+    Shapes: x ``(n, ..., n_in)``, weight ``(n_in, units)``, bias ``(units,)``,
+    y ``(n, ..., units)``. The gradients, with rows the leading axes taken together::
+
+        dweight = xᵀ dy      dbias = sum of dy over rows      dx = dy weightᵀ
+
+    Args:
+        units: how many outputs.
+        weight_init: initializer of the weight.
+        bias_init: initializer of the bias.
+
+    Raises:
+        ArgumentError: if ``units`` is not a positive whole number.
+        ShapeError: if the last axis of the input is not the weight's ``n_in``.
+
+    >>> import fcnn
+    >>> params, out_shape = fcnn.dense(10).init(fcnn.key(0), (784,))
+    >>> params.weight.shape, out_shape
+    ((784, 10), (10,))
+    """
+    units = whole(units, "units")
+
+    def init(key: Key, shape: Shape) -> tuple[DenseParams, Shape]:
+        if not shape:
+            raise ShapeError("wanted an example with at least one axis, (..., n_in), and () came")
+        *lead, n_in = shape
+        k_weight, k_bias = split(key, 2)
+        weight, bias = weight_init(k_weight, (n_in, units)), bias_init(k_bias, (units,))
+        return DenseParams(weight, bias), (*lead, units)
+
+    def apply(params: DenseParams, x: Array, ctx: Context = EVAL) -> Array:
+        check(params, x)
+        y: Array = x @ params.weight
+        y += params.bias
+        return y
+
+    def vjp(params: DenseParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
+            rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, units)
+            dx = dy @ params.weight.T if ctx.input_grad else None
+            return DenseParams(rows.T @ drows, drows.sum(axis=0)), dx
+
+        return apply(params, x, ctx), pullback
+
+    def check(params: DenseParams, x: Array) -> None:
+        n_in = params.weight.shape[0]
+        if x.ndim < 2 or x.shape[-1] != n_in:
+            raise ShapeError(
+                f"the weight {params.weight.shape} wants an input (n, ..., {n_in}), "
+                f"and {x.shape} came"
+            )
+        check_dtype(x, params.weight)
+
+    return init, apply, vjp

@@ -1,0 +1,128 @@
+"""Batch normalisation.
+
+Forward, over the m elements of a channel, with x̂ = (x - mean) / σ::
+
+    mean = Σx / m      var = Σ(x - mean)² / m      σ = √(var + ε)      y = γ·x̂ + β
+
+Backward. mean and σ depend on every x of the channel, which adds two terms to the
+γ/σ of the direct path. From ∂mean/∂x = 1/m and ∂σ/∂x = x̂/m::
+
+    dx = γ/σ · (dy - Σdy/m - x̂ · Σ(dy·x̂)/m)      dγ = Σ(dy·x̂)      dβ = Σdy
+
+In evaluation mean and σ are constants, so dx = γ/σ · dy.
+
+A running mean r is what gradient descent with rate 1 makes of
+(1 - momentum) · ½(r - mean)², so its gradient is (1 - momentum) · (r - mean), and it
+lives among the parameters, in a field declared as a statistic.
+
+Source: S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network
+training by reducing internal covariate shift", 2015, https://arxiv.org/abs/1502.03167.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fcnn._check import number
+from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._typing import Array, ModelPullback, Shape
+from fcnn.errors import ShapeError
+from fcnn.initializers import ones, zeros
+from fcnn.prng import Key
+from fcnn.tree import node, statistic
+
+
+@node
+class BatchNormParams:
+    """What `batch_norm` learns, and what it has seen. Each is of shape (channels,)."""
+
+    scale: Array
+    shift: Array
+    mean: Array = statistic()
+    variance: Array = statistic()
+
+
+@layer
+def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Triple:
+    """Normalise each channel to mean 0 and variance 1, then scale and shift it.
+
+    ``y = scale · (x - mean) / sqrt(variance + epsilon) + shift``. In training, mean and
+    variance are those of the batch (all axes but the last); in evaluation, the
+    running ones, which the pullback moves towards the batch's (see the module).
+
+    Shapes: x and y ``(n, ..., channels)``; scale, shift, mean, variance ``(channels,)``.
+
+    Args:
+        momentum: the weight of the old value in a running mean.
+        epsilon: keeps the square root away from zero.
+
+    Raises:
+        ArgumentError: if ``momentum`` is outside [0, 1] or ``epsilon`` is negative.
+        ShapeError: if the channels do not fit, or in training there is but one
+            element a channel.
+
+    >>> import numpy as np, fcnn
+    >>> norm = fcnn.batch_norm()
+    >>> params, _ = norm.init(fcnn.key(0), (1,))
+    >>> y = norm.apply(params, np.array([[1.0], [3.0]], np.float32), fcnn.training())
+    >>> y.round(3).ravel()
+    array([-1.,  1.], dtype=float32)
+    """
+    momentum, epsilon = number(momentum, "momentum", 0, 1), number(epsilon, "epsilon", 0)
+
+    def init(key: Key, shape: Shape) -> tuple[BatchNormParams, Shape]:
+        if not shape:
+            raise ShapeError(
+                "wanted an example with at least one axis, (..., channels), and () came"
+            )
+        one, zero = ones(key, shape[-1:]), zeros(key, shape[-1:])
+        return BatchNormParams(one, zero, zero, one), shape
+
+    def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
+        check(params, x)
+        mean, variance = moments(x) if ctx.train else (params.mean, params.variance)
+        factor = params.scale / np.sqrt(variance + epsilon)
+        return (x - mean) * factor + params.shift
+
+    def vjp(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        check(params, x)
+        channels, m = x.shape[-1], x.size // x.shape[-1]
+        mean, variance = moments(x) if ctx.train else (params.mean, params.variance)
+        inverse = 1 / np.sqrt(variance + epsilon)
+        normal = (x - mean) * inverse
+
+        def pullback(dy: Array) -> tuple[BatchNormParams, Array | None]:
+            dscale = (dy * normal).reshape(-1, channels).sum(axis=0)
+            dshift = dy.reshape(-1, channels).sum(axis=0)
+            if not ctx.train:
+                zero = np.zeros_like(mean)
+                return BatchNormParams(dscale, dshift, zero, zero), dy * (params.scale * inverse)
+            dx = None
+            if ctx.input_grad:
+                dx = (params.scale * inverse) * (dy - dshift / m - normal * (dscale / m))
+            unbiased = variance * (m / (m - 1))
+            weight = 1 - momentum
+            return BatchNormParams(
+                dscale, dshift, weight * (params.mean - mean), weight * (params.variance - unbiased)
+            ), dx
+
+        return normal * params.scale + params.shift, pullback
+
+    def moments(x: Array) -> tuple[Array, Array]:
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) < 2:
+            raise ShapeError(
+                f"in training a channel needs two elements or more for a variance, and an input "
+                f"of shape {x.shape} has {len(rows)}"
+            )
+        mean = rows.mean(axis=0)
+        return mean, np.square(rows - mean).mean(axis=0)
+
+    def check(params: BatchNormParams, x: Array) -> None:
+        if x.ndim < 2 or x.shape[-1:] != params.scale.shape:
+            raise ShapeError(
+                f"{params.scale.shape[0]} channels wanted on the last axis, and {x.shape} came"
+            )
+        check_dtype(x, params.scale)
+
+    return init, apply, vjp

@@ -1,0 +1,65 @@
+"""Layers that change the shape and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._typing import Array, ModelPullback, Shape
+from fcnn._value import as_value
+from fcnn.errors import ArgumentError, ShapeError
+from fcnn.prng import Key
+
+
+def _reshaping(target: Callable[[Shape], Shape]) -> Triple:
+    def init(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
+        return (), target(shape)
+
+    def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
+        return x.reshape(x.shape[0], *target(x.shape[1:]))
+
+    def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        return apply(params, x), lambda dy: ((), dy.reshape(x.shape))
+
+    return init, apply, vjp
+
+
+@as_value
+@layer
+def flatten() -> Triple:
+    """All axes of an example as one: ``(n, h, w, c)`` to ``(n, h·w·c)``.
+
+    >>> import fcnn
+    >>> fcnn.flatten.init(fcnn.key(0), (28, 28, 1))
+    ((), (784,))
+    """
+    return _reshaping(lambda shape: (math.prod(shape),))
+
+
+@layer
+def reshape(*shape: int) -> Triple:
+    """Each example in another shape; one axis may be -1, to be worked out.
+
+    Raises:
+        ArgumentError: if an axis is neither positive nor -1, or two are -1.
+        ShapeError: if the number of elements does not fit.
+
+    >>> import fcnn
+    >>> fcnn.reshape(7, -1, 1).init(fcnn.key(0), (28, 28, 1))
+    ((), (7, 112, 1))
+    """
+    if any(axis < 1 and axis != -1 for axis in shape) or shape.count(-1) > 1:
+        raise ArgumentError(f"axes must be positive, one of them -1 at most, and {shape} came")
+    known = math.prod(axis for axis in shape if axis != -1)
+
+    def target(given: Shape) -> Shape:
+        size = math.prod(given)
+        if size % known or (-1 not in shape and size != known):
+            raise ShapeError(
+                f"an example of shape {given} has {size} elements, and {shape} wants "
+                f"{'a multiple of ' if -1 in shape else ''}{known}"
+            )
+        return tuple(size // known if axis == -1 else axis for axis in shape)
+
+    return _reshaping(target)
