@@ -44,11 +44,11 @@ from fcnn.prng import Key, fold_in, key, split
 __version__ = "0.1.0"
 
 __all__ = [
+    "EVAL",
     "BatchNormParams",
     "Context",
     "ConvParams",
     "DenseParams",
-    "EVAL",
     "Key",
     "Layer",
     "add",

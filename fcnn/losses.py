@@ -113,45 +113,45 @@ def _check_prediction(prediction: Array) -> None:
 
 
 def _same_shape(prediction: Array, target: Any) -> Array:
-    target = np.asarray(target, prediction.dtype)
-    if target.shape != prediction.shape:
+    wanted: Array = np.asarray(target, prediction.dtype)
+    if wanted.shape != prediction.shape:
         raise ShapeError(
             f"the target must have the prediction's shape {prediction.shape}, "
-            f"and {target.shape} came"
+            f"and {wanted.shape} came"
         )
-    return target
+    return wanted
 
 
 def _fractions(prediction: Array, target: Any) -> Array:
-    target = _same_shape(prediction, target)
-    if not (target.min() >= 0 and target.max() <= 1):
+    fractions = _same_shape(prediction, target)
+    if not (fractions.min() >= 0 and fractions.max() <= 1):
         raise LabelError(
-            f"targets must lie in [0, 1], and they go from {target.min()} to {target.max()}"
+            f"targets must lie in [0, 1], and they go from {fractions.min()} to {fractions.max()}"
         )
-    return target
+    return fractions
 
 
 def _classes(prediction: Array, target: Any) -> Array:
     """Integer labels (n,) as they are; one-hot or soft labels (n, classes) as floats."""
     if prediction.ndim != 2:
         raise ShapeError(f"a prediction must be (n, classes), and {prediction.shape} came")
-    target = np.asarray(target)
-    if target.ndim == 2:
-        return _same_shape(prediction, target)
+    labels: Array = np.asarray(target)
+    if labels.ndim == 2:
+        return _same_shape(prediction, labels)
     n, classes = prediction.shape
-    if target.shape != (n,):
+    if labels.shape != (n,):
         raise ShapeError(
             f"the target of a prediction {(n, classes)} is {(n,)} labels or {(n, classes)} "
-            f"probabilities, and {target.shape} came"
+            f"probabilities, and {labels.shape} came"
         )
-    if target.dtype.kind not in "iu":
-        raise LabelError(f"labels must be whole numbers, and an array of {target.dtype} came")
-    if target.min() < 0 or target.max() >= classes:
+    if labels.dtype.kind not in "iu":
+        raise LabelError(f"labels must be whole numbers, and an array of {labels.dtype} came")
+    if labels.min() < 0 or labels.max() >= classes:
         raise LabelError(
             f"labels must be from 0 to {classes - 1}, since there are {classes} classes, "
-            f"and they go from {target.min()} to {target.max()}"
+            f"and they go from {labels.min()} to {labels.max()}"
         )
-    return target
+    return labels
 
 
 def _mean(values: Array, count: int) -> float:

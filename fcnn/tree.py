@@ -380,7 +380,7 @@ def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
     """
     found, shape = flatten(tree)
     arrays = [np.asarray(leaf) for leaf in found]
-    ends = np.cumsum([array.size for array in arrays])[:-1] if arrays else []
+    ends = np.cumsum([array.size for array in arrays])[:-1]
     vector = np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
 
     def unravel(vector: Array) -> Tree:

@@ -10,18 +10,19 @@ from fcnn._typing import Array
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``, from ``exp(-|x|)``, which never overflows."""
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    y: Array = np.where(x >= 0, 1, e) / (1 + e)
+    return y
 
 
 def softmax(x: Array) -> Array:
     """``exp(x) / sum of exp(x)`` over the last axis; a shift changes nothing but the range."""
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    e: Array = np.exp(x - x.max(axis=-1, keepdims=True))
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
 
 def log_softmax(x: Array) -> Array:
     """``x - log of the sum of exp(x)`` over the last axis."""
-    shifted = x - x.max(axis=-1, keepdims=True)
+    shifted: Array = x - x.max(axis=-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted

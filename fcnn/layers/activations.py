@@ -66,7 +66,7 @@ def sigmoid() -> Triple:
 @as_value
 @layer
 def tanh() -> Triple:
-    """``y = tanh(x)``; ``dx = dy · (1 - y²)``.
+    """The hyperbolic tangent: ``y = tanh(x)``; ``dx = dy · (1 - y²)``.
 
     >>> import numpy as np, fcnn
     >>> fcnn.tanh.apply((), np.array([[0.0, 1000.0]]))
@@ -89,7 +89,8 @@ def softmax() -> Triple:
     """
 
     def pull(y: Array, dy: Array) -> Array:
-        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+        dx: Array = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+        return dx
 
     return _activation(_softmax, pull)
 
@@ -107,6 +108,7 @@ def log_softmax() -> Triple:
     """
 
     def pull(y: Array, dy: Array) -> Array:
-        return dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+        dx: Array = dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+        return dx
 
     return _activation(_log_softmax, pull)
