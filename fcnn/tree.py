@@ -116,7 +116,7 @@ def node(cls: type[T]) -> type[T]:
     made.__eq__ = _node_eq
     made.__hash__ = _node_hash
     made.__reduce__ = _node_reduce
-    return made
+    return made  # type: ignore[no-any-return]
 
 
 def _node_eq(self: Any, other: object) -> Any:
