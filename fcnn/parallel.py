@@ -1,0 +1,194 @@
+"""Shards of a batch, computed anywhere, with the same bits everywhere.
+
+The result of a training step must not depend on who computed it. Three rules make
+it so: the batch is cut into shards of a fixed size, never into "one per worker";
+each shard is computed with one BLAS thread, because a GEMM split over two adds in
+another order; and the results come back in the order of the shards. Then one
+thread, many threads, processes and a cluster all give the same SHA-256.
+
+An executor is anything with the interface of ``concurrent.futures.Executor``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from fcnn._check import whole
+
+__all__ = ["cores", "cut", "map_shards", "one_blas_thread", "threads"]
+
+S = TypeVar("S")
+
+
+def cores() -> int:
+    """How many processors this process may use.
+
+    >>> from fcnn.parallel import cores
+    >>> cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads(workers: int | None = None) -> ThreadPoolExecutor:
+    """A pool of threads, one a core unless said otherwise: NumPy releases the GIL.
+
+    >>> from fcnn.parallel import threads
+    >>> with threads(2) as pool:
+    ...     pool.submit(abs, -1).result()
+    1
+    """
+    count = cores() if workers is None else whole(workers, "workers")
+    return ThreadPoolExecutor(count, thread_name_prefix="fcnn")
+
+
+def cut(n: int, size: int) -> list[slice]:
+    """The places 0 to n - 1 in shards of ``size``, the last one maybe smaller.
+
+    >>> from fcnn.parallel import cut
+    >>> cut(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
+
+
+class _BlasThreads:
+    """Counts who wants one BLAS thread: the first sets it, the last restores what was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before: list[int] = []
+
+    @functools.cached_property
+    def _libraries(self) -> list[Any]:
+        """The BLAS libraries of this process, looked for once: both of NumPy's and SciPy's."""
+        from threadpoolctl import ThreadpoolController
+
+        importlib.import_module("scipy.linalg.cython_blas")  # SciPy brings a BLAS of its own
+
+        found = ThreadpoolController().select(user_api="blas")
+        return list(found.lib_controllers)
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = [library.get_num_threads() for library in self._libraries]
+                for library, count in zip(self._libraries, self._before, strict=True):
+                    if count != 1:
+                        library.set_num_threads(1)
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                for library, count in zip(self._libraries, self._before, strict=True):
+                    if count != 1:
+                        library.set_num_threads(count)
+
+
+_blas_threads = _BlasThreads()
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within it BLAS uses one thread in this process; afterwards as many as before.
+
+    It may be entered by several threads at once: the limit ends with the last of them.
+
+    >>> from fcnn.parallel import one_blas_thread
+    >>> with one_blas_thread():
+    ...     pass
+    """
+    _blas_threads.enter()
+    try:
+        yield
+    finally:
+        _blas_threads.leave()
+
+
+def map_shards(
+    function: Callable[[Any, S], Any],
+    common: Any,
+    shards: Sequence[S],
+    executor: Executor | None = None,
+) -> list[Any]:
+    """``[function(common, shard) for shard in shards]``, each with one BLAS thread.
+
+    Args:
+        function: what to do; it must pickle where the executor's workers are processes.
+        common: what every shard needs, such as the params: it travels once a worker.
+        shards: what differs.
+        executor: where; in this thread if None.
+
+    A worker that dies costs time only: its shards are computed in this thread, and a
+    warning says so. (A Dask cluster computes them again on another worker by itself.)
+
+    Raises:
+        Exception: whatever ``function`` raises, from the first shard that raises.
+
+    >>> import operator
+    >>> from fcnn.parallel import map_shards, threads
+    >>> with threads(2) as pool:
+    ...     map_shards(operator.add, 10, [1, 2, 3], pool)
+    [11, 12, 13]
+    """
+    alone = len(shards) == 1 and isinstance(executor, ThreadPoolExecutor)
+    if executor is None or alone:
+        with one_blas_thread():
+            return [function(common, shard) for shard in shards]
+    if isinstance(executor, ThreadPoolExecutor):
+        with one_blas_thread():
+            futures = [executor.submit(function, common, shard) for shard in shards]
+            return [future.result() for future in futures]
+    return _map_processes(function, common, shards, executor)
+
+
+def _map_processes(
+    function: Callable[[Any, S], Any], common: Any, shards: Sequence[S], executor: Executor
+) -> list[Any]:
+    client = getattr(executor, "_client", None)
+    if client is not None and hasattr(client, "scatter"):  # Dask: broadcast, one task a shard
+        parts = [[shard] for shard in shards]
+        common = client.scatter(common, broadcast=True, hash=False)
+    else:
+        workers = min(len(shards), getattr(executor, "_max_workers", None) or len(shards))
+        size = -(-len(shards) // workers)
+        parts = [list(shards[part]) for part in cut(len(shards), size)]
+    futures: list[Future[list[Any]] | None] = []
+    for part in parts:
+        try:
+            futures.append(executor.submit(_in_worker, function, common, part))
+        except BrokenExecutor:
+            futures.append(None)
+    results: list[Any] = []
+    for part, future in zip(parts, futures, strict=True):
+        try:
+            done = None if future is None else future.result()
+        except BrokenExecutor:
+            done = None
+        if done is None:
+            warnings.warn(
+                f"a worker died: {len(part)} shard(s) are computed in this thread instead",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            done = _in_worker(function, common, part)
+        results.extend(done)
+    return results
+
+
+def _in_worker(function: Callable[[Any, S], Any], common: Any, shards: Sequence[S]) -> list[Any]:
+    with one_blas_thread():
+        return [function(common, shard) for shard in shards]
