@@ -1,0 +1,35 @@
+"""Data: MNIST and Fashion-MNIST, sets of your own, mini-batches and augmentation.
+
+The first examples of both sets are embedded, so that this runs offline:
+
+>>> from fcnn import data
+>>> digits = data.mnist("train", 1000)
+>>> digits
+Dataset(1000 of (28, 28, 1) float32, 10 classes)
+>>> images, labels = next(data.batches(digits, 32))
+>>> images.shape, labels.shape
+((32, 28, 28, 1), (32,))
+
+The whole sets are read from the folder that the environment variable FCNN_DATA
+names; `download` fills such a folder.
+"""
+
+from fcnn.data import augment
+from fcnn.data._batches import batches, one_hot
+from fcnn.data._dataset import Dataset
+from fcnn.data._download import download
+from fcnn.data._idx import read_idx, write_idx
+from fcnn.data._sets import available, fashion_mnist, mnist
+
+__all__ = [
+    "Dataset",
+    "augment",
+    "available",
+    "batches",
+    "download",
+    "fashion_mnist",
+    "mnist",
+    "one_hot",
+    "read_idx",
+    "write_idx",
+]
