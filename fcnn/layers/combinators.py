@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fcnn import tree
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._typing import Array, ModelPullback, Shape, Tree
 from fcnn.errors import ArgumentError, ShapeError, TreeError
@@ -236,7 +237,7 @@ def _sum(arrays: Sequence[Array]) -> Array:
 
 
 def _first_with_params(params: Tree) -> int:
-    return next((i for i, each in enumerate(params) if each != ()), len(params))
+    return next((i for i, each in enumerate(params) if tree.leaves(each)), len(params))
 
 
 def _check_layers(name: str, layers: tuple[Layer, ...], least: int = 0) -> None:

@@ -79,10 +79,7 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Triple:
         return BatchNormParams(one, zero, zero, one), shape
 
     def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
-        check(params, x)
-        mean, variance = moments(x) if ctx.train else (params.mean, params.variance)
-        factor = params.scale / np.sqrt(variance + epsilon)
-        return (x - mean) * factor + params.shift
+        return vjp(params, x, ctx)[0]
 
     def vjp(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         check(params, x)
