@@ -156,7 +156,8 @@ def _classes(prediction: Array, target: Any) -> Array:
 
 
 def _mean(values: Array, count: int) -> float:
-    return -float(values.sum()) / count
+    """Minus their sum over ``count``, added in float64: a sum of float32 may exceed float32."""
+    return -float(values.sum(dtype=np.float64)) / count
 
 
 @as_value
@@ -301,6 +302,9 @@ def softmax_cross_entropy() -> Pair:
 def mean_squared_error() -> Pair:
     """``(p - t)²``, the mean over all elements; ``dp = 2 (p - t) / size``.
 
+    The gap is taken in float64, where the square of any float32 is finite, and dp is
+    kept within the dtype's range.
+
     Shapes: prediction and target the same.
 
     Raises:
@@ -313,8 +317,13 @@ def mean_squared_error() -> Pair:
     """
 
     def formula(p: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        gap = p - t
-        return float(np.square(gap).mean()), lambda: gap * (2 / p.size)
+        gap = np.subtract(p, t, dtype=np.float64)
+        most = np.finfo(p.dtype).max
+
+        def slope() -> Array:
+            return np.clip(gap * (2 / p.size), -most, most).astype(p.dtype)
+
+        return float(np.square(gap).mean()), slope
 
     return _pair(_same_shape, formula)
 

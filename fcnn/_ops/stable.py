@@ -14,15 +14,22 @@ def sigmoid(x: Array) -> Array:
     return y
 
 
+def _shifted(x: Array) -> Array:
+    """``x - max of x`` over the last axis; -inf where the difference has no number."""
+    with np.errstate(over="ignore"):
+        shifted: Array = x - x.max(axis=-1, keepdims=True)
+    return shifted
+
+
 def softmax(x: Array) -> Array:
     """``exp(x) / sum of exp(x)`` over the last axis; a shift changes nothing but the range."""
-    e: Array = np.exp(x - x.max(axis=-1, keepdims=True))
+    e: Array = np.exp(_shifted(x))
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
 
 def log_softmax(x: Array) -> Array:
-    """``x - log of the sum of exp(x)`` over the last axis."""
-    shifted: Array = x - x.max(axis=-1, keepdims=True)
+    """``x - log of the sum of exp(x)`` over the last axis, at least the lowest finite number."""
+    shifted = np.maximum(_shifted(x), np.finfo(x.dtype).min)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted
