@@ -30,6 +30,6 @@ def softmax(x: Array) -> Array:
 
 def log_softmax(x: Array) -> Array:
     """``x - log of the sum of exp(x)`` over the last axis, at least the lowest finite number."""
-    shifted = np.maximum(_shifted(x), np.finfo(x.dtype).min)
+    shifted: Array = np.maximum(_shifted(x), np.finfo(x.dtype).min)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted
