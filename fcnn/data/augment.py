@@ -8,7 +8,7 @@ Training draws a new key for each step, ``fold_in(run_key, step)``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeAlias
+from typing import ParamSpec, TypeAlias
 
 import attrs
 import numpy as np
@@ -17,15 +17,14 @@ from fcnn import prng
 from fcnn._check import number, whole
 from fcnn._typing import Array
 from fcnn._value import Spec, Value, remember
+from fcnn.data._warp import bend, warp
 from fcnn.errors import DTypeError, ShapeError
 from fcnn.prng import Key
 
-__all__ = ["Augmentation", "affine", "augmentation", "chain", "flip", "rotate", "shift"]
+__all__ = ["Augmentation", "affine", "augmentation", "chain", "elastic", "flip", "rotate", "shift"]
 
 P = ParamSpec("P")
 Move: TypeAlias = Callable[[Key, Array], Array]
-
-_BLOCK_PIXELS = 32 * 28 * 28  # what a block's dozen temporaries may have and stay in the cache
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -134,7 +133,7 @@ def rotate(degrees: float) -> Move:
     >>> augment.rotate(10.0)(fcnn.key(0), np.ones((2, 8, 8, 1), np.float32)).shape
     (2, 8, 8, 1)
     """
-    return _affine(0.0, number(degrees, "degrees", 0.0), 0.0, 0.0)
+    return _affine(0.0, number(degrees, "degrees", 0.0, open_high=True), 0.0, 0.0)
 
 
 @augmentation
@@ -156,10 +155,10 @@ def affine(
     True
     """
     return _affine(
-        number(shift, "shift", 0.0),
-        number(rotate, "rotate", 0.0),
+        number(shift, "shift", 0.0, open_high=True),
+        number(rotate, "rotate", 0.0, open_high=True),
         number(scale, "scale", 0.0, 1.0, open_high=True),
-        number(shear, "shear", 0.0),
+        number(shear, "shear", 0.0, open_high=True),
     )
 
 
@@ -180,71 +179,42 @@ def _affine(shift: float, rotate: float, scale: float, shear: float) -> Move:
     return move
 
 
-def warp(images: Array, back: Array, offsets: Array) -> Array:
-    """Each image moved by its own affine map about its middle, zero outside, bilinear.
+@augmentation
+def elastic(pixels: float = 1.0, *, smoothness: float = 4.0) -> Move:
+    """Bent like rubber: each pixel moved by a smooth random field (Simard et al., 2003).
 
-    Output pixel ``q``, measured from the middle, is the input at ``back @ (q - offset)``.
+    The field is white noise smoothed by a Gaussian whose standard deviation is
+    ``smoothness`` pixels; along each axis it has mean zero and standard deviation
+    ``pixels``. Source: P. Y. Simard, D. Steinkraus and J. C. Platt, "Best practices
+    for convolutional neural networks applied to visual document analysis", 2003,
+    https://doi.org/10.1109/ICDAR.2003.1227801. Their σ = 4 and α = 34, for digits,
+    come to about ``elastic(1.4)``.
 
-    Shapes: images (n, h, w, c), back (n, 2, 2), offsets (n, 2), in the order (y, x).
+    >>> import fcnn, numpy as np
+    >>> from fcnn.data import augment
+    >>> augment.elastic()(fcnn.key(0), np.ones((2, 28, 28, 1), np.float32)).shape
+    (2, 28, 28, 1)
     """
-    n, h, w, _ = images.shape
-    moved = np.empty_like(images, order="C")
-    middle = np.array([h - 1, w - 1]) / 2
-    start = middle - np.einsum("nij,nj->ni", back, middle + offsets)
-    step = max(1, _BLOCK_PIXELS // max(1, h * w))
-    for first in range(0, n, step):
-        block = slice(first, first + step)
-        _sample(images[block], back[block], start[block], moved[block])
-    return moved
+    strength = number(pixels, "pixels", 0.0, open_high=True)
+    sigma = number(smoothness, "smoothness", 1.0, open_high=True)
+
+    def move(key: Key, images: Array) -> Array:
+        n, h, w, _ = images.shape
+        down, along = _smoothing(h, sigma), _smoothing(w, sigma)
+        noise = prng.normal(key, (n, 2, down.shape[1], along.shape[1]))
+        noise *= strength
+        return bend(images, down @ (noise @ along.T))
+
+    return move
 
 
-def _sample(images: Array, back: Array, start: Array, out: Array) -> None:
-    """``out[y, x] = images at back @ (y, x) + start``, between pixels by bilinear weights.
+def _smoothing(size: int, sigma: float) -> Array:
+    """From noise at points ``sigma`` apart, three beyond each end, to ``size`` pixels.
 
-    The coordinates are clipped to the frame of zeros about each image, one pixel
-    before it and two after, so that no index needs a mask.
+    The Gaussian's weights for a pixel have a sum of squares of 1, so that what comes
+    out has the variance of what goes in.
     """
-    n, h, w, c = images.shape
-    rows, columns = h + 3, w + 3
-    padded = np.zeros((n, rows, columns, c), images.dtype)
-    padded[:, 1 : h + 1, 1 : w + 1] = images
-    pixels = padded.reshape(-1, c)
-    # float32 counts to 2**24, which is enough for the pixels of one image of 4000 x 4000.
-    real = np.float32 if rows * columns < 2**24 else np.float64
-    ys, xs = [
-        _coordinates(back[:, axis], start[:, axis] + 1, (h, w), real, size + 1)
-        for axis, size in ((0, h), (1, w))
-    ]
-    top, left = np.floor(ys), np.floor(xs)
-    ys -= top
-    xs -= left
-    top *= columns
-    top += left
-    corner = top.astype(np.intp)
-    corner += (np.arange(n) * (rows * columns))[:, None, None]
-    down, right = ys[..., None], xs[..., None]
-
-    upper = _blend(pixels, corner, right)
-    corner += columns
-    lower = _blend(pixels, corner, right)
-    lower -= upper
-    lower *= down
-    np.add(upper, lower, out=out)
-
-
-def _coordinates(back: Array, start: Array, shape: tuple[int, int], dtype: Any, last: int) -> Array:
-    h, w = shape
-    down: Array = (start[:, None] + back[:, :1] * np.arange(h)).astype(dtype)
-    along: Array = (back[:, 1:] * np.arange(w)).astype(dtype)
-    sums: Array = down[:, :, None] + along[:, None, :]
-    return np.clip(sums, 0, last, out=sums)
-
-
-def _blend(pixels: Array, corner: Array, right: Array) -> Array:
-    """Between the pixels at ``corner`` and their right neighbours."""
-    here = pixels.take(corner, axis=0, mode="clip")
-    there = pixels[1:].take(corner, axis=0, mode="clip")
-    there -= here
-    there *= right
-    here += there
-    return here
+    points = np.arange(-3, int((size - 1) / sigma) + 5) * sigma
+    weights = np.exp(-(((np.arange(size)[:, None] - points) / sigma) ** 2) / 2)
+    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
+    return weights.astype(np.float32)
