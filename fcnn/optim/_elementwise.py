@@ -2,10 +2,10 @@
 
 Momentum, Adam, decay and learning rates all compute an element's update from that
 element's own gradient, parameter and moments. Such a transform is a `Rule`; a
-chain of them is a tuple of rules, and is run leaf by leaf, a leaf piece by piece:
-each piece goes through all the rules while it is in the processor's cache, so that
-a step reads and writes main memory once, however long the chain. The numbers are
-those of one rule after the other, to the bit.
+chain of them is a tuple of rules, and is run leaf by leaf, a large leaf piece by
+piece: each piece goes through all the rules, and is added to the parameters, while
+it is in the processor's cache, so that a step reads and writes main memory once,
+however long the chain. The numbers are those of one rule after the other, to the bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fcnn._typing import Tree
 from fcnn.errors import TreeError
 
 PIECE = 32_768
-"""Elements in a piece. Adam touches eight arrays of them: 1 MiB of float32, about an L2 cache."""
+"""Elements in a piece. Two or three arrays of them fit an L2 cache; the rest of a step is in L3."""
 
 Kernel: TypeAlias = Callable[..., tuple[Any, ...]]
 """``kernel(update, param, *moments) -> (update, *moments)``; it writes into none of them."""
@@ -43,14 +43,21 @@ def matrices(path: str, leaf: Any) -> bool:
 
 @attrs.frozen
 class Rule:
-    """What happens to each element.
+    """What happens to each element: return one from a `transform` constructor.
 
     Attributes:
-        at: ``at(count)`` gives the kernel of the step after ``count`` steps:
+        at: ``at(count)`` gives the kernel of the step that follows ``count`` steps:
             ``kernel(update, param, *moments) -> (update, *moments)``, on arrays of
             any one shape, elementwise, writing into none of its arguments.
         moments: how many moments the rule keeps for each element; they start at zero.
         where: the leaves that the rule applies to, by path and leaf; None for all.
+
+    >>> from fcnn import optim
+    >>> @optim.transform
+    ... def power(exponent):
+    ...     return optim.Rule(lambda count: lambda u, p: (u**exponent,))
+    >>> power(3).update((2.0,), power(3).init((0.0,)), (0.0,))[0]
+    (8.0,)
     """
 
     at: Callable[[int], Kernel]
@@ -60,10 +67,20 @@ class Rule:
 
 @tree.node
 class State:
-    """How many steps were made, and the moments: trees like the parameters."""
+    """The state of elementwise transforms.
+
+    Attributes:
+        count: how many steps were made.
+        moments: for each moment, its arrays, in the order of ``tree.leaves(params)``;
+            those of statistics stay zero.
+
+    >>> from fcnn import optim
+    >>> optim.adam(0.1).init((1.0, 2.0))
+    State(count=0, moments=((0.0, 0.0), (0.0, 0.0)))
+    """
 
     count: int
-    moments: tuple[Tree, ...]
+    moments: tuple[tuple[Any, ...], ...]
 
 
 @attrs.frozen
@@ -74,9 +91,8 @@ class Elementwise:
 
     def init(self, params: Tree) -> State:
         """No steps yet, and all moments zero."""
-        return State(
-            0, tuple(tree.zeros_like(params) for r in self.rules for _ in range(r.moments))
-        )
+        zeros = tuple(tree.leaves(tree.zeros_like(params)))
+        return State(0, (zeros,) * sum(rule.moments for rule in self.rules))
 
     def update(self, grads: Tree, state: State, params: Tree) -> tuple[Tree, State]:
         """The gradients, transformed, and the next state; statistics pass as they are."""
@@ -84,82 +100,129 @@ class Elementwise:
 
     def step(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
         """`update` and its addition to the parameters, in one pass."""
-        return self._run(params, grads, state, np.add, np.subtract)
+        return self._run(params, grads, state, _add, np.subtract)
 
     def _run(
         self, params: Tree, grads: Tree, state: State, finish: Any, on_statistic: Any
     ) -> tuple[Tree, State]:
-        wanted = sum(rule.moments for rule in self.rules)
-        if type(state) is not State or len(state.moments) != wanted:
-            raise TreeError(
-                f"the state of these transforms keeps {wanted} moments, and {state!r:.200} came"
-            )
-        kernels = [(rule.at(state.count), rule.moments, rule.where) for rule in self.rules]
-        paths = iter(tree.paths(params)) if any(r.where for r in self.rules) else None
-        found: list[list[Any]] = [[] for _ in state.moments]
+        _check_state(state, sum(rule.moments for rule in self.rules))
+        parts = [(rule.at(state.count), rule.moments) for rule in self.rules]
+        kernel = _compose(parts)
+        paths = iter(tree.paths(params)) if any(rule.where for rule in self.rules) else None
+        before = zip(*state.moments, strict=True) if state.moments else None
+        after: list[tuple[Any, ...]] = []
 
-        def at_leaf(p: Any, g: Any, *moments: Any) -> Any:
-            chosen = kernels
-            if paths is not None:
-                path = next(paths)
-                chosen = [k if k[2] is None or k[2](path, p) else _SKIP[k[1]] for k in kernels]
-            result, *after = _leaf(chosen, finish, p, g, moments)
-            for kept, moment in zip(found, after, strict=True):
-                kept.append(moment)
+        def at_leaf(p: Any, g: Any) -> Any:
+            here = kernel if paths is None else self._kernel_at(next(paths), p, parts)
+            if before is None:
+                return _leaf(here, finish, p, g, ())[0]
+            result, kept = _leaf(here, finish, p, g, _take(before, p))
+            after.append(kept)
             return result
 
-        def at_statistic(p: Any, g: Any, *moments: Any) -> Any:
+        def at_statistic(p: Any, g: Any) -> Any:
             if paths is not None:
                 next(paths)
-            for kept, moment in zip(found, moments, strict=True):
-                kept.append(moment)
+            if before is not None:
+                after.append(_take(before, p))
             return on_statistic(p, g)
 
-        result = tree.map(at_leaf, params, grads, *state.moments, statistic=at_statistic)
-        moments = []
-        for kept in found:
-            leaves = iter(kept)
-            moments.append(tree.map(lambda _, leaves=leaves: next(leaves), params))
-        return result, State(state.count + 1, tuple(moments))
+        result = tree.map(at_leaf, params, grads, statistic=at_statistic)
+        if before is not None and next(before, None) is not None:
+            raise TreeError(f"the optimizer's state is of a tree of more than {len(after)} leaves")
+        moments = tuple(zip(*after, strict=True)) if after else state.moments
+        return result, State(state.count + 1, moments)
+
+    def _kernel_at(self, path: str, p: Any, parts: list[tuple[Kernel, int]]) -> Kernel:
+        """The kernel of those rules that apply to the leaf at this path."""
+        pairs = zip(self.rules, parts, strict=True)
+        return _compose(
+            [
+                part if rule.where is None or rule.where(path, p) else (_skip, rule.moments)
+                for rule, part in pairs
+            ]
+        )
 
 
-_SKIP: list[Any] = [(lambda u, p, *m: (u, *m), moments, None) for moments in range(8)]
+def _check_state(state: Any, moments: int) -> None:
+    if type(state) is not State or len(state.moments) != moments:
+        raise TreeError(
+            f"these transforms keep a State of {moments} moments, and {state!r:.80} came: "
+            f"start from what init(params) returns"
+        )
 
 
-def _pass(kernels: Any, finish: Any, p: Any, u: Any, moments: Any) -> list[Any]:
-    """One piece through all the kernels: the result, then the moments."""
-    if len(kernels) == 1:
-        u, *kept = kernels[0][0](u, p, *moments)
-        return [finish(p, u), *kept]
-    kept = []
-    start = 0
-    for kernel, n, _ in kernels:
-        u, *new = kernel(u, p, *moments[start : start + n])
-        kept += new
-        start += n
-    return [finish(p, u), *kept]
+def _take(before: Any, p: Any) -> tuple[Any, ...]:
+    """The next leaf's moments, which must have its shape."""
+    moments: tuple[Any, ...] | None = next(before, None)
+    shape = np.shape(p)
+    if moments is None or any(np.shape(moment) != shape for moment in moments):
+        found = "none" if moments is None else f"of shape {np.shape(moments[0])}"
+        raise TreeError(
+            f"the optimizer's state is of other parameters: the moments of a leaf of shape "
+            f"{shape} are {found}"
+        )
+    return moments
 
 
-def _leaf(kernels: Any, finish: Any, p: Any, g: Any, moments: Any) -> list[Any]:
-    if not isinstance(p, np.ndarray):
-        return [np.asarray(x).item() for x in _pass(kernels, finish, p, g, moments)]
-    if g.dtype != p.dtype:
-        g = g.astype(p.dtype)
-    if p.ndim and p.size <= PIECE:
-        made = _pass(kernels, finish, p, g, moments)
-        for array in made:
-            array.setflags(write=False)
-        return made
-    flat = [array.reshape(-1) for array in (p, g, *moments)]
+def _skip(u: Any, p: Any, *moments: Any) -> tuple[Any, ...]:
+    return u, *moments
+
+
+def _compose(parts: list[tuple[Kernel, int]]) -> Kernel:
+    """One kernel that does what these do one after the other, each with its own moments."""
+    if len(parts) == 1:
+        return parts[0][0]
+
+    def kernel(u: Any, p: Any, *moments: Any) -> tuple[Any, ...]:
+        kept: list[Any] = []
+        start = 0
+        for part, n in parts:
+            u, *new = part(u, p, *moments[start : start + n])
+            kept += new
+            start += n
+        return u, *kept
+
+    return kernel
+
+
+def _leaf(
+    kernel: Kernel, finish: Any, p: Any, g: Any, moments: tuple[Any, ...]
+) -> tuple[Any, tuple[Any, ...]]:
+    """What ``finish`` makes of a leaf and its update, and the new moments; all of p's dtype."""
+    if type(p) is not np.ndarray:
+        u, *kept = kernel(g, p, *moments)
+        return _plain(finish(p, u)), tuple(_plain(moment) for moment in kept)
+    if type(g) is not np.ndarray:
+        raise TreeError(f"the gradient of an array of shape {p.shape} came as {g!r:.80}")
+    if g.dtype is not p.dtype:
+        g = g.astype(p.dtype, copy=False)
+    if p.size > PIECE or not p.shape:
+        return _by_pieces(kernel, finish, p, g, moments)
+    made = kernel(g, p, *moments)
+    return finish(p, made[0]), made[1:]
+
+
+def _add(p: Any, u: Any) -> Any:
+    moved = np.add(p, u)
+    moved.setflags(write=False)  # so that the node that will hold it needs no view of it
+    return moved
+
+
+def _plain(number: Any) -> Any:
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def _by_pieces(
+    kernel: Kernel, finish: Any, p: Any, g: Any, moments: tuple[Any, ...]
+) -> tuple[Any, tuple[Any, ...]]:
     made = [np.empty(p.shape, p.dtype) for _ in range(1 + len(moments))]
-    into = [array.reshape(-1) for array in made]
+    flat_made = [array.reshape(-1) for array in made]
+    flat_p, flat_g, *flat_moments = [array.reshape(-1) for array in (p, g, *moments)]
     for start in range(0, p.size, PIECE):
         piece = slice(start, start + PIECE)
-        p_piece, g_piece, *m_pieces = [array[piece] for array in flat]
-        for out, array in zip(
-            into, _pass(kernels, finish, p_piece, g_piece, m_pieces), strict=True
-        ):
-            out[piece] = array
-    for array in made:
-        array.setflags(write=False)
-    return made
+        p_piece = flat_p[piece]
+        u, *kept = kernel(flat_g[piece], p_piece, *[moment[piece] for moment in flat_moments])
+        for into, array in zip(flat_made, (finish(p_piece, u), *kept), strict=True):
+            into[piece] = array
+    return made[0], tuple(made[1:])
