@@ -384,6 +384,9 @@ def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
     vector = np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
 
     def unravel(vector: Array) -> Tree:
+        size = sum(array.size for array in arrays)
+        if np.shape(vector) != (size,):
+            raise TreeError(f"this tree is a vector of {size}, and {np.shape(vector)} came")
         parts = np.split(vector, ends) if arrays else []
         return unflatten(shape, [p.reshape(a.shape) for p, a in zip(parts, arrays, strict=True)])
 

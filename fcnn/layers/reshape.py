@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._value import as_value
@@ -49,8 +51,11 @@ def reshape(*shape: int) -> Triple:
     >>> fcnn.reshape(7, -1, 1).init(fcnn.key(0), (28, 28, 1))
     ((), (7, 112, 1))
     """
-    if any(axis < 1 and axis != -1 for axis in shape) or shape.count(-1) > 1:
-        raise ArgumentError(f"axes must be positive, one of them -1 at most, and {shape} came")
+    whole = all(isinstance(axis, int | np.integer) for axis in shape)
+    if not whole or any(axis < 1 and axis != -1 for axis in shape) or shape.count(-1) > 1:
+        raise ArgumentError(
+            f"axes must be positive whole numbers, one of them -1 at most, and {shape} came"
+        )
     known = math.prod(axis for axis in shape if axis != -1)
 
     def target(given: Shape) -> Shape:
