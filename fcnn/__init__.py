@@ -14,8 +14,9 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 2.303
 """
 
-from fcnn import errors, initializers, losses, tree
+from fcnn import data, errors, initializers, losses, optim, parallel, testing, train, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
+from fcnn._summary import summary
 from fcnn.autodiff import grad, value_and_grad
 from fcnn.layers import (
     BatchNormParams,
@@ -40,6 +41,7 @@ from fcnn.layers import (
     tanh,
 )
 from fcnn.prng import Key, fold_in, key, split
+from fcnn.train import evaluate, fit, predict
 
 __version__ = "0.1.0"
 
@@ -56,9 +58,12 @@ __all__ = [
     "batch_norm",
     "concat",
     "conv2d",
+    "data",
     "dense",
     "dropout",
     "errors",
+    "evaluate",
+    "fit",
     "flatten",
     "fold_in",
     "grad",
@@ -68,6 +73,9 @@ __all__ = [
     "log_softmax",
     "losses",
     "max_pool2d",
+    "optim",
+    "parallel",
+    "predict",
     "relu",
     "reshape",
     "residual",
@@ -75,7 +83,10 @@ __all__ = [
     "sigmoid",
     "softmax",
     "split",
+    "summary",
     "tanh",
+    "testing",
+    "train",
     "training",
     "tree",
     "value_and_grad",

@@ -69,6 +69,7 @@ def value_and_grad(
 
     def f(params: Tree, x: Array, target: Any, ctx: Context = EVAL) -> Any:
         n = _batch_length(x, target)
+        prediction: Array | None
         if shard_size is None:
             value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)
         else:

@@ -86,7 +86,7 @@ class _BlasThreads:
                 self._before = [library.get_num_threads() for library in self._libraries]
                 for library, count in zip(self._libraries, self._before, strict=True):
                     if count != 1:
-                        library.set_num_threads(1)
+                        _set_threads(library, 1)
             self._users += 1
 
     def leave(self) -> None:
@@ -95,7 +95,16 @@ class _BlasThreads:
             if self._users == 0:
                 for library, count in zip(self._libraries, self._before, strict=True):
                     if count != 1:
-                        library.set_num_threads(count)
+                        _set_threads(library, count)
+
+
+def _set_threads(library: Any, count: int) -> None:
+    # threadpoolctl 3.7 lets one thread only set the limit, whichever was first, until that
+    # thread clears its claim. Here the lock decides who sets it.
+    clear = getattr(library, "clear_controlling_thread", lambda force: None)
+    clear(force=True)
+    library.set_num_threads(count)
+    clear(force=True)
 
 
 _blas_threads = _BlasThreads()

@@ -130,7 +130,7 @@ def steps(
     gradient = value_and_grad(model, loss, has_aux=True, shard_size=shard_size, executor=executor)
     _, k_order, k_augment = split(state.key, 3)
     images, targets = data.images, data.labels
-    order, epoch = None, -1
+    order, epoch = np.arange(0), -1
     while True:
         now, place = divmod(state.step, per_epoch)
         if now != epoch:
@@ -201,7 +201,8 @@ class Evaluation:
 
 def _apply_shard(common: Any, x: Array) -> Array:
     model, params = common
-    return model.apply(params, x)
+    y: Array = model.apply(params, x)
+    return y
 
 
 def predict(
@@ -233,7 +234,8 @@ def predict(
     if len(images) == 0:
         raise DataError("there is nothing to predict: no images came")
     shards = [images[part] for part in parallel.cut(len(images), shard_size)]
-    return np.concatenate(parallel.map_shards(_apply_shard, (model, params), shards, executor))
+    outputs = parallel.map_shards(_apply_shard, (model, params), shards, executor)
+    return np.concatenate(outputs)
 
 
 def evaluate(
@@ -307,8 +309,9 @@ def calibrate(
     def observed(stored: Array, other: Array, first: Array, *rest: Array) -> Array:
         slope = other - first
         mean = sum(rest, first) / (1 + len(rest))
-        new = stored - np.divide(mean, slope, out=np.zeros_like(mean), where=slope != 0)
-        return new.astype(stored.dtype, copy=False)
+        gap = np.divide(mean, slope, out=np.zeros_like(mean), where=slope != 0)
+        new: Array = stored - gap.astype(stored.dtype, copy=False)
+        return new
 
     return tree.map(lambda stored, *_: stored, params, again[0], *seen, statistic=observed)
 

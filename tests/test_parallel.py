@@ -1,0 +1,253 @@
+"""The same bits, whoever computes the shards."""
+
+import itertools
+import os
+import pickle
+import signal
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+import fcnn
+from fcnn import optim, parallel, train, tree
+from fcnn.data import Dataset
+from fcnn.errors import ArgumentError, ShapeError
+from fcnn.losses import softmax_cross_entropy
+
+# Dropout and batch norm are in it, and a GEMM large enough (512 × 784 × 128) that two
+# BLAS threads give other bits than one.
+MODEL = fcnn.serial(
+    fcnn.conv2d(4, 3),
+    fcnn.batch_norm(),
+    fcnn.relu,
+    fcnn.max_pool2d(2),
+    fcnn.flatten,
+    fcnn.dropout(0.25),
+    fcnn.dense(128),
+    fcnn.relu,
+    fcnn.dense(10),
+)
+SGD = optim.sgd(0.05, momentum=0.9)
+STEPS = 100
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(1)
+    return Dataset(rng.random((64, 28, 28, 1), np.float32), rng.integers(0, 10, 64))
+
+
+def gradient_digest(data, executor=None, **options):
+    params, _ = MODEL.init(fcnn.key(0), (28, 28, 1))
+    f = fcnn.value_and_grad(
+        MODEL, softmax_cross_entropy, shard_size=12, executor=executor, **options
+    )
+    return tree.digest(f(params, data.images, data.labels, fcnn.training(fcnn.key(1))))
+
+
+def params_digest(data, executor=None):
+    state = train.start(MODEL, SGD, data, fcnn.key(2))
+    states = train.steps(
+        MODEL, softmax_cross_entropy, SGD, data, state,
+        batch_size=16, shard_size=6, executor=executor,
+    )  # fmt: skip
+    return tree.digest(next(itertools.islice(states, STEPS - 1, None)).params)
+
+
+@pytest.fixture(scope="module")
+def alone(data):
+    return gradient_digest(data), params_digest(data)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_threads(data, alone, workers):
+    with parallel.threads(workers) as pool:
+        assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
+
+
+def test_processes(data, alone):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
+
+
+def test_loky(data, alone):
+    loky = pytest.importorskip("loky", reason="loky is not installed")
+    with loky.ProcessPoolExecutor(2) as pool:
+        assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
+
+
+@pytest.fixture(scope="module")
+def dask():
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.mark.filterwarnings("ignore")  # Dask's own, about ports and event loops
+def test_dask(data, alone, dask):
+    executor = dask.get_executor()
+    assert (gradient_digest(data, executor), params_digest(data, executor)) == alone
+
+
+@pytest.mark.filterwarnings("ignore")  # Dask's own, about the worker that we kill
+def test_a_killed_dask_worker_costs_time_only(data, alone, dask, tmp_path):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
+    killer = fatal_once(str(tmp_path / "died"), os.getpid())
+    params, _ = MODEL.init(fcnn.key(0), (28, 28, 1))
+    f = fcnn.value_and_grad(
+        fcnn.serial(*MODEL.spec.args, killer),
+        softmax_cross_entropy,
+        shard_size=12,
+        executor=dask.get_executor(),
+    )
+    value, grads = f((*params, ()), data.images, data.labels, fcnn.training(fcnn.key(1)))
+    assert (tmp_path / "died").exists()
+    assert tree.digest((value, grads[:-1])) == alone[0]
+
+
+@fcnn.layer
+def fatal_once(marker, parent):
+    """The identity; the first worker process to run it kills itself."""
+
+    def init(key, shape):
+        return (), shape
+
+    def apply(params, x, ctx=fcnn.EVAL):
+        if os.getpid() != parent and not os.path.exists(marker):
+            open(marker, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    def vjp(params, x, ctx=fcnn.EVAL):
+        return apply(params, x, ctx), lambda dy: ((), dy)
+
+    return init, apply, vjp
+
+
+def die_in_a_worker(common, shard):
+    if os.getpid() != common:
+        os._exit(1)
+    return shard
+
+
+def test_a_broken_pool_costs_time_only():
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        for _ in range(2):  # the second time the pool is known to be broken
+            with pytest.warns(RuntimeWarning, match="a worker died"):
+                done = parallel.map_shards(die_in_a_worker, os.getpid(), [1, 2, 3], pool)
+            assert done == [1, 2, 3]
+
+
+@pytest.mark.parametrize("make", [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2)])
+def test_a_shard_that_raises_raises_the_same_error_here(data, make):
+    bad = Dataset(data.images[:, :20], data.labels)
+    pool = make()
+    with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): the weight") as raised:
+        gradient_digest(bad, pool)
+    assert raised.value.path == "serial[6]"
+    if pool is not None:
+        pool.shutdown()
+
+
+def blas_threads():
+    libraries = threadpoolctl.threadpool_info()
+    return [library["num_threads"] for library in libraries if library["user_api"] == "blas"]
+
+
+def test_blas_threads_are_limited_within_and_restored_after():
+    with parallel.one_blas_thread():
+        pass  # both BLAS libraries are loaded from here on
+    with threadpoolctl.threadpool_limits(2):
+        before = blas_threads()
+        assert set(before) == {2}
+        inside = parallel.map_shards(lambda common, shard: blas_threads(), None, [0])[0]
+        assert set(inside) == {1}
+        assert blas_threads() == before
+        with pytest.raises(ZeroDivisionError):
+            parallel.map_shards(lambda common, shard: 1 // 0, None, [0])
+        assert blas_threads() == before
+
+
+def test_the_limit_ends_with_its_last_user():
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with parallel.one_blas_thread():
+            entered.set()
+            leave.wait(10)
+
+    with threadpoolctl.threadpool_limits(2):
+        thread = threading.Thread(target=other)
+        thread.start()
+        entered.wait(10)
+        with parallel.one_blas_thread():
+            pass
+        assert set(blas_threads()) == {1}
+        leave.set()
+        thread.join()
+        assert set(blas_threads()) == {2}
+
+
+def test_predictions_come_in_the_order_of_the_examples(data):
+    params, _ = MODEL.init(fcnn.key(0), (28, 28, 1))
+    f = fcnn.value_and_grad(MODEL, softmax_cross_entropy, has_aux=True, shard_size=12)
+    (value, prediction), _ = f(params, data.images, data.labels)
+    np.testing.assert_allclose(prediction, MODEL.apply(params, data.images), rtol=1e-4, atol=1e-5)
+    assert value == pytest.approx(softmax_cross_entropy(prediction, data.labels), rel=1e-6)
+
+
+def test_shards_give_the_gradient_of_the_whole(data):
+    model = fcnn.serial(fcnn.conv2d(3, 3), fcnn.relu, fcnn.flatten, fcnn.dense(10))
+    params, _ = model.init(fcnn.key(0), (28, 28, 1))
+    args = (tree.astype(params, np.float64), data.images.astype(np.float64), data.labels)
+    value, whole = fcnn.value_and_grad(model, softmax_cross_entropy)(*args)
+    for size in (1, 12, 64, 100):  # 64 is no multiple of 12
+        f = fcnn.value_and_grad(model, softmax_cross_entropy, shard_size=size)
+        shard_value, sharded = f(*args)
+        assert shard_value == pytest.approx(value)
+        assert tree.allclose(sharded, whole, rtol=1e-9, atol=1e-12)
+
+
+def test_statistics_of_shards_are_averaged(data):
+    model = fcnn.batch_norm(momentum=0.0)
+    params, _ = model.init(fcnn.key(0), (28, 28, 1))
+    target = np.zeros_like(data.images)
+    f = fcnn.grad(model, fcnn.losses.mean_squared_error, shard_size=12)
+    grads = f(params, data.images, target, fcnn.training())
+    np.testing.assert_allclose(params.mean - grads.mean, data.images.mean(), rtol=1e-5)
+
+
+def test_shards_draw_masks_of_their_own():
+    model, x = fcnn.dropout(0.5), np.ones((4, 100), np.float32)
+    f = fcnn.value_and_grad(model, fcnn.losses.mean_squared_error, has_aux=True, shard_size=2)
+    (_, y), _ = f((), x, x, fcnn.training(fcnn.key(0)))
+    assert (y[:2] != y[2:]).any()
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+def test_a_bad_shard_size_is_refused(size):
+    with pytest.raises(ArgumentError, match="shard_size"):
+        fcnn.value_and_grad(MODEL, softmax_cross_entropy, shard_size=size)
+
+
+def test_two_threads_may_call_anything_at_any_time(data):
+    wanted = gradient_digest(data)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: gradient_digest(data), range(8)))
+    assert set(found) == {wanted}
+
+
+def test_everything_a_worker_needs_pickles(data):
+    parts = (MODEL, softmax_cross_entropy, SGD, fcnn.training(fcnn.key(0)), data[:2])
+    assert pickle.loads(pickle.dumps(parts)) == parts
