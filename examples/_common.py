@@ -1,0 +1,113 @@
+"""What the example scripts share: their command line, their recipes and their last lines."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+
+import fcnn
+from fcnn.data import Dataset
+from fcnn.losses import Loss
+from fcnn.optim import Optimizer
+from fcnn.train import Evaluation, Run
+
+
+@attrs.frozen
+class Recipe:
+    """How to train what: everything but the data and the seed.
+
+    Attributes:
+        model: the network.
+        loss: what training makes small.
+        optimizer: made for the number of steps of the whole run, so that a schedule can
+            end with it.
+        epochs: how often training goes through the data.
+        batch_size: how many examples a step sees; one at a time is the articles' way.
+        quick: how many epochs the option ``--quick`` makes of it.
+    """
+
+    model: fcnn.Layer
+    loss: Loss
+    optimizer: Callable[[int], Optimizer]
+    epochs: int
+    batch_size: int = 1
+    quick: int = 1
+
+
+def options(doc: str, recipes: tuple[str, ...] = ("article", "tuned")) -> argparse.ArgumentParser:
+    """The command line that all scripts have; ``doc`` is the script's own docstring."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    if recipes:
+        add("--recipe", choices=recipes, default="tuned", help="tuned if not said")
+    add("--epochs", type=int, metavar="N", help="the recipe's if not said")
+    add("--seed", type=int, default=0, metavar="N", help="0 if not said")
+    add("--quick", action="store_true", help="a few seconds, to see that it runs")
+    return parser
+
+
+def learn(recipe: Recipe, train: Dataset, args: argparse.Namespace, **settings: Any) -> Run:
+    """Train as the recipe says, unless ``args`` say otherwise; prints a line an epoch."""
+    if args.quick:
+        train = train[:1000]
+    epochs = args.epochs or (recipe.quick if args.quick else recipe.epochs)
+    steps = epochs * -(-len(train) // recipe.batch_size)
+    return fcnn.fit(
+        recipe.model,
+        recipe.loss,
+        recipe.optimizer(steps),
+        train,
+        key=fcnn.key(args.seed),
+        epochs=epochs,
+        batch_size=recipe.batch_size,
+        **settings,
+    )
+
+
+def standardized(images: np.ndarray) -> fcnn.Layer:
+    """The layer that gives such images mean 0 and deviation 1."""
+    return standardize(round(float(images.mean()), 4), round(float(images.std()), 4))
+
+
+@fcnn.layer
+def standardize(mean: float, std: float) -> Any:
+    """``y = (x - mean) / std``: there is nothing to learn, so ``params`` is ``()``."""
+
+    def init(key: fcnn.Key, shape: tuple[int, ...]) -> Any:
+        return (), shape
+
+    def apply(params: Any, x: np.ndarray, ctx: fcnn.Context = fcnn.EVAL) -> Any:
+        return (x - mean) / std
+
+    def vjp(params: Any, x: np.ndarray, ctx: fcnn.Context = fcnn.EVAL) -> Any:
+        return apply(params, x), lambda dy: ((), dy / std)
+
+    return init, apply, vjp
+
+
+def classes(recipe: Recipe, run: Run, data: Dataset) -> np.ndarray:
+    """The class that the network finds the likeliest, for each image."""
+    return fcnn.predict(recipe.model, run.params, data.images).argmax(axis=1)
+
+
+def score(recipe: Recipe, run: Run, data: Dataset) -> Evaluation:
+    """The loss and the accuracy on ``data``; prints as ``0.9712 (9712/10000)``."""
+    return fcnn.evaluate(recipe.model, recipe.loss, run.params, data)
+
+
+def print_pairs(recipe: Recipe, run: Run, data: Dataset) -> None:
+    """What the network says of each image and what it is, as articles 000 and 001 print it."""
+    for guess, label in zip(classes(recipe, run, data), data.labels, strict=True):
+        print(f"pred: {guess}, true: {label.argmax() if label.ndim else label}")
+
+
+def report(recipe: Recipe, run: Run, article: Dataset, test: Dataset) -> None:
+    """The accuracy on the article's own test slice, and on the largest test set at hand."""
+    print(f"accuracy on the article's {len(article)} test images: {score(recipe, run, article)}")
+    print(f"test accuracy: {score(recipe, run, test)}")

@@ -1,0 +1,100 @@
+"""The front door: a small modern network learns to read digits, in under a minute.
+
+    python examples/mnist.py
+    FCNN_DATA=~/data python examples/mnist.py       # all of MNIST: 0.994 in a few minutes
+
+It learns from the 5,000 digits embedded in fcnn, or from all 60,000 where FCNN_DATA
+names a folder with the whole set (`fcnn.data.download` fills one). Afterwards it draws
+what it learnt to ``mnist.png``.
+"""
+
+from pathlib import Path
+
+import _common
+import numpy as np
+
+import fcnn
+from fcnn import batch_norm, conv2d, dense, dropout, flatten, max_pool2d, relu, serial
+from fcnn.data import Dataset, mnist
+from fcnn.data.augment import affine
+from fcnn.losses import softmax_cross_entropy
+from fcnn.optim import adamw, cosine, warmup
+from fcnn.train import Run
+
+
+def recipe(train: Dataset) -> _common.Recipe:
+    """Convolution, batch norm, relu, three times; the rate goes up and then slowly down."""
+    return _common.Recipe(
+        model=serial(
+            _common.standardized(train.images),
+            *(conv2d(16, 5, stride=2, bias=None), batch_norm(), relu),
+            *(conv2d(32, 3, bias=None), batch_norm(), relu),
+            *(conv2d(48, 3, bias=None), batch_norm(), relu, max_pool2d(2)),
+            *(flatten, dropout(0.3), dense(10)),
+        ),
+        loss=softmax_cross_entropy,
+        optimizer=lambda steps: adamw(
+            warmup(steps // 6 + 1, cosine(0.004, steps - steps // 6)), weight_decay=0.05
+        ),
+        epochs=12 if len(train) < 60_000 else 10,
+        batch_size=32 if len(train) < 60_000 else 64,
+        quick=2,
+    )
+
+
+def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
+    """Draw how it learnt, its first kernels and its mistakes; returns what to say about it."""
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
+    except ImportError:
+        return "For pictures of what it learnt: pip install matplotlib, and run this again."
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    curve, kernels, mistakes = figure.subfigures(1, 3, wspace=0.04)
+
+    axes = curve.subplots()
+    numbers = [epoch.number for epoch in run.history]
+    axes.plot(numbers, [1 - epoch.accuracy for epoch in run.history], label="training, moved about")
+    axes.plot(numbers, [1 - epoch.validation.accuracy for epoch in run.history], label="test")
+    axes.set(title="Digits read wrongly", xlabel="epoch", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        which(PercentFormatter(1))
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+
+    weight = run.params[1].weight[:, :, 0]
+    limit = np.abs(weight).max()
+    kernels.suptitle("The first layer's kernels")
+    for i, axes in enumerate(kernels.subplots(4, 4).flat):
+        axes.imshow(weight[:, :, i], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes.set_axis_off()
+
+    wrong = np.flatnonzero(guesses != test.labels)
+    mistakes.suptitle(f"{min(16, len(wrong))} of the {len(wrong)} mistakes, and what it said")
+    for axes, i in zip(mistakes.subplots(4, 4).flat, [*wrong[:16], *[None] * 16], strict=False):
+        if i is not None:
+            axes.imshow(test.images[i, :, :, 0], cmap="gray_r")
+            axes.set_title(f"{test.labels[i]} as {guesses[i]}", fontsize=9, pad=2)
+        axes.set_axis_off()
+
+    figure.savefig(file, dpi=120)
+    return f"How it learnt, its kernels and its mistakes: {file}"
+
+
+def main() -> None:
+    """Train, draw and test."""
+    parser = _common.options(__doc__, recipes=())
+    parser.add_argument("--picture", type=Path, default=Path("mnist.png"), metavar="FILE")
+    args = parser.parse_args()
+    train, test = mnist("train"), mnist("test")
+    chosen = recipe(train)
+    print(fcnn.summary(chosen.model, train.images.shape[1:]))
+    moved = affine(shift=2, rotate=10, scale=0.1)
+    run = _common.learn(chosen, train, args, augment=moved, validation=test)
+    print(draw(run, _common.classes(chosen, run, test), test, args.picture))
+    print(f"test accuracy: {_common.score(chosen, run, test)}")
+
+
+if __name__ == "__main__":
+    main()
