@@ -88,8 +88,10 @@ def check_vjp(
             claimed = _inner(grads, taken) / (2 * step)
             change = np.asarray(f(*ahead)) - np.asarray(f(*behind))
             seen = float(np.vdot(dy, change)) / (2 * step)
-            rounding = 64 * np.finfo(np.float64).eps / step
-            noise = rounding * float(np.linalg.norm(dy)) * float(np.max(np.abs(y), initial=0))
+            # Rounding errs by eps · y in each y, which 1/h magnifies, and by eps in each step.
+            eps, length = 64 * np.finfo(np.float64).eps, np.sqrt(_inner(taken, taken))
+            largest = float(np.max(np.abs(y), initial=0))
+            noise = eps * float(np.linalg.norm(dy)) * (largest + length) / step
             if not abs(claimed - seen) <= rtol * max(abs(claimed), abs(seen)) + noise:
                 raise AssertionError(
                     f"the pullback is wrong for {name}: along random direction {draw} it says "
