@@ -147,12 +147,20 @@ def _classes(prediction: Array, target: Any) -> Array:
         )
     if labels.dtype.kind not in "iu":
         raise LabelError(f"labels must be whole numbers, and an array of {labels.dtype} came")
-    if labels.min() < 0 or labels.max() >= classes:
+    # Seen as unsigned, a negative label is a huge one: one pass finds both.
+    if np.maximum.reduce(labels.view(f"u{labels.itemsize}")) >= classes:
         raise LabelError(
             f"labels must be from 0 to {classes - 1}, since there are {classes} classes, "
             f"and they go from {labels.min()} to {labels.max()}"
         )
     return labels
+
+
+def _true_places(scores: Array, labels: Array) -> Array:
+    """Where the true classes' scores stand in the scores seen as one row."""
+    n, classes = scores.shape
+    places: Array = np.arange(0, n * classes, classes) + labels
+    return places
 
 
 def _mean(values: Array, count: int) -> float:
@@ -245,14 +253,15 @@ def categorical_cross_entropy() -> Pair:
         kept = np.maximum(p, np.finfo(p.dtype).tiny)
         if t.ndim == 2:
             return _mean(t * np.log(kept), n), lambda: -t / kept / n
-        true = np.arange(n), t
+        true = _true_places(p, t)
+        likely = kept.take(true)
 
         def slope() -> Array:
-            dp = np.zeros_like(p)
-            dp[true] = -1 / kept[true] / n
+            dp = np.zeros(p.shape, p.dtype)
+            dp.reshape(-1)[true] = -1 / likely / n
             return dp
 
-        return _mean(np.log(kept[true]), n), slope
+        return _mean(np.log(likely), n), slope
 
     return _pair(_classes, formula)
 
@@ -284,15 +293,15 @@ def softmax_cross_entropy() -> Pair:
         if t.ndim == 2:
             value = _mean(t * log_p, n)
             return value, lambda: (np.exp(log_p) * t.sum(axis=1, keepdims=True) - t) / n
-        true = np.arange(n), t
+        true = _true_places(z, t)
 
         def slope() -> Array:
             dz = np.exp(log_p)
-            dz[true] -= 1
+            dz.reshape(-1)[true] -= 1
             dz /= n
             return dz
 
-        return _mean(log_p[true], n), slope
+        return _mean(log_p.take(true), n), slope
 
     return _pair(_classes, formula)
 

@@ -22,6 +22,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from typing import Any, TypeVar
 
 from fcnn._check import whole
+from fcnn._ops.memory import keep_freed_memory
 
 __all__ = ["cores", "cut", "map_shards", "one_blas_thread", "threads"]
 
@@ -199,5 +200,6 @@ def _map_processes(
 
 
 def _in_worker(function: Callable[[Any, S], Any], common: Any, shards: Sequence[S]) -> list[Any]:
+    keep_freed_memory()
     with one_blas_thread():
         return [function(common, shard) for shard in shards]

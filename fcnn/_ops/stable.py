@@ -17,19 +17,19 @@ def sigmoid(x: Array) -> Array:
 def _shifted(x: Array) -> Array:
     """``x - max of x`` over the last axis; -inf where the difference has no number."""
     with np.errstate(over="ignore"):
-        shifted: Array = x - x.max(axis=-1, keepdims=True)
+        shifted: Array = x - np.maximum.reduce(x, axis=-1, keepdims=True)
     return shifted
 
 
 def softmax(x: Array) -> Array:
     """``exp(x) / sum of exp(x)`` over the last axis; a shift changes nothing but the range."""
     e: Array = np.exp(_shifted(x))
-    e /= e.sum(axis=-1, keepdims=True)
+    e /= np.add.reduce(e, axis=-1, keepdims=True)
     return e
 
 
 def log_softmax(x: Array) -> Array:
     """``x - log of the sum of exp(x)`` over the last axis, at least the lowest finite number."""
     shifted: Array = np.maximum(_shifted(x), np.finfo(x.dtype).min)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=-1, keepdims=True))
     return shifted

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._ops.relu import relu as _relu
+from fcnn._ops.relu import relu_adjoint as _relu_adjoint
 from fcnn._ops.stable import log_softmax as _log_softmax
 from fcnn._ops.stable import sigmoid as _sigmoid
 from fcnn._ops.stable import softmax as _softmax
@@ -48,7 +50,7 @@ def relu() -> Triple:
     >>> fcnn.relu.apply((), np.array([[-1.0, 2.0]]))
     array([[0., 2.]])
     """
-    return _activation(lambda x: np.maximum(x, 0), lambda y, dy: dy * (y > 0))
+    return _activation(_relu, _relu_adjoint)
 
 
 @as_value

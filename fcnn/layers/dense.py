@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
 from fcnn._typing import Array, ModelPullback, Shape
@@ -19,6 +21,14 @@ class DenseParams:
 
     weight: Array  # (n_in, units)
     bias: Array  # (units,)
+
+
+def _outer_sum(rows: Array, drows: Array) -> Array:
+    """``rows.T @ drows``; for a single row, BLAS is many times slower than a plain product."""
+    if len(rows) > 1:
+        return rows.T @ drows
+    product: Array = np.einsum("i,j->ij", rows[0], drows[0])
+    return product
 
 
 @layer
@@ -64,7 +74,7 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
         def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
             rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, units)
             dx = dy @ params.weight.T if ctx.input_grad else None
-            return DenseParams(rows.T @ drows, drows.sum(axis=0)), dx
+            return DenseParams(_outer_sum(rows, drows), drows.sum(axis=0)), dx
 
         return apply(params, x, ctx), pullback
 

@@ -194,5 +194,7 @@ def optimizer(constructor: Callable[P, Any]) -> Callable[P, Optimizer]:
 def _optimizer(made: Any, spec: Spec) -> Optimizer:
     if isinstance(made, Transform):
         return Optimizer(made.init, made.step, spec)
+    if isinstance(made, Optimizer):
+        raise ArgumentError(f"wanted a gradient transform, and the optimizer {made!r} came")
     init, step = made
     return Optimizer(init, step, spec)

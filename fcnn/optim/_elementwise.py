@@ -193,10 +193,10 @@ def _leaf(
     if type(p) is not np.ndarray:
         u, *kept = kernel(g, p, *moments)
         return _plain(finish(p, u)), tuple(_plain(moment) for moment in kept)
-    if type(g) is not np.ndarray:
+    if type(g) is not np.ndarray and np.shape(g) != p.shape:
         raise TreeError(f"the gradient of an array of shape {p.shape} came as {g!r:.80}")
-    if g.dtype is not p.dtype:
-        g = g.astype(p.dtype, copy=False)
+    if type(g) is not np.ndarray or g.dtype is not p.dtype:
+        g = np.asarray(g, p.dtype)
     if p.size > PIECE or not p.shape:
         return _by_pieces(kernel, finish, p, g, moments)
     made = kernel(g, p, *moments)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from fcnn import _check
+from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Transform, chain, optimizer
 from fcnn.optim._elementwise import Where
 from fcnn.optim.transforms import (
@@ -59,6 +60,8 @@ def sgd(
     >>> optim.sgd(0.1, momentum=0.9, nesterov=True)
     sgd(0.1, momentum=0.9, nesterov=True)
     """
+    if nesterov and not momentum:
+        raise ArgumentError("nesterov needs a momentum greater than 0")
     inertia = (trace(momentum, nesterov=nesterov),) if momentum else ()
     return chain(*_decay(weight_decay, decay_where), *inertia, scale_by_learning_rate(rate))
 

@@ -16,7 +16,7 @@ from fcnn import _check, tree
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Update, transform
-from fcnn.optim._elementwise import Kernel, Rule, Where
+from fcnn.optim._elementwise import Elementwise, Kernel, Rule, Where
 from fcnn.optim.schedules import as_schedule
 
 
@@ -228,7 +228,8 @@ def clip_by_global_norm(limit: float) -> tuple[Init, Update]:
         if not norm > limit:
             return grads, state
         factor = limit / norm
-        return tree.map(lambda u: u * factor, grads, statistic=lambda u: u), state
+        shorten = Elementwise((Rule(lambda count: _scaling(factor)),))
+        return shorten.update(grads, shorten.init(()), params)[0], state
 
     return lambda params: (), update
 
