@@ -296,7 +296,7 @@ def softmax_cross_entropy() -> Pair:
         true = _true_places(z, t)
 
         def slope() -> Array:
-            dz = np.exp(log_p)
+            dz = np.exp(log_p, order="C")
             dz.reshape(-1)[true] -= 1
             dz /= n
             return dz

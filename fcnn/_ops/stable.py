@@ -8,10 +8,12 @@ from fcnn._typing import Array
 
 
 def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))``, from ``exp(-|x|)``, which never overflows."""
-    e = np.exp(-np.abs(x))
-    y: Array = np.where(x >= 0, 1, e) / (1 + e)
-    return y
+    """``1 / (1 + exp(-x))``; where the exponential overflows to inf, the quotient is 0."""
+    y: Array = np.negative(x)
+    with np.errstate(over="ignore"):
+        np.exp(y, out=y)
+    y += 1
+    return np.divide(1, y, out=y)
 
 
 def _shifted(x: Array) -> Array:

@@ -238,4 +238,6 @@ def _norm(grads: Tree) -> float:
     """The norm, also where the squares are too large for the gradients' precision."""
     with np.errstate(over="ignore"):
         norm = tree.norm(grads)
-    return norm if math.isfinite(norm) else tree.norm(tree.astype(grads, np.float64))
+    if math.isfinite(norm):
+        return norm
+    return tree.norm(tree.map(lambda u: np.asarray(u, np.float64), grads))
