@@ -1,0 +1,85 @@
+"""One table runs every optimizer through every objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fcnn import optim, tree
+
+
+def quadratic(params: Any) -> tuple[float, Any]:
+    """An ill-conditioned bowl: ½ Σ a x², with a from 1 to 10."""
+    (x,) = params
+    a = np.linspace(1.0, 10.0, x.size)
+    return float(np.sum(a * x * x) / 2), (a * x,)
+
+
+def rosenbrock(params: Any) -> tuple[float, Any]:
+    x, y = params["x"], params["y"]
+    value = (1 - x) ** 2 + 10 * (y - x * x) ** 2
+    dx = -2 * (1 - x) - 40 * x * (y - x * x)
+    return float(value.sum()), {"x": dx, "y": 20 * (y - x * x)}
+
+
+def _logistic() -> Callable[[Any], tuple[float, Any]]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype(np.float32)
+    t = (x @ np.array([1.0, -2.0, 0.5, 0.0], np.float32) + 0.3 > 0).astype(np.float32)
+
+    def value_and_grad(params: Any) -> tuple[float, Any]:
+        weight, bias = params
+        z = x @ weight + bias
+        value = np.mean(np.logaddexp(0, z) - t * z)
+        dz = (1 / (1 + np.exp(-z)) - t) / np.float32(len(t))
+        return float(value), (x.T @ dz, np.array([dz.sum()]))
+
+    return value_and_grad
+
+
+OBJECTIVES: dict[str, tuple[Any, Any, float]] = {
+    # name: (value_and_grad, start, what the value after 400 steps may be)
+    "quadratic": (quadratic, (np.array([1.0, -1.0, 2.0, 0.5]),), 1e-3),
+    "rosenbrock": (rosenbrock, {"x": np.array([-1.0]), "y": np.array([1.0])}, 0.1),
+    "logistic": (_logistic(), (np.zeros(4, np.float32), np.zeros(1, np.float32)), 0.25),
+}
+
+OPTIMIZERS: dict[str, tuple[Callable[[Any], optim.Optimizer], tuple[float, float, float]]] = {
+    # name: (how it is made from a rate, the rate for each of the objectives in turn)
+    "sgd": (optim.sgd, (0.1, 0.01, 1.0)),
+    "momentum": (lambda r: optim.sgd(r, momentum=0.9), (0.02, 0.003, 0.3)),
+    "nesterov": (lambda r: optim.sgd(r, momentum=0.9, nesterov=True), (0.02, 0.003, 0.3)),
+    "decayed": (lambda r: optim.sgd(r, weight_decay=1e-3), (0.1, 0.01, 1.0)),
+    "adam": (optim.adam, (0.1, 0.1, 0.1)),
+    "adamw": (optim.adamw, (0.1, 0.1, 0.1)),
+    "kernels decay": (lambda r: optim.adamw(r, decay_where=optim.matrices), (0.1, 0.1, 0.1)),
+    "rmsprop": (optim.rmsprop, (0.01, 0.01, 0.05)),
+    "rmsprop, momentum": (lambda r: optim.rmsprop(r, momentum=0.9), (0.001, 0.001, 0.01)),
+    "cosine": (lambda r: optim.adam(optim.cosine(2 * r, 400)), (0.1, 0.1, 0.1)),
+    "warm-up": (lambda r: optim.sgd(optim.warmup(20, r)), (0.1, 0.01, 1.0)),
+    "clipped": (
+        lambda r: optim.descend(
+            optim.chain(optim.clip_by_global_norm(1.0), optim.scale_by_learning_rate(r))
+        ),
+        (0.1, 0.05, 1.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_minimises_every_objective(name: str, objective: str) -> None:
+    make, rates = OPTIMIZERS[name]
+    value_and_grad, params, bound = OBJECTIVES[objective]
+    optimizer = make(rates[list(OBJECTIVES).index(objective)])
+    state = optimizer.init(params)
+    start = params
+    for _ in range(400):
+        _, grads = value_and_grad(params)
+        params, state = optimizer.step(params, grads, state)
+        assert all(np.isfinite(leaf).all() for leaf in tree.leaves(params))
+    assert value_and_grad(params)[0] < bound
+    assert [x.dtype for x in tree.leaves(params)] == [x.dtype for x in tree.leaves(start)]
