@@ -11,10 +11,10 @@ as in the articles; with FCNN_DATA, also on the test set of 10,000.
 import _common
 
 from fcnn import conv2d, dense, flatten, max_pool2d, relu, serial, softmax
-from fcnn.data import Dataset, available, fashion_mnist
+from fcnn.data import Dataset, available, fashion_mnist, one_hot
 from fcnn.initializers import normal, uniform
 from fcnn.losses import categorical_cross_entropy, softmax_cross_entropy
-from fcnn.metrics import classification_report
+from fcnn.metrics import accuracy, classification_report
 from fcnn.optim import adamw, cosine, sgd
 
 
@@ -28,6 +28,7 @@ def article() -> _common.Recipe:
         loss=categorical_cross_entropy,
         optimizer=lambda steps: sgd(0.01),
         epochs=50,
+        quick=6,
     )
 
 
@@ -43,6 +44,7 @@ def tuned(train: Dataset) -> _common.Recipe:
         optimizer=lambda steps: adamw(cosine(0.03, steps), weight_decay=0.1),
         epochs=50,
         batch_size=64,
+        quick=5,
     )
 
 
@@ -53,8 +55,9 @@ def main() -> None:
     recipe = article() if args.recipe == "article" else tuned(train)
     run = _common.learn(recipe, train, args)
     predictions = _common.classes(recipe, run, test)
-    print(predictions)
-    print(classification_report(predictions, test.labels, test.classes))
+    print("predictions:", one_hot(predictions, 10), sep="\n")
+    print("accuracy score:", accuracy(predictions, test.labels))
+    print(classification_report(predictions, test.labels, classes=test.classes))
     largest = fashion_mnist("test") if available("fashion-mnist", "test") else test
     _common.report(recipe, run, test, largest)
 

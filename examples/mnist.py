@@ -34,7 +34,7 @@ def recipe(train: Dataset) -> _common.Recipe:
         ),
         loss=softmax_cross_entropy,
         optimizer=lambda steps: adamw(
-            warmup(steps // 6 + 1, cosine(0.004, steps - steps // 6)), weight_decay=0.05
+            warmup(steps // 6 + 1, cosine(0.01, steps - steps // 6)), weight_decay=0.05
         ),
         epochs=12 if len(train) < 60_000 else 10,
         batch_size=32 if len(train) < 60_000 else 64,
