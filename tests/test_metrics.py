@@ -111,7 +111,7 @@ def test_top_k_is_what_a_stable_sort_gives(n: int, classes: int, k: int, seed: i
     assert metrics.top_k_accuracy(scores, true, 1) == metrics.accuracy(scores, true)
 
 
-@given(labels_of)
+@given(labels_of.filter(lambda drawn: drawn[0] > 1))  # scikit-learn warns of one class
 def test_the_numbers_and_the_report_are_scikit_learns(drawn: Any) -> None:
     sklearn = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
     classes, pairs = drawn
@@ -120,8 +120,7 @@ def test_the_numbers_and_the_report_are_scikit_learns(drawn: Any) -> None:
     names = [f"a class called {i}" for i in range(classes)]
     theirs = sklearn.classification_report(true, guess, target_names=names, digits=4, **options)
     ours = metrics.classification_report(guess, true, classes=names, digits=4)
-    # The last line of a report of all labels is their accuracy, unless a label is missing.
-    if len(set(guess) | set(true)) == classes:
+    if len(set(guess) | set(true)) == classes:  # else scikit-learn prints "micro avg"
         assert ours == theirs.removesuffix("\n")
     for average in (None, "macro", "weighted", "micro"):
         for name in ("precision", "recall", "f1"):
