@@ -2,7 +2,7 @@
 
 Momentum, Adam, decay and learning rates all compute an element's update from that
 element's own gradient, parameter and moments. Such a transform is a `Rule`; a
-chain of them is a tuple of rules, and is run leaf by leaf, a large leaf piece by
+chain of them is a tuple of rules, and is run leaf by leaf, a large leaf with moments piece by
 piece: each piece goes through all the rules, and is added to the parameters, while
 it is in the processor's cache, so that a step reads and writes main memory once,
 however long the chain. The numbers are those of one rule after the other, to the bit.
@@ -20,8 +20,9 @@ from fcnn import tree
 from fcnn._typing import Tree
 from fcnn.errors import TreeError
 
-PIECE = 32_768
-"""Elements in a piece. Two or three arrays of them fit an L2 cache; the rest of a step is in L3."""
+PIECE = 65_536
+"""Elements in a piece. Measured with Adam on 9216×128 float32: smaller pieces lose more to
+calls than they win in the cache; the whole leaf at once takes half as long again."""
 
 Kernel: TypeAlias = Callable[..., tuple[Any, ...]]
 """``kernel(update, param, *moments) -> (update, *moments)``; it writes into none of them."""
@@ -197,7 +198,7 @@ def _leaf(
         raise TreeError(f"the gradient of an array of shape {p.shape} came as {g!r:.80}")
     if type(g) is not np.ndarray or g.dtype is not p.dtype:
         g = np.asarray(g, p.dtype)
-    if p.size > PIECE or not p.shape:
+    if not p.shape or (p.size > PIECE and moments):  # two operations alone gain nothing by pieces
         return _by_pieces(kernel, finish, p, g, moments)
     made = kernel(g, p, *moments)
     return finish(p, made[0]), made[1:]
