@@ -25,6 +25,13 @@ R = TypeVar("R")
 V = TypeVar("V", bound="Value")
 
 
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, to any depth: a value must hash, and nobody may change it later."""
+    if type(value) in (list, tuple):
+        return tuple([_frozen(child) for child in value])
+    return value
+
+
 def _same(a: Any, b: Any) -> bool:
     return a is b or (type(a) is type(b) and bool(np.all(a == b)))
 
@@ -78,7 +85,7 @@ def _spec(
     positional: list[Any] = []
     named: list[tuple[str, Any]] = []
     for name, parameter in signature.parameters.items():
-        value = bound.arguments[name]
+        value = _frozen(bound.arguments[name])
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional.extend(value)
         elif parameter.kind is parameter.VAR_KEYWORD:

@@ -234,6 +234,10 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
 
     Raises:
         TreeError: if the number of leaves is not the structure's.
+
+    >>> from fcnn import tree
+    >>> tree.unflatten(tree.structure({"a": 1.0, "b": (2.0,)}), [3.0, 4.0])
+    {'a': 3.0, 'b': (4.0,)}
     """
     if len(leaves) != structure.size:
         raise TreeError(f"this tree has {structure.size} leaves, and {len(leaves)} came")

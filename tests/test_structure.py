@@ -1,0 +1,212 @@
+"""The layers of the code: who may import whom, and where each public name lives."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import fcnn
+
+ROOT = Path(fcnn.__file__).parent
+
+# A module imports from lower rows only; the longest name that fits decides. Files of one
+# package may import each other, without a cycle.
+ROWS = {
+    "fcnn._typing": 0,
+    "fcnn.errors": 0,
+    "fcnn._check": 1,
+    "fcnn._value": 1,
+    "fcnn.prng": 1,
+    "fcnn.tree": 1,
+    "fcnn.initializers": 2,
+    "fcnn._layer": 2,
+    "fcnn._ops": 2,
+    "fcnn.layers": 3,
+    "fcnn.losses": 4,
+    "fcnn.metrics": 4,
+    "fcnn.optim": 4,
+    "fcnn.data": 4,
+    "fcnn.checkpoint": 4,
+    "fcnn.parallel": 4,
+    "fcnn.autodiff": 5,
+    "fcnn._summary": 5,
+    "fcnn.export": 5,
+    "fcnn.plot": 5,
+    "fcnn.train": 6,
+    "fcnn.testing": 6,
+    "fcnn": 7,
+    "fcnn.__main__": 7,
+    "fcnn.cli": 7,
+}
+PACKAGES = {"fcnn._ops", "fcnn.layers", "fcnn.optim", "fcnn.data", "fcnn.export", "fcnn.testing"}
+
+
+def name_of(path):
+    parts = ("fcnn", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def place(module):
+    """The entry of `ROWS` that a module falls under."""
+    parts = module.split(".")
+    for n in range(len(parts), 1, -1):
+        if ".".join(parts[:n]) in ROWS:
+            return ".".join(parts[:n])
+    return module
+
+
+def imports(module):
+    """The modules of fcnn that a module imports, anywhere, but for the type checker's eyes."""
+    tree = ast.parse(FILES[module].read_text("utf-8"))
+    is_package = FILES[module].name == "__init__.py"
+    skipped = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            skipped.update(ast.walk(node))
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".") if is_package else module.split(".")[:-1]
+            base = base[: len(base) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            whole = [f"{origin}.{alias.name}" for alias in node.names]
+            names = [name if name in FILES else origin for name in whole]
+        else:
+            continue
+        for name in names:
+            if name == "fcnn" or name.startswith("fcnn."):
+                assert name in FILES, f"{module} imports {name}, which is not there"
+                yield name
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_has_a_row(module):
+    assert place(module) in ROWS, f"give {module} a row in {__file__}"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_imports_from_lower_rows_only(module):
+    here = place(module)
+    for imported in imports(module):
+        there = place(imported)
+        if here == there and here in PACKAGES:
+            continue
+        assert ROWS[there] < ROWS[here], (
+            f"{module} of row {ROWS[here]} imports {imported} of row {ROWS[there]}"
+        )
+
+
+def test_no_import_goes_in_a_circle():
+    graph = {module: {i for i in imports(module) if i != module} for module in FILES}
+    order = tuple(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert set(order) == set(FILES)
+
+
+def test_the_checker_of_imports_sees_every_form():
+    found = set(imports("fcnn"))
+    assert {"fcnn.tree", "fcnn._layer", "fcnn.layers", "fcnn.prng"} <= found
+    assert "fcnn.losses" in set(imports("fcnn.autodiff"))
+    assert "fcnn._ops.window" in set(imports("fcnn._ops.conv"))
+
+
+def test_importing_fcnn_imports_nothing_heavy():
+    heavy = [
+        "scipy.signal", "scipy.special", "scipy.linalg", "scipy.ndimage", "matplotlib", "tqdm",
+        "threadpoolctl", "dask", "torch", "jax", "onnx", "gzip", "lzma", "zipfile",
+        "urllib.request", "multiprocessing",
+    ]  # fmt: skip
+    code = f"import fcnn, sys; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_nothing_of_numpys_global_generator_is_used(module):
+    allowed = {"Generator", "Philox", "SeedSequence"}
+    for node in ast.walk(ast.parse(FILES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+            "np.random",
+            "numpy.random",
+        ):
+            assert node.attr in allowed, f"{module}:{node.lineno} uses np.random.{node.attr}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] + [getattr(node, "module", "")]
+            assert not {"random", "numpy.random"} & set(modules), f"{module}:{node.lineno}"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_no_assert_is_spent_on_a_callers_mistake(module):
+    if module.startswith("fcnn.testing"):
+        return
+    tree = ast.parse(FILES[module].read_text("utf-8"))
+    found = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    assert not found, f"{module} asserts in lines {found}"
+
+
+def namespaces():
+    """The top level and every module in its ``__all__``, and theirs."""
+    found, todo = [], [fcnn]
+    while todo:
+        space = todo.pop()
+        found.append(space)
+        todo += [getattr(space, n) for n in space.__all__ if inspect.ismodule(getattr(space, n))]
+    return found
+
+
+def test_every_public_name_is_there():
+    for space in namespaces():
+        assert len(set(space.__all__)) == len(space.__all__)
+        for name in space.__all__:
+            assert hasattr(space, name), f"{space.__name__}.{name}"
+            assert not name.startswith("_")
+
+
+def test_every_public_name_has_one_path():
+    paths = {}
+    for space in namespaces():
+        for name in space.__all__:
+            paths.setdefault(id(getattr(space, name)), []).append(f"{space.__name__}.{name}")
+    doubled = [names for names in paths.values() if len(names) > 1]
+    assert not doubled
+
+
+def test_every_public_file_is_a_public_namespace_or_reexported():
+    """A file without an underscore either is a namespace or has its names at the top level."""
+    spaces = {space.__name__ for space in namespaces()}
+    top = set(fcnn.__all__)
+    for module in FILES:
+        parts = module.split(".")[1:]
+        if len(parts) != 1 or parts[0].startswith("_") or module in spaces or parts[0] == "cli":
+            continue
+        found = importlib.import_module(module)
+        own = getattr(found, "__all__", None) or [
+            name
+            for name, value in vars(found).items()
+            if not name.startswith("_") and getattr(value, "__module__", None) == module
+        ]
+        assert top & set(own), f"{module} is no namespace, and none of its names is public"
+
+
+@pytest.mark.parametrize(
+    "module", [module for module, path in FILES.items() if path.name == "__init__.py"]
+)
+def test_an_init_defines_nothing(module):
+    first, *rest = ast.parse(FILES[module].read_text("utf-8")).body
+    assert isinstance(first, ast.Expr), "a docstring comes first"
+    assert isinstance(first.value, ast.Constant)
+    for node in rest:
+        if isinstance(node, ast.Assign):
+            assert ast.unparse(node.targets[0]) in ("__all__", "__version__")
+        else:
+            assert isinstance(node, ast.Import | ast.ImportFrom), ast.unparse(node)
