@@ -20,7 +20,7 @@ https://docs.jax.dev/en/latest/jax.example_libraries.stax.html.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, ParamSpec, Protocol, TypeAlias
+from typing import Any, NamedTuple, NoReturn, ParamSpec, Protocol, TypeAlias
 
 import attrs
 import numpy as np
@@ -98,6 +98,19 @@ class Vjp(Protocol):
 Triple: TypeAlias = tuple[Init, Apply, Vjp]
 
 
+class Rectifiable(NamedTuple):
+    """A triple that can also do the work of a `relu` behind it, in the same pass over memory.
+
+    ``rectified`` holds apply and vjp of the two layers together, with the first one's
+    params. It is `serial`'s business alone: whoever looks at the model sees two layers.
+    """
+
+    init: Init
+    apply: Apply
+    vjp: Vjp
+    rectified: tuple[Apply, Vjp]
+
+
 @attrs.frozen(eq=False, repr=False, slots=False)
 class Layer(Value):
     """A triple ``(init, apply, vjp)`` that knows the call that made it.
@@ -119,12 +132,13 @@ class Layer(Value):
     apply: Apply
     vjp: Vjp
     spec: Spec
+    rectified: Layer | None = None
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.init, self.apply, self.vjp))
 
 
-def layer(constructor: Callable[P, Triple]) -> Callable[P, Layer]:
+def layer(constructor: Callable[P, Triple | Rectifiable]) -> Callable[P, Layer]:
     """Make a function that returns ``init, apply, vjp`` return a `Layer`.
 
     The three functions come back checked: an input that is not a float array, or
@@ -147,8 +161,11 @@ def layer(constructor: Callable[P, Triple]) -> Callable[P, Layer]:
     return remember(constructor, _checked)
 
 
-def _checked(triple: Triple, spec: Spec) -> Layer:
-    init, apply, vjp = triple
+def _checked(triple: Triple | Rectifiable, spec: Spec) -> Layer:
+    init, apply, vjp = triple[:3]
+    rectified = None
+    if isinstance(triple, Rectifiable):
+        rectified = _checked((init, *triple.rectified), spec)
 
     def checked_init(key: Key, shape: Shape, /) -> tuple[Tree, Shape]:
         try:
@@ -181,7 +198,7 @@ def _checked(triple: Triple, spec: Spec) -> Layer:
 
         return y, checked_pullback
 
-    return Layer(checked_init, checked_apply, checked_vjp, spec)
+    return Layer(checked_init, checked_apply, checked_vjp, spec, rectified)
 
 
 def _check_array(x: Any) -> None:

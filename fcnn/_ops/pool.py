@@ -1,71 +1,174 @@
-"""Pooling and its adjoint.
+"""Max and average pooling of channels-last images, and their adjoints.
 
-A pool looks at all elements of a window through strided views of the image, one
-view for each element (k in all), so that each pass is over whole images.
-
-In ``y = max over k of x_k`` the gradient goes to the first k, in row-major order,
-at which ``x_k == y``: to one place, as a subgradient must when several tie.
+A window's maximum is taken over the columns of each window row, then over its
+rows: every step is one element-wise pass over views, a few images at a time,
+so that all passes but the first find their operands in cache. Nothing is saved
+between forward and backward but the layer's own input and output.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from fcnn._ops.window import Window
+from fcnn._ops.window import Window, inside
 from fcnn._typing import Array
 
-
-def _views(padded: Array, window: Window) -> Iterator[Array]:
-    """One view (n, oh, ow, c) of the padded image for each element of the window."""
-    for i in range(window.kernel[0]):
-        for j in range(window.kernel[1]):
-            rows, columns = window.places(i, j)
-            yield padded[:, rows, columns]
+BUDGET = 1 << 18  # bytes of input in a block
 
 
 def max_pool(x: Array, window: Window) -> Array:
-    """The largest of each window: (n, h, w, c) to (n, oh, ow, c). Padding never wins."""
-    views = _views(window.pad(x, -np.inf), window)
-    y = next(views).copy()
-    for view in views:
-        np.maximum(y, view, out=y)
-    return y
+    """``y[n, y, x, c] = max over i, j of x[n, y*sh + i*dh - top, x*sw + j*dw - left, c]``; padding never wins.
+
+    ``x (n, h, w, c)``, ``y (n, oh, ow, c)``. A NaN in a window is its maximum.
+    """
+    out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
+    for images in _blocks(x):
+        seen, y = _padded(x[images], window, -math.inf), out[images]
+        rows = [_every(seen, window, 0, i) for i in range(window.kernel[0])]
+        best = np.maximum(rows[0], rows[1]) if len(rows) > 1 else rows[0]
+        for row in rows[2:]:
+            np.maximum(best, row, out=best)
+        columns = [_every(best, window, 1, j) for j in range(window.kernel[1])]
+        if len(columns) == 1:
+            y[...] = columns[0]
+            continue
+        np.maximum(columns[0], columns[1], out=y)
+        for column in columns[2:]:
+            np.maximum(y, column, out=y)
+    return out
 
 
 def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
-    """The gradient of the input: each dy at the first place that reached y."""
-    dx = np.zeros((x.shape[0], *window.padded, x.shape[3]), dy.dtype)
+    """``dx``: all of ``dy[n, y, x, c]`` goes to the first place, row by row, that holds the window's maximum."""
+    dx = np.empty(x.shape, x.dtype)
+    tiled = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
+    for images in _blocks(x):
+        if tiled and window.kernel == (2, 2):
+            _halve_adjoint(x[images], dy[images], dx[images], window)
+        else:
+            _first_place(x[images], y[images], dy[images], dx[images], window)
+    return dx
+
+
+def _halve_adjoint(x: Array, dy: Array, dx: Array, window: Window) -> None:
+    """Windows of 2×2 side by side: the gradient goes to the upper row unless the lower is larger, and so in the row."""
+    oh, ow = window.out
+    if (2 * oh, 2 * ow) != window.image:
+        dx[:, 2 * oh :] = 0
+        dx[:, :, 2 * ow :] = 0
+    upper_rows, lower_rows = slice(0, 2 * oh, 2), slice(1, 2 * oh, 2)
+    even, odd = slice(0, 2 * ow, 2), slice(1, 2 * ow, 2)
+    a, b, c, d = (
+        x[:, upper_rows, even],
+        x[:, upper_rows, odd],
+        x[:, lower_rows, even],
+        x[:, lower_rows, odd],
+    )
+    da, db, dc, dd = (
+        dx[:, upper_rows, even],
+        dx[:, upper_rows, odd],
+        dx[:, lower_rows, even],
+        dx[:, lower_rows, odd],
+    )
+    upper, lower = np.maximum(a, b), np.maximum(c, d)
+    np.multiply(dy, upper >= lower, out=upper)
+    np.subtract(dy, upper, out=lower)
+    np.multiply(upper, a >= b, out=da)
+    np.subtract(upper, da, out=db)
+    np.multiply(lower, c >= d, out=dc)
+    np.subtract(lower, dc, out=dd)
+
+
+def _first_place(x: Array, y: Array, dy: Array, dx: Array, window: Window) -> None:
+    """Any window: visit the places row by row, and let each take the gradients nobody before it took."""
+    seen = _padded(x, window, -math.inf)
+    total = np.zeros(seen.shape, dx.dtype)
     free = np.ones(y.shape, bool)
-    for view, dview in zip(_views(window.pad(x, -np.inf), window), _views(dx, window), strict=True):
-        here = view == y
-        here &= free
-        free ^= here
-        dview += dy * here
-    return window.crop(dx)
-
-
-def counts(window: Window, dtype: np.dtype) -> Array:
-    """How many of the elements of each window lie inside the image: (1, oh, ow, 1)."""
-    inside = window.pad(np.ones((1, *window.image, 1), dtype))
-    return sum(_views(inside, window))  # type: ignore[return-value]
+    share = np.empty(y.shape, dx.dtype)
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            hit = _every(_every(seen, window, 0, i), window, 1, j) == y
+            np.logical_and(hit, free, out=hit)
+            np.logical_xor(free, hit, out=free)
+            np.multiply(dy, hit, out=share)
+            place = _every(_every(total, window, 0, i), window, 1, j)
+            np.add(place, share, out=place)
+    _unpad(total, window, dx)
 
 
 def avg_pool(x: Array, window: Window) -> Array:
-    """The mean of each window's elements that lie inside the image."""
-    views = _views(window.pad(x), window)
-    y = next(views).copy()
-    for view in views:
-        y += view
-    y /= counts(window, x.dtype)
-    return y
+    """``y[n, y, x, c]`` = the mean of the window's pixels inside the image."""
+    out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
+    weight = _weights(window, x.dtype)
+    for images in _blocks(x):
+        seen, y = _padded(x[images], window, 0.0), out[images]
+        rows = [_every(seen, window, 0, i) for i in range(window.kernel[0])]
+        total = np.add(rows[0], rows[1]) if len(rows) > 1 else rows[0]
+        for row in rows[2:]:
+            np.add(total, row, out=total)
+        columns = [_every(total, window, 1, j) for j in range(window.kernel[1])]
+        y[...] = columns[0]
+        for column in columns[1:]:
+            np.add(y, column, out=y)
+        np.multiply(y, weight, out=y)
+    return out
 
 
 def avg_pool_adjoint(dy: Array, window: Window) -> Array:
-    """The gradient of the input: each dy shared out evenly."""
-    dx = np.zeros((dy.shape[0], *window.padded, dy.shape[3]), dy.dtype)
-    share = dy / counts(window, dy.dtype)
-    for dview in _views(dx, window):
-        dview += share
-    return window.crop(dx)
+    """``dx (n, h, w, c)``: every pixel inside a window gets an equal share of its ``dy``."""
+    dx = np.empty((len(dy), *window.image, dy.shape[3]), dy.dtype)
+    weight = _weights(window, dy.dtype)
+    for images in _blocks(dx):
+        share, block = dy[images] * weight, dx[images]
+        (top, bottom), (left, right) = window.pads
+        h, w = window.image
+        total = np.zeros((len(block), h + top + bottom, w + left + right, dy.shape[3]), dy.dtype)
+        for i in range(window.kernel[0]):
+            for j in range(window.kernel[1]):
+                place = _every(_every(total, window, 0, i), window, 1, j)
+                np.add(place, share, out=place)
+        _unpad(total, window, block)
+    return dx
+
+
+def _weights(window: Window, dtype: np.dtype) -> Array:
+    """One over the number of pixels inside the image, for each output pixel: ``(oh, ow, 1)``."""
+    counts = []
+    for axis in (0, 1):
+        first = np.arange(window.out[axis]) * window.stride[axis] - window.pads[axis][0]
+        places = first[:, None] + np.arange(window.kernel[axis]) * window.dilation[axis]
+        counts.append(((places >= 0) & (places < window.image[axis])).sum(axis=1))
+    inside_both = np.multiply.outer(counts[0], counts[1])[:, :, None]
+    weights: Array = (1 / np.maximum(inside_both, 1)).astype(dtype)
+    return weights
+
+
+def _every(x: Array, window: Window, axis: int, tap: int) -> Array:
+    """What a tap of the window meets along one axis: a strided view."""
+    start, stride = tap * window.dilation[axis], window.stride[axis]
+    taken = slice(start, start + (window.out[axis] - 1) * stride + 1, stride)
+    return x[:, taken] if axis == 0 else x[:, :, taken]
+
+
+def _blocks(x: Array) -> Iterator[slice]:
+    size = max(1, BUDGET // max(1, x[:1].nbytes))
+    for start in range(0, len(x), size):
+        yield slice(start, start + size)
+
+
+def _padded(x: Array, window: Window, fill: float) -> Array:
+    if not window.is_padded:
+        return x
+    (n, h, w, c), ((top, bottom), (left, right)) = x.shape, window.pads
+    out = np.full((n, h + top + bottom, w + left + right, c), fill, x.dtype)
+    (to_y, y), (to_x, x_) = inside(-top, h + bottom, h), inside(-left, w + right, w)
+    out[:, to_y, to_x] = x[:, y, x_]
+    return out
+
+
+def _unpad(total: Array, window: Window, dx: Array) -> None:
+    (h, w), ((top, _), (left, _)) = window.image, window.pads
+    dx[...] = total[:, top : top + h, left : left + w]

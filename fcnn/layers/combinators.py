@@ -16,6 +16,7 @@ from fcnn import tree
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._typing import Array, ModelPullback, Shape, Tree
 from fcnn.errors import ArgumentError, ShapeError, TreeError
+from fcnn.layers.activations import relu
 from fcnn.prng import Key, fold_in
 
 
@@ -40,6 +41,7 @@ def serial(*layers: Layer) -> Triple:
     fcnn.errors.ShapeError: serial[0] conv2d(4, 5): the window is larger than its image: ...
     """
     _check_layers("serial", layers)
+    stages = _stages(layers)
 
     def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
         params = []
@@ -53,7 +55,7 @@ def serial(*layers: Layer) -> Triple:
 
     def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
         _check_params(params, layers)
-        for i, each in enumerate(layers):
+        for i, each in stages:
             try:
                 x = each.apply(params[i], x, ctx.child(i))
             except Exception as error:
@@ -64,24 +66,24 @@ def serial(*layers: Layer) -> Triple:
         _check_params(params, layers)
         # Without an input gradient, what stands before the first parameters needs no pullback.
         first = 0 if ctx.input_grad else _first_with_params(params)
-        pullbacks: list[ModelPullback] = []
-        for i, each in enumerate(layers):
+        pullbacks: list[tuple[int, Layer, ModelPullback]] = []
+        for i, each in stages:
             try:
-                x, pullback = each.vjp(
-                    params[i], x, ctx.child(i, input_grad=ctx.input_grad or i > first)
-                )
+                child = ctx.child(i, input_grad=ctx.input_grad or i > first)
+                x, pullback = each.vjp(params[i], x, child)
             except Exception as error:
                 relocate(error, f"serial[{i}]", each)
-            pullbacks.append(pullback)
+            if i >= first:
+                pullbacks.append((i, each, pullback))
 
         def pullback_all(dy: Array) -> tuple[Tree, Any]:
             grads = list(params)
             dx: Any = dy
-            for i in reversed(range(first, len(layers))):
+            for i, each, pullback in reversed(pullbacks):
                 try:
-                    grads[i], dx = pullbacks[i](dx)
+                    grads[i], dx = pullback(dx)
                 except Exception as error:
-                    relocate(error, f"serial[{i}]", layers[i])
+                    relocate(error, f"serial[{i}]", each)
             return tuple(grads), dx if ctx.input_grad else None
 
         return x, pullback_all
@@ -234,6 +236,21 @@ def _sum(arrays: Sequence[Array]) -> Array:
     for array in arrays[1:]:
         total = total + array
     return total
+
+
+def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Layer]]:
+    """Place and layer of what runs: a relu is taken along by a layer before it that can.
+
+    A relu's params and gradients are ``()``, so nothing is missed where it is skipped.
+    """
+    stages: list[tuple[int, Layer]] = []
+    for i, each in enumerate(layers):
+        before = stages[-1][1].rectified if stages else None
+        if each is relu and before is not None:
+            stages[-1] = (i - 1, before)
+        else:
+            stages.append((i, each))
+    return stages
 
 
 def _first_with_params(params: Tree) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fcnn._check import pair, whole
-from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
-from fcnn._ops.conv import correlate, correlate_input_adjoint, correlate_weight_adjoint
+from fcnn._layer import EVAL, Apply, Context, Rectifiable, Vjp, check_dtype, layer
+from fcnn._ops.conv import correlate, correlate_adjoints
+from fcnn._ops.relu import relu, relu_adjoint
 from fcnn._ops.window import Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn.errors import ArgumentError, ShapeError
@@ -36,7 +37,7 @@ def conv2d(
     flip: bool = False,
     weight_init: Any = he_normal,
     bias_init: Any = zeros,
-) -> Triple:
+) -> Rectifiable:
     """Two-dimensional cross-correlation over all input channels, or convolution.
 
     With stride S, dilation D and the image padded by zeros::
@@ -107,29 +108,40 @@ def conv2d(
         bias_shape = out if bias == "untied" else (filters,)
         return ConvParams(weight, bias_init(k_bias, bias_shape) if bias else ()), out
 
-    def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
-        view = check(params, x)
-        y = correlate(x, oriented(params.weight), view, groups)
-        if bias:
+    def maps(rectify: bool) -> tuple[Apply, Vjp]:
+        """The layer's apply and vjp, or those of the layer and a relu behind it."""
+
+        def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
+            view, weight = check(params, x), oriented(params.weight)
+            if bias != "untied":
+                return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
+            y = correlate(x, weight, view, groups)
             y += params.bias
-        return y
+            return relu(y) if rectify else y
 
-    def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        y = apply(params, x, ctx)
-        view = window(x.shape[1:])
+        def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+            y, view = apply(params, x), window(x.shape[1:])
 
-        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
-            weight = oriented(params.weight)
-            dweight = oriented(correlate_weight_adjoint(x, dy, view, groups))
-            dx = correlate_input_adjoint(dy, weight, view, groups) if ctx.input_grad else None
-            return ConvParams(dweight, bias_grad(dy)), dx
+            def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+                live, dbias = (y if rectify else None), ()
+                if bias == "untied":
+                    dy, live = (dy if live is None else relu_adjoint(live, dy)), None
+                    dbias = dy.sum(axis=0)
+                dweight, dtied, dx = correlate_adjoints(
+                    x,
+                    oriented(params.weight),
+                    dy,
+                    view,
+                    groups,
+                    y=live,
+                    bias=bias == "tied",
+                    input_grad=ctx.input_grad,
+                )
+                return ConvParams(oriented(dweight), dbias if dtied is None else dtied), dx
 
-        return y, pullback
+            return y, pullback
 
-    def bias_grad(dy: Array) -> Any:
-        if bias is None:
-            return ()
-        return dy.sum(axis=(0, 1, 2) if bias == "tied" else 0)
+        return apply, vjp
 
     def oriented(weight: Array) -> Array:
         return weight[::-1, ::-1] if flip else weight
@@ -150,4 +162,4 @@ def conv2d(
             )
         return view
 
-    return init, apply, vjp
+    return Rectifiable(init, *maps(False), rectified=maps(True))

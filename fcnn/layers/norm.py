@@ -24,7 +24,9 @@ from __future__ import annotations
 import numpy as np
 
 from fcnn._check import number
-from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._layer import EVAL, Apply, Context, Rectifiable, Vjp, check_dtype, layer
+from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
+from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn.errors import ShapeError
 from fcnn.initializers import ones, zeros
@@ -43,7 +45,7 @@ class BatchNormParams:
 
 
 @layer
-def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Triple:
+def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Rectifiable:
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
 
     ``y = scale · (x - mean) / sqrt(variance + epsilon) + shift``. In training, mean and
@@ -78,48 +80,61 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Triple:
         one, zero = ones(key, shape[-1:]), zeros(key, shape[-1:])
         return BatchNormParams(one, zero, zero, one), shape
 
-    def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
-        return vjp(params, x, ctx)[0]
+    def maps(rectify: bool) -> tuple[Apply, Vjp]:
+        """The layer's apply and vjp, or those of the layer and a relu behind it."""
 
-    def vjp(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        check(params, x)
-        channels, m = x.shape[-1], x.size // x.shape[-1]
-        mean, variance = moments(x) if ctx.train else (params.mean, params.variance)
-        inverse = 1 / np.sqrt(variance + epsilon)
-        normal = (x - mean) * inverse
+        def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
+            check(params, x, ctx)
+            if ctx.train:
+                return normalise(x, params.scale, params.shift, epsilon, rectify)[0]
+            inverse = 1 / np.sqrt(params.variance + epsilon)
+            return rescale(x, params.mean, params.scale * inverse, params.shift, rectify)
 
-        def pullback(dy: Array) -> tuple[BatchNormParams, Array | None]:
-            dscale = (dy * normal).reshape(-1, channels).sum(axis=0)
-            dshift = dy.reshape(-1, channels).sum(axis=0)
+        def vjp(
+            params: BatchNormParams, x: Array, ctx: Context = EVAL
+        ) -> tuple[Array, ModelPullback]:
             if not ctx.train:
-                zero = np.zeros_like(mean)
-                return BatchNormParams(dscale, dshift, zero, zero), dy * (params.scale * inverse)
-            dx = None
-            if ctx.input_grad:
-                dx = (params.scale * inverse) * (dy - dshift / m - normal * (dscale / m))
-            unbiased = variance * (m / (m - 1))
-            weight = 1 - momentum
-            return BatchNormParams(
-                dscale, dshift, weight * (params.mean - mean), weight * (params.variance - unbiased)
-            ), dx
+                y = apply(params, x, ctx)
+                return y, lambda dy: stored(params, x, relu_adjoint(y, dy) if rectify else dy)
+            check(params, x, ctx)
+            y, mean, variance = normalise(x, params.scale, params.shift, epsilon, rectify)
 
-        return normal * params.scale + params.shift, pullback
+            def pullback(dy: Array) -> tuple[BatchNormParams, Array | None]:
+                dscale, dshift, dx = normalise_adjoint(
+                    x, params.scale, dy, mean, variance, epsilon, y if rectify else None
+                )
+                m = x.size // x.shape[-1]
+                dmean = (1 - momentum) * (params.mean - mean)
+                dvariance = (1 - momentum) * (params.variance - variance * (m / (m - 1)))
+                dtype = x.dtype
+                return BatchNormParams(
+                    dscale, dshift, dmean.astype(dtype), dvariance.astype(dtype)
+                ), dx
 
-    def moments(x: Array) -> tuple[Array, Array]:
-        rows = x.reshape(-1, x.shape[-1])
-        if len(rows) < 2:
-            raise ShapeError(
-                f"in training a channel needs two elements or more for a variance, and an input "
-                f"of shape {x.shape} has {len(rows)}"
-            )
-        mean = rows.mean(axis=0)
-        return mean, np.square(rows - mean).mean(axis=0)
+            return y, pullback
 
-    def check(params: BatchNormParams, x: Array) -> None:
+        return apply, vjp
+
+    def stored(params: BatchNormParams, x: Array, dy: Array) -> tuple[BatchNormParams, Array]:
+        """The pullback in evaluation, where mean and variance are constants."""
+        inverse = 1 / np.sqrt(params.variance + epsilon)
+        rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, x.shape[-1])
+        dscale = (drows * (rows - params.mean)).sum(axis=0) * inverse
+        zero = np.zeros_like(inverse)
+        grads = BatchNormParams(dscale, drows.sum(axis=0), zero, zero)
+        return grads, dy * (params.scale * inverse)
+
+    def check(params: BatchNormParams, x: Array, ctx: Context) -> None:
         if x.ndim < 2 or x.shape[-1:] != params.scale.shape:
             raise ShapeError(
                 f"{params.scale.shape[0]} channels wanted on the last axis, and {x.shape} came"
             )
         check_dtype(x, params.scale)
+        count = x.size // x.shape[-1]
+        if ctx.train and count < 2:
+            raise ShapeError(
+                f"in training a channel needs two elements or more for a variance, and an input "
+                f"of shape {x.shape} has {count}"
+            )
 
-    return init, apply, vjp
+    return Rectifiable(init, *maps(False), rectified=maps(True))
