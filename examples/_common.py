@@ -91,7 +91,7 @@ def standardize(mean: float, std: float) -> Any:
     return init, apply, vjp
 
 
-def classes(recipe: Recipe, run: Run, data: Dataset) -> np.ndarray:
+def guesses(recipe: Recipe, run: Run, data: Dataset) -> np.ndarray:
     """The class that the network finds the likeliest, for each image."""
     return fcnn.predict(recipe.model, run.params, data.images).argmax(axis=1)
 
@@ -103,7 +103,7 @@ def score(recipe: Recipe, run: Run, data: Dataset) -> Evaluation:
 
 def print_pairs(recipe: Recipe, run: Run, data: Dataset) -> None:
     """What the network says of each image and what it is, as articles 000 and 001 print it."""
-    for guess, label in zip(classes(recipe, run, data), data.labels, strict=True):
+    for guess, label in zip(guesses(recipe, run, data), data.labels, strict=True):
         print(f"pred: {guess}, true: {label.argmax() if label.ndim else label}")
 
 

@@ -54,7 +54,7 @@ def main() -> None:
     train, test = fashion_mnist("train", 5000), fashion_mnist("train", 10_000)[5000:]
     recipe = article() if args.recipe == "article" else tuned(train)
     run = _common.learn(recipe, train, args)
-    predictions = _common.classes(recipe, run, test)
+    predictions = _common.guesses(recipe, run, test)
     print("predictions:", one_hot(predictions, 10), sep="\n")
     print("accuracy score:", accuracy(predictions, test.labels))
     print(classification_report(predictions, test.labels, classes=test.classes))

@@ -23,7 +23,8 @@ from fcnn.train import Run
 
 
 def recipe(train: Dataset) -> _common.Recipe:
-    """Convolution, batch norm, relu, three times; the rate goes up and then slowly down."""
+    """Three times convolution, batch norm and relu; the rate goes up and then slowly down."""
+    epochs, batch_size = (12, 32) if len(train) <= 5000 else (10, 64)
     return _common.Recipe(
         model=serial(
             _common.standardized(train.images),
@@ -34,10 +35,10 @@ def recipe(train: Dataset) -> _common.Recipe:
         ),
         loss=softmax_cross_entropy,
         optimizer=lambda steps: adamw(
-            warmup(steps // 6 + 1, cosine(0.01, steps - steps // 6)), weight_decay=0.05
+            warmup(steps // 6, cosine(0.01, steps - steps // 6)), weight_decay=0.05
         ),
-        epochs=12 if len(train) < 60_000 else 10,
-        batch_size=32 if len(train) < 60_000 else 64,
+        epochs=epochs,
+        batch_size=batch_size,
         quick=2,
     )
 
@@ -48,7 +49,7 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator, PercentFormatter
     except ImportError:
-        return "For pictures of what it learnt: pip install matplotlib, and run this again."
+        return "For pictures of what it learnt: pip install '.[plot]', and run this again."
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     curve, kernels, mistakes = figure.subfigures(1, 3, wspace=0.04)
 
@@ -92,7 +93,7 @@ def main() -> None:
     print(fcnn.summary(chosen.model, train.images.shape[1:]))
     moved = affine(shift=2, rotate=10, scale=0.1)
     run = _common.learn(chosen, train, args, augment=moved, validation=test)
-    print(draw(run, _common.classes(chosen, run, test), test, args.picture))
+    print(draw(run, _common.guesses(chosen, run, test), test, args.picture))
     print(f"test accuracy: {_common.score(chosen, run, test)}")
 
 

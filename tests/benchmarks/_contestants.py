@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 LIBRARIES = {"fcnn": "fcnn", "torch": "torch", "jax": "jax", "articles": "scipy", "gemm": "numpy"}
-STEERING = ("OMP_", "KMP_", "OPENBLAS_", "GOTO_", "BLIS_", "MKL_", "NVPL_", "XLA_", "TORCH")
+STEERING = ("OMP_", "KMP_", "OPENBLAS_", "GOTO_", "BLIS_", "MKL_", "NVPL_", "XLA_", "JAX_", "TORCH")
 
 
 class LeftOutError(Exception):

@@ -76,7 +76,7 @@ def _batch_norm(mode: str) -> Pair:
 
 def initial(workload: Workload, init: Any) -> Any:
     """The workload's parameters as the tree of this model; float64 where JAX has it enabled."""
-    _, drawn = init(jax.random.key(0), (-1, *workload.shape))
+    drawn = jax.eval_shape(lambda: init(jax.random.key(0), (-1, *workload.shape))[1])
     leaves, structure = jax.tree.flatten(drawn)
     pairs = zip(leaves, parameters(workload), strict=True)
     return jax.tree.unflatten(structure, [jnp.asarray(a).reshape(leaf.shape) for leaf, a in pairs])

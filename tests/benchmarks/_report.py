@@ -74,6 +74,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(map(line, (head, rule, *rows)))
 
 
+def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table under its title, if there is anything in it."""
+    if rows:
+        print(f"\n### {title}\n\n{table(head, rows)}", flush=True)
+
+
 def at_most(ratio: float, bar: float) -> str:
     """``≤ bar``, and whether it is met."""
     return f"≤ {bar:g}: " + ("met" if ratio <= bar else f"missed by {ratio / bar - 1:.0%}")

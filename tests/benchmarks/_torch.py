@@ -100,7 +100,7 @@ def prepare(workload: str, batch: int, mode: str, form: str, threads: int) -> Ru
         net = net.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
     net.train(mode == "training")
-    loss, optimizer = LOSSES[work.loss], torch.optim.SGD(net.parameters(), lr=RATE)
+    loss, optimizer = LOSSES[work.loss], torch.optim.SGD(net.parameters(), RATE, fused=True)
     if form == "compile":
         torch._dynamo.reset()  # else it meets its limit of recompilations and gives up
         net = torch.compile(net, fullgraph=True)
