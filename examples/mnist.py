@@ -47,7 +47,7 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
     """Draw how it learnt, its first kernels and its mistakes; returns what to say about it."""
     try:
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator, PercentFormatter
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
     except ImportError:
         return "For pictures of what it learnt: pip install '.[plot]', and run this again."
     figure = Figure(figsize=(13, 4.4), layout="constrained")
@@ -59,8 +59,9 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
     axes.plot(numbers, [1 - epoch.validation.accuracy for epoch in run.history], label="test")
     axes.set(title="Digits read wrongly", xlabel="epoch", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        which(PercentFormatter(1))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:g} %")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -72,7 +73,7 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
         axes.set_axis_off()
 
     wrong = np.flatnonzero(guesses != test.labels)
-    mistakes.suptitle(f"{min(16, len(wrong))} of the {len(wrong)} mistakes, and what it said")
+    mistakes.suptitle(f"{min(16, len(wrong))} of its {len(wrong)} mistakes, and what it read")
     for axes, i in zip(mistakes.subplots(4, 4).flat, [*wrong[:16], *[None] * 16], strict=False):
         if i is not None:
             axes.imshow(test.images[i, :, :, 0], cmap="gray_r")

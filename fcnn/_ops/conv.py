@@ -74,7 +74,10 @@ def correlate(
     bias: Array | None = None,
     relu: bool = False,
 ) -> Array:
-    """``y[n, y, x, o] = bias[o] + sum over i, j, k of padded[n, y*sh + i*dh, x*sw + j*dw, k] * weight[i, j, k, o]``.
+    """Cross-correlation, plus bias, and if asked for the larger of that and 0.
+
+    ``y[n, y, x, o] = bias[o]
+    + sum over i, j, k of padded[n, y*sh + i*dh, x*sw + j*dw, k] * weight[i, j, k, o]``
 
     ``x (n, h, w, c_in)``, ``weight (kh, kw, c_in // groups, c_out)``,
     ``bias (c_out,)``, ``y (n, oh, ow, c_out)``. Group g takes the g-th part of
@@ -119,7 +122,9 @@ def correlate_adjoints(
     bias: bool = True,
     input_grad: bool = True,
 ) -> tuple[Array, Array | None, Array | None]:
-    """``(dweight, dbias, dx)`` of :func:`correlate` for ``dy (n, oh, ow, c_out)``; unwanted ones are None.
+    """``(dweight, dbias, dx)`` of `correlate` for ``dy (n, oh, ow, c_out)``.
+
+    Those that are not wanted are None.
 
     Pass the output ``y`` if relu was applied: where it is 0, no gradient flows.
     """
@@ -175,7 +180,7 @@ def _depthwise_adjoints(
     dbias: Array | None,
     dx: Array | None,
 ) -> None:
-    """Adds to ``dweight`` and ``dbias`` and fills ``dx``, where one input channel feeds ``m`` output channels."""
+    """Adds to dweight and dbias and fills dx, where one input channel feeds m output channels."""
     n, c, c_out = len(x), x.shape[3], weight.shape[3]
     x = _repeated(x, c_out)
     parts = patches.input_parts(weight, window, 1) if dx is not None else []

@@ -1,4 +1,4 @@
-"""Correlation of whole image rows with a banded matrix: the form for narrow images and few channels.
+"""Correlation of whole image rows with a banded matrix, for narrow images of few channels.
 
 An output row is ``kh`` input rows, one behind the other, times one matrix that
 holds every shift of the kernel along the row. The GEMM multiplies by many
@@ -18,7 +18,7 @@ LIMIT = 1 << 17  # elements of the banded matrix
 
 
 def pays(window: Window, c_in: int, c_out: int, input_grad: bool = False) -> bool:
-    """Whether the zeros cost less than patches: measured, and more readily if the gradient of the input is wanted."""
+    """Whether the zeros cost less than patches, as measured; with dx wanted, they do more often."""
     (kh, kw), w, ow = window.kernel, window.image[1] + sum(window.pads[1]), window.out[1]
     zeros = 48 if input_grad and window.stride == (1, 1) else 16
     return kh * w * c_in * ow * c_out <= LIMIT and w * c_out <= zeros * kw
@@ -27,7 +27,7 @@ def pays(window: Window, c_in: int, c_out: int, input_grad: bool = False) -> boo
 def forward(
     x: Array, taps: Array, window: Window, y: Array, bias: Array | None, relu: bool
 ) -> None:
-    """Fills contiguous ``y (n, oh, ow, c_out)`` from ``x (n, h, w, c)``, ``taps (kh, kw, c, c_out)``."""
+    """Fills contiguous y (n, oh, ow, c_out) from x (n, h, w, c) and taps (kh, kw, c, c_out)."""
     matrix = _matrix(taps, window)
     shift = None
     if bias is not None:
@@ -53,7 +53,7 @@ def adjoints(
     dbias: Array | None,
     dx: Array | None,
 ) -> Array:
-    """``dtaps``; adds to ``dbias``, fills ``dx``. Where ``y`` is given and 0, ``dy`` counts as 0."""
+    """``dtaps``; adds to dbias, fills dx. Where y is given and 0, dy counts as 0."""
     kh, (oh, ow), (sh, _), (dh, _) = window.kernel[0], window.out, window.stride, window.dilation
     _, _, c, c_out = taps.shape
     matrix = None if dx is None else _matrix(taps, window).T
@@ -88,7 +88,7 @@ def adjoints(
 
 
 def _matrix(taps: Array, window: Window) -> Array:
-    """``B[i, x*sw + j*dw, k, x, o] = taps[i, j, k, o]``, zero elsewhere, as ``(kh*w*c, ow*c_out)``."""
+    """``B[i, x*sw + j*dw, k, x, o] = taps[i, j, k, o]``, else 0, as (kh*w*c, ow*c_out)."""
     (kh, _, c, c_out), w, ow = taps.shape, window.image[1] + sum(window.pads[1]), window.out[1]
     matrix: Array = np.zeros((kh, w, c, ow, c_out), taps.dtype)
     _diagonals(matrix, window)[...] = taps[:, :, None]
@@ -96,7 +96,7 @@ def _matrix(taps: Array, window: Window) -> Array:
 
 
 def _diagonals(matrix: Array, window: Window) -> Array:
-    """The entries of ``(kh, w, c, ow, c_out)`` that are taps, as a view ``(kh, kw, ow, c, c_out)``."""
+    """The entries of (kh, w, c, ow, c_out) that are taps, as a view (kh, kw, ow, c, c_out)."""
     kh, _, c, ow, c_out = matrix.shape
     a, b, d, e, f = matrix.strides
     strides = (a, window.dilation[1] * b, window.stride[1] * b + e, d, f)
@@ -104,7 +104,7 @@ def _diagonals(matrix: Array, window: Window) -> Array:
 
 
 def _rows(seen: Array, window: Window) -> Array:
-    """The input rows of every output row, ``(n*oh, kh*w*c)``, copied from padded ``seen (n, h, w, c)``."""
+    """The input rows of every output row, (n*oh, kh*w*c), copied from padded seen (n, h, w, c)."""
     n, h, w, c = seen.shape
     seen = np.ascontiguousarray(seen)
     v = seen.itemsize  # and not seen.strides[3], which NumPy leaves open where there is one channel

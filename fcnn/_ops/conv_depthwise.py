@@ -1,4 +1,4 @@
-"""Depthwise correlation, one input channel a group: multiply and add whole rows, a tap at a time."""
+"""Depthwise correlation, one input channel a group: whole rows, a tap at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def _taps_met(seen: Array, window: Window, i: int, j: int) -> Array:
 def forward(
     x: Array, taps: Array, window: Window, out: Array, bias: Array | None = None, relu: bool = False
 ) -> None:
-    """``out[n, y, x, k] = sum over i, j of padded[n, y*sh + i*dh, x*sw + j*dw, k] * taps[i, j, k]``; then bias, relu.
+    """Each channel by itself, then bias and relu.
+
+    ``out[n, y, x, k] = sum over i, j of padded[n, y*sh + i*dh, x*sw + j*dw, k] * taps[i, j, k]``
 
     ``taps (kh, kw, c)``, ``out (n, oh, ow, c)`` of any strides.
     """
@@ -46,7 +48,11 @@ def forward(
 
 
 def weight_adjoint(x: Array, dz: Array, window: Window, dtaps: Array) -> None:
-    """``dtaps[i, j, k] += sum over n, y, x of padded[n, y*sh + i*dh, x*sw + j*dw, k] * dz[n, y, x, k]``."""
+    """The adjoint of `forward` in its taps.
+
+    ``dtaps[i, j, k] +=
+    sum over n, y, x of padded[n, y*sh + i*dh, x*sw + j*dw, k] * dz[n, y, x, k]``
+    """
     (kh, kw), c = window.kernel, dz.shape[3]
     seen, product = padded(x, window), np.empty(dz.shape, dz.dtype)
     ones = np.ones(dz.size // c, dz.dtype)

@@ -1,4 +1,4 @@
-"""Correlation by one GEMM on patches, its weight adjoint, and its input adjoint by correlations of dz.
+"""Correlation by one GEMM on patches, and its adjoints: the input's by correlations of dz.
 
 Every buffer and view is made once a call, for a block of a few images; then
 each block costs a copy, a GEMM and, on the cache-resident result, bias and relu.
@@ -49,7 +49,7 @@ class Plan:
 
 
 class Patches:
-    """All taps of every output pixel, ``(b*y*x, taps)``, for blocks of ``count`` images of ``x (n, h, w, c)``.
+    """All taps of every output pixel, ``(b*y*x, taps)``, for blocks of ``count`` images.
 
     Planar ones are stored by taps and, with ``ones``, end in a column of ones:
     the bias's tap. ``x`` has unit stride along c. Scratch that belongs to one call.
@@ -116,7 +116,10 @@ class Patches:
 
 
 class Forward:
-    """``out[b, y, x, o] = bias[o] + sum over i, j, k of padded[b, y*sh + i*dh, x*sw + j*dw, k] * taps[i, j, k, o]``.
+    """``correlate`` for one block after the other.
+
+    ``out[b, y, x, o] = bias[o]
+    + sum over i, j, k of padded[b, y*sh + i*dh, x*sw + j*dw, k] * taps[i, j, k, o]``
 
     ``taps (kh, kw, c, c_out)`` is contiguous, ``out (n, oh, ow, c_out)`` has any strides.
     """
@@ -168,7 +171,10 @@ class Forward:
 
 
 class WeightAdjoint:
-    """``dtaps[i, j, k, o] += sum over b, y, x of padded[b, y*sh + i*dh, x*sw + j*dw, k] * dz[b, y, x, o]``.
+    """The adjoint in the taps and the bias, one block after the other.
+
+    ``dtaps[i, j, k, o] +=
+    sum over b, y, x of padded[b, y*sh + i*dh, x*sw + j*dw, k] * dz[b, y, x, o]``
 
     And ``dbias[o] += sum of dz[..., o]``. ``dz (count, oh, ow, c_out)`` and
     ``dtaps (kh, kw, c, c_out)`` are contiguous; dtaps and dbias the caller's own.
@@ -229,7 +235,7 @@ def input_parts(weight: Array, window: Window, images: int) -> list[Part]:
 
 
 def _phases(window: Window, axis: int) -> Iterator[tuple[slice, slice, int, Pair]]:
-    """Along one axis: input pixels, their taps (reversed), their dilation and the padding of ``dz``."""
+    """Along one axis: input pixels, their taps (reversed), their dilation, and dz's padding."""
     size, kernel, stride = window.image[axis], window.kernel[axis], window.stride[axis]
     dilation, out, low = window.dilation[axis], window.out[axis], window.pads[axis][0]
     common = math.gcd(stride, dilation)
@@ -250,7 +256,7 @@ def _phases(window: Window, axis: int) -> Iterator[tuple[slice, slice, int, Pair
 
 
 class InputAdjoint:
-    """Fills ``dx (n, h, w, c)``, of any strides, from ``dz (count, oh, ow, c_out)``, a block at a time."""
+    """Fills dx (n, h, w, c), of any strides, from dz (count, oh, ow, c_out), block by block."""
 
     def __init__(self, dz: Array, parts: Sequence[Part], dx: Array) -> None:
         self.runs: list[Forward] = []

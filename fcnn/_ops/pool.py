@@ -13,20 +13,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fcnn._ops.window import Window, inside
+from fcnn._ops.window import Window, padded
 from fcnn._typing import Array
 
 BUDGET = 1 << 18  # bytes of input in a block
 
 
 def max_pool(x: Array, window: Window) -> Array:
-    """``y[n, y, x, c] = max over i, j of x[n, y*sh + i*dh - top, x*sw + j*dw - left, c]``; padding never wins.
+    """The largest of each window; padding never wins.
+
+    ``y[n, y, x, c] = max over i, j of x[n, y*sh + i*dh - top, x*sw + j*dw - left, c]``
 
     ``x (n, h, w, c)``, ``y (n, oh, ow, c)``. A NaN in a window is its maximum.
     """
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
     for images in _blocks(x):
-        seen, y = _padded(x[images], window, -math.inf), out[images]
+        seen, y = padded(x[images], window, -math.inf), out[images]
         rows = [_every(seen, window, 0, i) for i in range(window.kernel[0])]
         best = np.maximum(rows[0], rows[1]) if len(rows) > 1 else rows[0]
         for row in rows[2:]:
@@ -42,7 +44,7 @@ def max_pool(x: Array, window: Window) -> Array:
 
 
 def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
-    """``dx``: all of ``dy[n, y, x, c]`` goes to the first place, row by row, that holds the window's maximum."""
+    """``dx``: each dy goes to the first place, row by row, that holds its window's maximum."""
     dx = np.empty(x.shape, x.dtype)
     tiled = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
     for images in _blocks(x):
@@ -54,7 +56,7 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
 
 
 def _halve_adjoint(x: Array, dy: Array, dx: Array, window: Window) -> None:
-    """Windows of 2×2 side by side: the gradient goes to the upper row unless the lower is larger, and so in the row."""
+    """Windows of 2×2 side by side: to the upper row unless the lower is larger; so in the row."""
     oh, ow = window.out
     if (2 * oh, 2 * ow) != window.image:
         dx[:, 2 * oh :] = 0
@@ -83,8 +85,8 @@ def _halve_adjoint(x: Array, dy: Array, dx: Array, window: Window) -> None:
 
 
 def _first_place(x: Array, y: Array, dy: Array, dx: Array, window: Window) -> None:
-    """Any window: visit the places row by row, and let each take the gradients nobody before it took."""
-    seen = _padded(x, window, -math.inf)
+    """Any window: place by place, each takes the gradients that none before it took."""
+    seen = padded(x, window, -math.inf)
     total = np.zeros(seen.shape, dx.dtype)
     free = np.ones(y.shape, bool)
     share = np.empty(y.shape, dx.dtype)
@@ -104,7 +106,7 @@ def avg_pool(x: Array, window: Window) -> Array:
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
     weight = _weights(window, x.dtype)
     for images in _blocks(x):
-        seen, y = _padded(x[images], window, 0.0), out[images]
+        seen, y = padded(x[images], window, 0.0), out[images]
         rows = [_every(seen, window, 0, i) for i in range(window.kernel[0])]
         total = np.add(rows[0], rows[1]) if len(rows) > 1 else rows[0]
         for row in rows[2:]:
@@ -157,16 +159,6 @@ def _blocks(x: Array) -> Iterator[slice]:
     size = max(1, BUDGET // max(1, x[:1].nbytes))
     for start in range(0, len(x), size):
         yield slice(start, start + size)
-
-
-def _padded(x: Array, window: Window, fill: float) -> Array:
-    if not window.is_padded:
-        return x
-    (n, h, w, c), ((top, bottom), (left, right)) = x.shape, window.pads
-    out = np.full((n, h + top + bottom, w + left + right, c), fill, x.dtype)
-    (to_y, y), (to_x, x_) = inside(-top, h + bottom, h), inside(-left, w + right, w)
-    out[:, to_y, to_x] = x[:, y, x_]
-    return out
 
 
 def _unpad(total: Array, window: Window, dx: Array) -> None:

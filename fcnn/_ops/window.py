@@ -62,7 +62,7 @@ class Window:
 
 
 def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    """A view from the first element on (``as_strided`` takes 10 µs; this, of a contiguous array, half of one)."""
+    """A view from the first element on. (`as_strided` takes 10 µs, a new array 0.5.)"""
     if array.flags.c_contiguous:
         return np.ndarray(shape, array.dtype, array, 0, strides)
     return np.lib.stride_tricks.as_strided(array, shape, strides)
@@ -75,14 +75,14 @@ def inside(low: int, high: int, size: int) -> tuple[slice, slice]:
 
 
 def blocks(images: int, size: int) -> list[tuple[int, int, int]]:
-    """``(first, stop, count)``: runs of blocks of ``count`` images, first those of ``size``, then what is left."""
+    """``(first, stop, count)``: runs of blocks of ``count`` images, those of ``size`` first."""
     even = images - images % size
     runs = [(0, even, size)] if even else []
     return [*runs, (even, images, images - even)] if even < images else runs
 
 
 def padded(x: Array, window: Window, fill: float = 0.0) -> Array:
-    """``x (n, h, w, c)`` with the window's padding; ``x`` itself where there is none. Negative padding crops."""
+    """``x (n, h, w, c)`` with the window's padding, or itself; negative padding crops."""
     if not window.is_padded:
         return x
     (n, h, w, c), ((top, bottom), (left, right)) = x.shape, window.pads

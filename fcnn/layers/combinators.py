@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from fcnn import tree
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._typing import Array, ModelPullback, Shape, Tree
 from fcnn.errors import ArgumentError, ShapeError, TreeError
@@ -254,7 +253,11 @@ def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Layer]]:
 
 
 def _first_with_params(params: Tree) -> int:
-    return next((i for i, each in enumerate(params) if tree.leaves(each)), len(params))
+    return next((i for i, each in enumerate(params) if _any_leaf(each)), len(params))
+
+
+def _any_leaf(params: Tree) -> bool:
+    return any(_any_leaf(each) for each in params) if type(params) is tuple else True
 
 
 def _check_layers(name: str, layers: tuple[Layer, ...], least: int = 0) -> None:

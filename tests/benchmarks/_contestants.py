@@ -83,7 +83,7 @@ class Field:
     """All processes of a run, started when first needed, ended together."""
 
     def __init__(self) -> None:
-        self.absent: dict[str, str] = {}
+        self.absent: dict[str, list[str]] = {}
         self._processes: dict[str, Process] = {}
 
     def __enter__(self) -> Field:
@@ -108,8 +108,16 @@ class Field:
         finally:
             process.close()
 
-    def leave_out(self, label: str, why: str) -> None:
-        self.absent.setdefault(label, why)
+    def leave_out(self, label: str, entry: Entry, why: LeftOutError) -> None:
+        where = self.absent.setdefault(f"{label}: {why}", [])
+        where.append(entry.args.get("workload", ""))
+
+    def missing(self) -> list[str]:
+        """Who was left out, why, and at which workloads."""
+        return [
+            f"{label_and_why} ({', '.join(sorted(set(where)))})"
+            for label_and_why, where in self.absent.items()
+        ]
 
 
 class Entry(NamedTuple):
@@ -133,28 +141,25 @@ Times = dict[str, list[float]]  # seconds a step, one for each round
 def measure(field: Field, entries: Mapping[str, Entry], effort: Effort) -> Times:
     """Run the entries in turn, round by round; what fails is left out and named."""
     ready: dict[str, tuple[Process, int, int]] = {}
-    try:
-        for label, entry in entries.items():
+    for label, entry in entries.items():
+        try:
+            process = field.process(entry.module, entry.tag)
+            made = process.ask("prepare", **entry.args)
+            k = max(1, round(effort.seconds / max(made["seconds"], 1e-6)))
+            ready[label] = process, made["handle"], k
+        except LeftOutError as why:
+            field.leave_out(label, entry, why)
+    times: Times = {label: [] for label in ready}
+    for _ in range(effort.rounds):
+        for label, (process, handle, k) in list(ready.items()):
             try:
-                process = field.process(entry.module, entry.tag)
-                made = process.ask("prepare", **entry.args)
-                k = max(1, round(effort.seconds / max(made["seconds"], 1e-6)))
-                ready[label] = process, made["handle"], k
+                times[label].append(process.ask("run", handle=handle, k=k))
             except LeftOutError as why:
-                field.leave_out(label, str(why))
-        times: Times = {label: [] for label in ready}
-        for _ in range(effort.rounds):
-            for label, (process, handle, k) in list(ready.items()):
-                try:
-                    times[label].append(process.ask("run", handle=handle, k=k))
-                except LeftOutError as why:
-                    field.leave_out(label, str(why))
-                    del ready[label], times[label]
-        return times
-    finally:
-        for process, handle, _ in ready.values():
-            with contextlib.suppress(LeftOutError):
-                process.ask("drop", handle=handle)
+                field.leave_out(label, entries[label], why)
+                del ready[label], times[label]
+    for process, handle, _ in ready.values():
+        process.ask("drop", handle=handle)
+    return times
 
 
 def ratio(times: Times, above: str, below: str) -> float:

@@ -131,7 +131,7 @@ class Bench:
                     try:
                         grown[label], whole[label] = self._peak(entry)
                     except LeftOutError as why:
-                        self.field.leave_out(label, str(why))
+                        self.field.leave_out(label, entry, why)
             self.raw.setdefault("memory", {})[name] = {"growth": grown, "process": whole}
             of_torch = [grown[label] for label in TORCH if label in grown]
             for label in grown:
@@ -170,7 +170,9 @@ class Bench:
                     env=environment(),
                 )
                 if done.returncode:
-                    self.field.leave_out(f"import {what}", done.stderr.strip().splitlines()[-1])
+                    self.field.absent[f"import {what}: {done.stderr.splitlines()[-1]}"] = [
+                        "imports"
+                    ]
                 elif turn:  # the first turn fills the disk's cache
                     times.setdefault(what, []).append(float(done.stdout))
         self.raw["imports"] = times

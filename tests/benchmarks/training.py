@@ -43,14 +43,15 @@ def main() -> None:
     print("\n".join(above))
     with Field() as field:
         bench = Bench(field, effort, args.peers.split(","), args.only)
-        for section in [s for s in SECTIONS if s in args.only] or SECTIONS:
-            getattr(bench, section)()
-        if field.absent:
-            print("\nLeft out:")
-            for label, why in field.absent.items():
-                print(f"- {label}: {why}")
-    if args.json:
-        Path(args.json).write_text(json.dumps({"above": above, **bench.raw}, indent=1) + "\n")
+        try:
+            for section in [s for s in SECTIONS if s in args.only] or SECTIONS:
+                getattr(bench, section)()
+        finally:  # what was measured is worth keeping, however the run ends
+            if missing := field.missing():
+                print("\nLeft out:", *missing, sep="\n- ")
+            if args.json:
+                found = json.dumps({"above": above, **bench.raw}, indent=1)
+                Path(args.json).write_text(found + "\n")
 
 
 if __name__ == "__main__":
