@@ -62,7 +62,7 @@ class Window:
 
 
 def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    """A view from the first element on. (`as_strided` takes 10 µs, a new array 0.5.)"""
+    """A view from the first element on. (`as_strided` takes 10 µs, a new array 0.5)."""
     if array.flags.c_contiguous:
         return np.ndarray(shape, array.dtype, array, 0, strides)
     return np.lib.stride_tricks.as_strided(array, shape, strides)
