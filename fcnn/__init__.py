@@ -14,7 +14,7 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 2.303
 """
 
-from fcnn import data, errors, initializers, losses, optim, parallel, testing, train, tree
+from fcnn import data, errors, initializers, losses, metrics, optim, parallel, testing, train, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
 from fcnn._summary import summary
 from fcnn.autodiff import grad, value_and_grad
@@ -73,6 +73,7 @@ __all__ = [
     "log_softmax",
     "losses",
     "max_pool2d",
+    "metrics",
     "optim",
     "parallel",
     "predict",

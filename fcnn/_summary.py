@@ -24,10 +24,10 @@ def summary(model: Layer, shape: Shape) -> str:
 
     >>> import fcnn
     >>> print(fcnn.summary(fcnn.serial(fcnn.conv2d(8, 3), fcnn.relu), (28, 28, 1)))
-    layer         output        params
-    conv2d(8, 3)  (26, 26, 8)       80
-    relu          (26, 26, 8)        0
-    total                           80
+    layer         output       params
+    conv2d(8, 3)  (26, 26, 8)      80
+    relu          (26, 26, 8)       0
+    total                          80
     """
     model.init(key(0), shape)  # an error here names the layer's path
     layers = model.spec.args if model.spec.name == "serial" else (model,)

@@ -147,8 +147,8 @@ def _classes(prediction: Array, target: Any) -> Array:
         )
     if labels.dtype.kind not in "iu":
         raise LabelError(f"labels must be whole numbers, and an array of {labels.dtype} came")
-    # Seen as unsigned, a negative label is a huge one: one pass finds both.
-    if np.maximum.reduce(labels.view(f"u{labels.itemsize}")) >= classes:
+    known = labels.tolist()  # for the few labels of a batch, faster than two reductions
+    if min(known) < 0 or max(known) >= classes:
         raise LabelError(
             f"labels must be from 0 to {classes - 1}, since there are {classes} classes, "
             f"and they go from {labels.min()} to {labels.max()}"
@@ -165,7 +165,7 @@ def _true_places(scores: Array, labels: Array) -> Array:
 
 def _mean(values: Array, count: int) -> float:
     """Minus their sum over ``count``, added in float64: a sum of float32 may exceed float32."""
-    return -float(values.sum(dtype=np.float64)) / count
+    return -float(np.add.reduce(values, axis=None, dtype=np.float64)) / count
 
 
 @as_value

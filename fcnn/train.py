@@ -36,9 +36,6 @@ __all__ = [
     "Run",
     "State",
     "calibrate",
-    "evaluate",
-    "fit",
-    "predict",
     "start",
     "steps",
 ]

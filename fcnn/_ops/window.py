@@ -97,7 +97,7 @@ def check_padding(padding: Padding) -> str | tuple[Pair, Pair]:
     if isinstance(padding, str):
         if padding in ("valid", "same"):
             return padding
-    elif isinstance(padding, int):
+    elif isinstance(padding, int | np.integer):
         both = whole(padding, "padding", 0)
         return (both, both), (both, both)
     elif isinstance(padding, tuple | list) and len(padding) == 2:

@@ -80,6 +80,7 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
         DTypeError: if IDX has no such type; it has uint8, int8, int16, int32 and floats.
 
     >>> from fcnn.data import write_idx
+    >>> import numpy as np
     >>> write_idx("labels-idx1-long", np.arange(3, dtype=np.int64))
     Traceback (most recent call last):
         ...

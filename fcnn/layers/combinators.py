@@ -104,19 +104,7 @@ def add(*branches: Layer) -> Triple:
     (3,)
     """
     _check_layers("add", branches, least=1)
-
-    def join_shapes(shapes: Sequence[Shape]) -> Shape:
-        if len(set(shapes)) > 1:
-            raise ShapeError(f"the branches' outputs must have one shape, and they have {shapes}")
-        return shapes[0]
-
-    def join(ys: Sequence[Array]) -> Array:
-        return _sum(ys)
-
-    def part(dy: Array, ys: Sequence[Array]) -> list[Array]:
-        return [dy] * len(ys)
-
-    return _branching("add", branches, join_shapes, join, part)
+    return _adding("add", branches)
 
 
 @layer
@@ -169,8 +157,20 @@ def residual(*body: Layer, shortcut: Layer | None = None) -> Triple:
     Source: K. He et al., "Deep residual learning for image recognition", 2015,
     https://arxiv.org/abs/1512.03385.
     """
-    init, apply, vjp = add(serial() if shortcut is None else shortcut, serial(*body))
-    return init, apply, vjp
+    _check_layers("residual", (*body, shortcut or serial()))
+    return _adding("residual", (shortcut or serial(), serial(*body)))
+
+
+def _adding(name: str, branches: tuple[Layer, ...]) -> Triple:
+    def join_shapes(shapes: Sequence[Shape]) -> Shape:
+        if len(set(shapes)) > 1:
+            raise ShapeError(f"the branches' outputs must have one shape, and they have {shapes}")
+        return shapes[0]
+
+    def part(dy: Array, ys: Sequence[Array]) -> list[Array]:
+        return [dy] * len(ys)
+
+    return _branching(name, branches, join_shapes, _sum, part)
 
 
 def _branching(

@@ -23,12 +23,11 @@ class DenseParams:
     bias: Array  # (units,)
 
 
-def _outer_sum(rows: Array, drows: Array) -> Array:
-    """``rows.T @ drows``; for a single row, BLAS is many times slower than a plain product."""
-    if len(rows) > 1:
-        return rows.T @ drows
-    product: Array = np.einsum("i,j->ij", rows[0], drows[0])
-    return product
+def _sums_over_rows(rows: Array, drows: Array) -> tuple[Array, Array]:
+    """``rows.T @ drows`` and the sum of drows; of a single row, BLAS's product is slow."""
+    if len(rows) == 1:
+        return np.einsum("i,j->ij", rows[0], drows[0]), drows[0]
+    return rows.T @ drows, np.ones(len(drows), drows.dtype) @ drows
 
 
 @layer
@@ -74,7 +73,7 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
         def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
             rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, units)
             dx = dy @ params.weight.T if ctx.input_grad else None
-            return DenseParams(_outer_sum(rows, drows), drows.sum(axis=0)), dx
+            return DenseParams(*_sums_over_rows(rows, drows)), dx
 
         return apply(params, x, ctx), pullback
 
