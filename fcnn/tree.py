@@ -303,8 +303,8 @@ def _map(function: Any, on_statistic: Any, tree: Tree, rest: Sequence[Tree]) -> 
             if type(other) is not dict or other.keys() != tree.keys():
                 raise _DifferError
         return {
-            name: _map(function, on_statistic, child, [other[name] for other in rest])
-            for name, child in tree.items()
+            name: _map(function, on_statistic, tree[name], [other[name] for other in rest])
+            for name in sorted(tree)
         }
     names = getattr(cls, "__node_fields__", None)
     if names is None:
