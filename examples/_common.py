@@ -12,7 +12,7 @@ import numpy as np
 import fcnn
 from fcnn.data import Dataset
 from fcnn.losses import Loss
-from fcnn.optim import Optimizer
+from fcnn.optim import Optimizer, Schedule, cosine, warmup
 from fcnn.train import Evaluation, Run
 
 
@@ -50,6 +50,11 @@ def options(doc: str, recipes: tuple[str, ...] = ("article", "tuned")) -> argpar
     add("--seed", type=int, default=0, metavar="N", help="0 if not said")
     add("--quick", action="store_true", help="a few seconds, to see that it runs")
     return parser
+
+
+def one_cycle(peak: float, steps: int) -> Schedule:
+    """A rate that goes up to ``peak`` in a sixth of the run, and down to zero in the rest."""
+    return warmup(max(1, steps // 6), cosine(peak, steps - steps // 6))
 
 
 def learn(recipe: Recipe, train: Dataset, args: argparse.Namespace, **settings: Any) -> Run:

@@ -18,12 +18,12 @@ from fcnn import batch_norm, conv2d, dense, dropout, flatten, max_pool2d, relu, 
 from fcnn.data import Dataset, mnist
 from fcnn.data.augment import affine
 from fcnn.losses import softmax_cross_entropy
-from fcnn.optim import adamw, cosine, warmup
+from fcnn.optim import adamw
 from fcnn.train import Run
 
 
 def recipe(train: Dataset) -> _common.Recipe:
-    """Three times convolution, batch norm and relu; the rate goes up and then slowly down."""
+    """Three times convolution, batch norm and relu, and one dense layer."""
     epochs, batch_size = (12, 32) if len(train) <= 5000 else (10, 64)
     return _common.Recipe(
         model=serial(
@@ -34,9 +34,7 @@ def recipe(train: Dataset) -> _common.Recipe:
             *(flatten, dropout(0.3), dense(10)),
         ),
         loss=softmax_cross_entropy,
-        optimizer=lambda steps: adamw(
-            warmup(steps // 6, cosine(0.01, steps - steps // 6)), weight_decay=0.05
-        ),
+        optimizer=lambda steps: adamw(_common.one_cycle(0.01, steps), weight_decay=0.05),
         epochs=epochs,
         batch_size=batch_size,
         quick=2,
