@@ -75,27 +75,6 @@ def learn(recipe: Recipe, train: Dataset, args: argparse.Namespace, **settings: 
     )
 
 
-def standardized(images: np.ndarray) -> fcnn.Layer:
-    """The layer that gives such images mean 0 and deviation 1."""
-    return standardize(round(float(images.mean()), 4), round(float(images.std()), 4))
-
-
-@fcnn.layer
-def standardize(mean: float, std: float) -> Any:
-    """``y = (x - mean) / std``: there is nothing to learn, so ``params`` is ``()``."""
-
-    def init(key: fcnn.Key, shape: tuple[int, ...]) -> Any:
-        return (), shape
-
-    def apply(params: Any, x: np.ndarray, ctx: fcnn.Context = fcnn.EVAL) -> Any:
-        return (x - mean) / std
-
-    def vjp(params: Any, x: np.ndarray, ctx: fcnn.Context = fcnn.EVAL) -> Any:
-        return apply(params, x), lambda dy: ((), dy / std)
-
-    return init, apply, vjp
-
-
 def guesses(recipe: Recipe, run: Run, data: Dataset) -> np.ndarray:
     """The class that the network finds the likeliest, for each image."""
     return fcnn.predict(recipe.model, run.params, data.images).argmax(axis=1)

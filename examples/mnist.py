@@ -27,7 +27,6 @@ def recipe(train: Dataset) -> _common.Recipe:
     epochs, batch_size = (12, 32) if len(train) <= 5000 else (10, 64)
     return _common.Recipe(
         model=serial(
-            _common.standardized(train.images),
             *(conv2d(16, 5, stride=2, bias=None), batch_norm(), relu),
             *(conv2d(32, 3, bias=None), batch_norm(), relu),
             *(conv2d(48, 3, bias=None), batch_norm(), relu, max_pool2d(2)),
@@ -63,7 +62,7 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
-    weight = run.params[1].weight[:, :, 0]
+    weight = run.params[0].weight[:, :, 0]
     limit = np.abs(weight).max()
     kernels.suptitle("The first layer's kernels")
     for i, axes in enumerate(kernels.subplots(4, 4).flat):

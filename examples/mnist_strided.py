@@ -8,22 +8,25 @@ It learns from the first 1,000 digits of MNIST. The article's text describes rel
 padding; its code has neither, so that its network is linear. Both are here.
 """
 
+from collections.abc import Callable
+
 import _common
 
-import fcnn
-from fcnn import conv2d, dense, dropout, flatten, relu, serial
+from fcnn import Layer, conv2d, dense, dropout, flatten, relu, serial
 from fcnn.data import mnist
-from fcnn.initializers import uniform
+from fcnn.initializers import Initializer, uniform
 from fcnn.losses import softmax_cross_entropy
 from fcnn.optim import adamw, sgd
 
+Network = Callable[..., Layer]
 
-def code(**init) -> fcnn.Layer:
+
+def code(**init: Initializer) -> Layer:
     """The network of the article's code: every logit is an affine function of the pixels."""
     return serial(conv2d(16, 8, **init), conv2d(8, 4, stride=2, **init), flatten)
 
 
-def text(**init) -> fcnn.Layer:
+def text(**init: Initializer) -> Layer:
     """The network of its text: padded so that the stride alone makes images smaller, and relu."""
     return serial(
         *(conv2d(16, 8, padding="same", **init), relu),
@@ -32,7 +35,7 @@ def text(**init) -> fcnn.Layer:
     )
 
 
-def article(network) -> _common.Recipe:
+def article(network: Network) -> _common.Recipe:
     """Everything drawn from -0.5 to 0.5, the convolutions' biases zero; one pass."""
     half = uniform(-0.5, 0.5)
     return _common.Recipe(
@@ -43,7 +46,7 @@ def article(network) -> _common.Recipe:
     )
 
 
-def tuned(network) -> _common.Recipe:
+def tuned(network: Network) -> _common.Recipe:
     """He's initialisation, dropout, weight decay, and a rate that rises before it falls."""
     return _common.Recipe(
         model=serial(network(), dropout(0.5), dense(10)),

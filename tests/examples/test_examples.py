@@ -78,4 +78,5 @@ def test_the_front_door_without_matplotlib(run, monkeypatch, tmp_path):
 
 def test_every_script_is_run_here():
     scripts = {path.stem for path in EXAMPLES.glob("[!_]*.py")}
-    assert scripts == {name for name, _ in FLOORS} | {"xor", "mnist"}
+    needs_a_cluster = {"distributed"}
+    assert scripts - needs_a_cluster == {name for name, _ in FLOORS} | {"xor", "mnist"}
