@@ -16,7 +16,7 @@ import numpy as np
 from fcnn._ops.window import Window, padded
 from fcnn._typing import Array
 
-BUDGET = 1 << 18  # bytes of input in a block
+BUDGET = 1 << 20  # bytes of input in a block
 
 
 def max_pool(x: Array, window: Window) -> Array:
@@ -48,40 +48,32 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
     dx = np.empty(x.shape, x.dtype)
     tiled = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
     for images in _blocks(x):
-        if tiled and window.kernel == (2, 2):
-            _halve_adjoint(x[images], dy[images], dx[images], window)
-        else:
-            _first_place(x[images], y[images], dy[images], dx[images], window)
+        adjoint = _side_by_side if tiled else _first_place
+        adjoint(x[images], y[images], dy[images], dx[images], window)
     return dx
 
 
-def _halve_adjoint(x: Array, dy: Array, dx: Array, window: Window) -> None:
-    """Windows of 2×2 side by side: to the upper row unless the lower is larger; so in the row."""
-    oh, ow = window.out
-    if (2 * oh, 2 * ow) != window.image:
-        dx[:, 2 * oh :] = 0
-        dx[:, :, 2 * ow :] = 0
-    upper_rows, lower_rows = slice(0, 2 * oh, 2), slice(1, 2 * oh, 2)
-    even, odd = slice(0, 2 * ow, 2), slice(1, 2 * ow, 2)
-    a, b, c, d = (
-        x[:, upper_rows, even],
-        x[:, upper_rows, odd],
-        x[:, lower_rows, even],
-        x[:, lower_rows, odd],
-    )
-    da, db, dc, dd = (
-        dx[:, upper_rows, even],
-        dx[:, upper_rows, odd],
-        dx[:, lower_rows, even],
-        dx[:, lower_rows, odd],
-    )
-    upper, lower = np.maximum(a, b), np.maximum(c, d)
-    np.multiply(dy, upper >= lower, out=upper)
-    np.subtract(dy, upper, out=lower)
-    np.multiply(upper, a >= b, out=da)
-    np.subtract(upper, da, out=db)
-    np.multiply(lower, c >= d, out=dc)
-    np.subtract(lower, dc, out=dd)
+def _side_by_side(x: Array, y: Array, dy: Array, dx: Array, window: Window) -> None:
+    """Windows that do not overlap: place by place, each takes what is its and leaves the rest.
+
+    The last place takes what is left, so it needs no comparison. A mask is made a float
+    once (a product of floats with bytes casts them in slow small pieces).
+    """
+    (kh, kw), (oh, ow) = window.kernel, window.out
+    dx[:, kh * oh :] = 0
+    dx[:, :, kw * ow :] = 0
+    here = np.empty(dy.shape, dx.dtype)
+    rest = dy
+    for i in range(kh):
+        for j in range(kw):
+            place = slice(i, kh * oh, kh), slice(j, kw * ow, kw)
+            if (i, j) == (kh - 1, kw - 1):
+                dx[:, *place] = rest
+                return
+            np.copyto(here, (x[:, *place] == y).view(np.uint8))
+            np.multiply(rest, here, out=here)
+            dx[:, *place] = here
+            rest = np.subtract(rest, here, out=None if rest is dy else rest)
 
 
 def _first_place(x: Array, y: Array, dy: Array, dx: Array, window: Window) -> None:
