@@ -15,7 +15,7 @@ import numpy as np
 
 from fcnn._typing import Array
 
-BUDGET = 1 << 17  # bytes of one operand's block
+BUDGET = 1 << 20  # bytes of one operand's block
 
 
 def normalise(

@@ -138,36 +138,36 @@ def correlate_adjoints(
     if groups > 1 and groups == c_in:
         _depthwise_adjoints(x, weight, dy, window, y, dweight, dbias, dx)
         return dweight, dbias, dx
-    x, dy, live, dx_out = _tall(window, x, dy, y, dx)
+    x, dy, live, dx_out = _tall(window, x, dy, dy if y is None else y, x if dx is None else dx)
     window = _tall_window(window, n)
     plan = patches.Plan.of(window, len(x), c_in // groups, c_out // groups, x.itemsize)
+    to_input = patches.Turned if window.stride == (1, 1) else patches.Fold
     for ins, outs in _groups(groups, c_in, c_out):
         taps = np.ascontiguousarray(weight[..., outs])
         dtaps = dweight if groups == 1 else np.zeros(taps.shape, x.dtype)
-        parts = patches.input_parts(taps, window, len(x)) if input_grad else []
-        for first, stop, count in blocks(
-            len(x), min([plan.images] + [p.plan.images for p in parts if p.plan])
-        ):
+        dshift = None if dbias is None else dbias[outs]
+        for first, stop, count in blocks(len(x), plan.images):
             dz = np.empty((count, *window.out, taps.shape[3]), x.dtype)
-            mask = None if live is None else np.empty(dz.shape, bool)
-            add_weight = patches.WeightAdjoint(
-                x[..., ins], dz, plan, dtaps, None if dbias is None else dbias[outs]
-            )
-            fill_input = (
-                None if dx_out is None else patches.InputAdjoint(dz, parts, dx_out[..., ins])
-            )
+            add_weight = patches.WeightAdjoint(x[..., ins], dz, plan, dtaps, dshift)
+            fill_input = None if dx is None else to_input(dz, taps, window, dx_out[..., ins])
             for i in range(first, stop, count):
-                if mask is None or live is None:
-                    np.copyto(dz, dy[i : i + count, ..., outs])
-                else:
-                    np.greater(live[i : i + count, ..., outs], 0, out=mask)
-                    np.multiply(dy[i : i + count, ..., outs], mask, out=dz)
+                block = slice(i, i + count)
+                _masked(dy[block, ..., outs], None if y is None else live[block, ..., outs], dz)
                 add_weight(i)
                 if fill_input is not None:
                     fill_input(i)
         if dtaps is not dweight:
             dweight[..., outs] = dtaps
     return dweight, dbias, dx
+
+
+def _masked(dy: Array, y: Array | None, dz: Array) -> None:
+    """``dz = dy``, without what relu stopped. A mask is cast as a whole, not in the product."""
+    if y is None:
+        np.copyto(dz, dy)
+    else:
+        np.copyto(dz, y > 0)
+        np.multiply(dy, dz, out=dz)
 
 
 def _depthwise_adjoints(
@@ -183,25 +183,17 @@ def _depthwise_adjoints(
     """Adds to dweight and dbias and fills dx, where one input channel feeds m output channels."""
     n, c, c_out = len(x), x.shape[3], weight.shape[3]
     x = _repeated(x, c_out)
-    parts = patches.input_parts(weight, window, 1) if dx is not None else []
     step = depthwise.images_at_once(window, c_out, x.itemsize)
     for i in range(0, n, step):
-        part_of = slice(i, i + step)
-        dz = np.ascontiguousarray(dy[part_of], x.dtype)
-        if y is not None:
-            dz = dz * (y[part_of] > 0)
-        depthwise.weight_adjoint(x[part_of], dz, window, dweight[:, :, 0])
+        block = slice(i, i + step)
+        dz = np.empty(dy[block].shape, x.dtype)
+        _masked(dy[block], None if y is None else y[block], dz)
+        depthwise.weight_adjoint(x[block], dz, window, dweight[:, :, 0])
         if dbias is not None:
             dbias += np.ones(dz.size // c_out, dz.dtype) @ dz.reshape(-1, c_out)
-        if dx is None:
-            continue
-        for part in parts:
-            target = dx[part_of, part.rows, part.columns]
-            target[...] = 0
-            if part.plan is not None:
-                full = np.empty((*target.shape[:3], c_out), x.dtype)
-                depthwise.forward(dz, part.taps[:, :, :, 0], part.plan.window, full)
-                target[...] = full if c == c_out else full.reshape(*target.shape, -1).sum(axis=4)
+        if dx is not None:
+            spread = depthwise.input_adjoint(dz, weight[:, :, 0], window)
+            dx[block] = spread if c == c_out else spread.reshape(*dx[block].shape, -1).sum(axis=4)
 
 
 def _operands(x: Array, weight: Array) -> tuple[Array, Array]:
@@ -209,10 +201,8 @@ def _operands(x: Array, weight: Array) -> tuple[Array, Array]:
     dtype = np.result_type(x, weight)
     if dtype not in (np.float32, np.float64):
         dtype = np.dtype(np.float64)
-    x = x.astype(dtype, copy=False)
-    return x if x.strides[3] == x.itemsize else np.ascontiguousarray(x), weight.astype(
-        dtype, copy=False
-    )
+    x, weight = x.astype(dtype, copy=False), weight.astype(dtype, copy=False)
+    return (x if x.strides[3] == x.itemsize else np.ascontiguousarray(x)), weight
 
 
 def _repeated(x: Array, channels: int) -> Array:
@@ -234,7 +224,7 @@ def _tall_window(window: Window, images: int) -> Window:
     return Window((images * h, w), (1, 1)) if _is_pointwise(window) else window
 
 
-def _tall(window: Window, *arrays: Array | None) -> list[Array]:
+def _tall(window: Window, *arrays: Array) -> list[Array]:
     if not _is_pointwise(window):
-        return list(arrays)  # type: ignore[arg-type]
-    return [None if a is None else a.reshape(1, -1, *a.shape[2:]) for a in arrays]  # type: ignore[misc]
+        return list(arrays)
+    return [a.reshape(1, -1, *a.shape[2:]) for a in arrays]

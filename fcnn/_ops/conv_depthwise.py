@@ -60,3 +60,18 @@ def weight_adjoint(x: Array, dz: Array, window: Window, dtaps: Array) -> None:
         for j in range(kw):
             np.multiply(_taps_met(seen, window, i, j), dz, out=product)
             dtaps[i, j] += ones @ product.reshape(-1, c)
+
+
+def input_adjoint(dz: Array, taps: Array, window: Window) -> Array:
+    """``dx[n, y*sh + i*dh - top, x*sw + j*dw - left, k] += dz[n, y, x, k] * taps[i, j, k]``."""
+    (kh, kw), c = window.kernel, dz.shape[3]
+    ((top, bottom), (left, right)), (h, w) = window.pads, window.image
+    total = np.zeros((len(dz), h + top + bottom, w + left + right, c), dz.dtype)
+    product, row = np.empty(dz.shape, dz.dtype), np.empty(dz.shape[2:], dz.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            row[...] = taps[i, j]
+            np.multiply(dz, row, out=product)
+            place = _taps_met(total, window, i, j)
+            np.add(place, product, out=place)
+    return total[:, top : top + h, left : left + w]

@@ -7,15 +7,15 @@ each block costs a copy, a GEMM and, on the cache-resident result, bias and relu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
 
-from fcnn._ops.window import Pair, Window, inside, strided
+from fcnn._ops.window import Pair, Window, blocks, inside, strided
 from fcnn._typing import Array
 
-BUDGET = 1 << 20  # bytes of scratch for one block
+BUDGET = 1 << 21  # bytes of scratch for one block
 
 
 @attrs.frozen
@@ -198,76 +198,72 @@ class WeightAdjoint:
                 self.dbias += both[-1] if self.plan.planar else self.ones[: len(pixels)] @ pixels
 
 
-@attrs.frozen
-class Part:
-    """The input pixels of one stride phase and the correlation of ``dz`` that is their gradient."""
+def turned(weight: Array, window: Window) -> tuple[Array, Window]:
+    """The correlation of ``dz`` that is the input's gradient where the stride is 1.
 
-    rows: slice
-    columns: slice
-    plan: Plan | None  # None: no tap meets these pixels
-    taps: Array
-
-
-def input_parts(weight: Array, window: Window, images: int) -> list[Part]:
-    """The gradient with respect to the input as correlations of ``dz`` with turned kernels.
-
-    Padded input row ``r = y*sh + i*dh``. For the rows with ``r % sh == p`` only
-    the tap rows with ``i*dh % sh == p`` count, and ``y = (r - i*dh) // sh`` runs
-    against ``i``: a correlation of stride 1 with those taps in reverse.
+    Input row ``r`` met output row ``r + top - i*dh`` through tap ``i``: the taps in
+    reverse, the channels exchanged, and ``dh*(kh - 1) - top`` rows of padding above.
     """
-    columns_of = list(_phases(window, 1))
-    parts = []
-    for rows, tap_rows, dil_y, pad_y in _phases(window, 0):
-        for columns, tap_columns, dil_x, pad_x in columns_of:
-            taps = np.ascontiguousarray(weight[tap_rows, tap_columns].swapaxes(2, 3))
-            plan = None
-            if taps.size:
-                inner = Window(
-                    window.out,
-                    (taps.shape[0], taps.shape[1]),
-                    (1, 1),
-                    (dil_y, dil_x),
-                    (pad_y, pad_x),
-                )
-                plan = Plan.of(inner, images, taps.shape[2], taps.shape[3], weight.itemsize)
-            parts.append(Part(rows, columns, plan, taps))
-    return parts
+    taps = np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+    pads = []
+    for axis in (0, 1):
+        reach = window.dilation[axis] * (window.kernel[axis] - 1)
+        before = reach - window.pads[axis][0]
+        pads.append((before, window.image[axis] + reach - window.out[axis] - before))
+    return taps, Window(window.out, window.kernel, (1, 1), window.dilation, (pads[0], pads[1]))
 
 
-def _phases(window: Window, axis: int) -> Iterator[tuple[slice, slice, int, Pair]]:
-    """Along one axis: input pixels, their taps (reversed), their dilation, and dz's padding."""
-    size, kernel, stride = window.image[axis], window.kernel[axis], window.stride[axis]
-    dilation, out, low = window.dilation[axis], window.out[axis], window.pads[axis][0]
-    common = math.gcd(stride, dilation)
-    every, step = stride // common, dilation // common  # every so many taps meet the phase again
-    for phase in range(stride):
-        first = (phase - low) % stride  # the first input pixel of this phase
-        count = len(range(first, size, stride))
-        taps = [i for i in range(kernel) if i * dilation % stride == phase]
-        if not count:
-            continue
-        if not taps:
-            yield slice(first, None, stride), slice(0, 0), 1, (0, 0)
-            continue
-        before = taps[-1] * dilation // stride - (first + low) // stride
-        after = count - 1 + step * (len(taps) - 1) + 1 - out - before
-        backwards = slice(taps[-1], taps[0] - 1 if taps[0] else None, -every)
-        yield slice(first, None, stride), backwards, step, (before, after)
+class Fold:
+    """The input's gradient where the stride is larger: each patch's gradient, added in place.
 
+    ``dz @ tapsᵀ`` is the gradient of every patch. Taps that stand side by side within one
+    step of the window meet one run of memory, the whole width of the image, so that there
+    are ``kh * ceil(kw / sw)`` additions.
+    """
 
-class InputAdjoint:
-    """Fills dx (n, h, w, c), of any strides, from dz (count, oh, ow, c_out), block by block."""
-
-    def __init__(self, dz: Array, parts: Sequence[Part], dx: Array) -> None:
-        self.runs: list[Forward] = []
-        for part in parts:
-            target = dx[:, part.rows, part.columns]
-            if part.plan is None:
-                target[...] = 0
-            else:
-                self.runs.append(Forward(dz, part.taps, part.plan, len(dz), target))
+    def __init__(self, dz: Array, taps: Array, window: Window, dx: Array) -> None:
+        (kh, kw, c, c_out), (oh, ow), count = taps.shape, window.out, len(dz)
+        (sh, sw), (dh, dw) = window.stride, window.dilation
+        (top, bottom), (left, right) = window.pads
+        h, w = window.image
+        self.pixels, self.dx = dz.reshape(-1, c_out), dx
+        self.flat = np.ascontiguousarray(taps.reshape(-1, c_out).T)
+        self.low = np.empty((len(self.pixels), kh * kw * c), dz.dtype)
+        self.total = np.empty((count, h + top + bottom, w + left + right, c), dz.dtype)
+        self.image = self.total[:, top : top + h, left : left + w]
+        patches = self.low.reshape(count, oh, ow, kh, kw * c)
+        n, s, u, v = (self.total[:1].nbytes, *self.total.strides[1:3], dz.itemsize)
+        run = sw if dw == 1 else 1
+        self.pairs: list[tuple[Array, Array]] = []
+        for i in range(kh):
+            for j in range(0, kw, run):
+                many = min(run, kw - j) * c
+                start, strides = i * dh * s + j * dw * u, (n, sh * s, sw * u, v)
+                place = np.ndarray((count, oh, ow, many), dz.dtype, self.total, start, strides)
+                self.pairs.append((place, patches[:, :, :, i, j * c : j * c + many]))
 
     def __call__(self, image: int) -> None:
         """``dz`` is that of the images from ``image`` on."""
-        for run in self.runs:
-            run(0, image)
+        np.matmul(self.pixels, self.flat, out=self.low)
+        self.total[...] = 0
+        for place, patch in self.pairs:
+            np.add(place, patch, out=place)
+        self.dx[image : image + len(self.total)] = self.image
+
+
+class Turned:
+    """The input's gradient where the stride is 1: a correlation of dz with the turned taps."""
+
+    def __init__(self, dz: Array, taps: Array, window: Window, dx: Array) -> None:
+        taps, inner = turned(taps, window)
+        plan = Plan.of(inner, len(dz), taps.shape[2], taps.shape[3], taps.itemsize)
+        self.runs = [
+            (first, last, Forward(dz, taps, plan, count, dx))
+            for first, last, count in blocks(len(dz), plan.images)
+        ]
+
+    def __call__(self, image: int) -> None:
+        """``dz`` is that of the images from ``image`` on."""
+        for first, last, run in self.runs:
+            for i in range(first, last, run.count):
+                run(i, image + i)

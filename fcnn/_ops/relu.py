@@ -2,7 +2,7 @@
 
 ``np.maximum(x, 0)`` reads its 0 through a scalar loop; against an array of zeros, which
 one example's worth supplies from the cache, the vector loop runs, four times as fast.
-A product with a mask of bytes is a third faster than with one of booleans.
+A mask is cast as a whole before the product, which casts it in slow small pieces.
 """
 
 from __future__ import annotations
@@ -20,5 +20,6 @@ def relu(x: Array) -> Array:
 
 def relu_adjoint(y: Array, dy: Array) -> Array:
     """``dy`` where ``y = relu(x)`` is positive, 0 elsewhere."""
-    dx: Array = dy * (y > 0).view(np.uint8)
+    dx = (y > 0).astype(dy.dtype)
+    dx *= dy
     return dx
