@@ -10,7 +10,7 @@ writes memory at 4 to 6 G elements/s in cache and a third of that outside. For
 element-wise pass over its output costs 8 us if that is in cache. So:
 
 * **One GEMM a block of images** (``conv_patches``). Patches of as many images
-  as fit in 1 MiB of scratch are copied into a buffer that the call makes once,
+  as fit in 2 MiB of scratch are copied into a buffer that the call makes once,
   multiplied by NumPy's ``matmul`` straight into ``y``, and bias and relu are
   applied to that block while it is in cache. Views (``as_strided`` takes 10 us),
   padding borders and constant rows are made once a call, not once a block.
@@ -19,11 +19,12 @@ element-wise pass over its output costs 8 us if that is in cache. So:
   plane a tap (``planar``): each row of a plane is one run of ``ow`` elements and
   BLAS takes the transpose for nothing. A last plane of ones makes the bias part
   of the GEMM, and its gradient part of the weight's.
-* **No fold.** The input gradient is a correlation of dz with the turned kernel,
-  for stride s one small correlation for each of the s*s phases of the input
-  pixels: no zeros between the pixels of dz, nothing is scattered.
-* **dz is made once a block**: the relu mask (a comparison and a product by
-  booleans: 13 us for 36864 elements, where ``np.where`` takes 155), then the
+* **No fold at stride 1.** The input gradient is a correlation of dz with the
+  turned kernel: one more GEMM on patches, nothing is scattered. At a larger stride
+  that would multiply zeros; there each patch's gradient is added where the patch
+  came from, ``sw`` taps of a row at a time, which makes runs of the image's width.
+* **dz is made once a block**: the relu mask (a comparison, a cast and a product: 8
+  us for 21632 elements; the product with booleans 16, ``np.where`` 55), then the
   weight's, the bias's and the input's gradient read it from cache. The bias
   gradient is a product with ones (5 us; ``sum(axis=0)`` 21).
 * **relu is a maximum with an array of zeros** (7 us), not with a number (25 us).
@@ -33,23 +34,37 @@ element-wise pass over its output costs 8 us if that is in cache. So:
   time of patches at batch 64.
 * **1x1** kernels read the batch as one tall image, with no copy where strides
   allow; **depthwise** ones multiply and add whole rows, a tap at a time.
+* **Freed memory stays** with the process (``memory``): the arrays of a step come
+  from the pages of the step before.
+
+How far from the limit
+----------------------
+
+GEMMs of few columns are slow by themselves: with 64 output channels 70 to 83
+GFLOP/s, with 16 about 55, with 5 or 6 about 20. For 26x26x32 -> 24x24x64 the GEMM
+is five sixths of the forward pass; for 32x32x16 -> 16 it is two thirds, the copy of
+patches most of the rest.
 
 What was tried and lost (us an image, one thread, 26x26x32 -> 24x24x64 unless said)
 ------------------------------------------------------------------------------
 
 * Lowering along the width alone, ``kh`` GEMMs that add into y through BLAS's
   function pointer (``scipy.linalg.cython_blas``): forward 390, backward 1051,
-  where this module takes 368 and 932; for 16x16x32 98 and 240 against 93 and
-  195. Its GEMMs are as fast (K = 96: 83 GFLOP/s, K = 288: 87), its copies
-  smaller, and its calls more. It wins 10 to 20 % forward on 32x32x16 alone, and
-  would import SciPy. With 2 MiB of L2 and AVX-512 it may win more.
+  where patches took 368 and 932; for 16x16x32 98 and 240 against 93 and 195. Its
+  GEMMs are as fast (K = 96: 83 GFLOP/s, K = 288: 87), its copies smaller, and its
+  calls more. It wins 10 to 20 % forward on 32x32x16 alone, and would import SciPy.
+  With 2 MiB of L2 and AVX-512 it may win more.
 * No copy at all (rows of the flat image taken every kw-th pixel, kw*kh GEMMs
   that add): forward 493 against 420 lowered, backward equal.
 * Winograd F(2, 3) along the rows: 413 to 461 against 404; F(4, 3): 431 to 513:
   what the GEMM gains, the transforms' passes and ``beta=1`` lose.
-* Blocks of one image: 1.2 to 2 times slower than 1 MiB at 8x8 to 16x16 pixels.
+* One correlation for each phase of the stride: 205 against 101 for one image of
+  21x21x16, 4x4 with stride 2 to 8 channels, 150 against 114 for 32x32x16, 3x3.
+* Blocks of one image: 1.2 to 2 times slower; 512 KiB: 10 to 20 % slower.
 * Banded rows for 16 filters of 8x8 on 28x28, 6 of 5x5 on 32x32, 8 of 4x4 with
   stride 2 on 21x21x16: 1.1 to 1.6 times slower than patches.
+* Transposed products (channels first, as BLAS likes a few columns better): 21
+  GFLOP/s instead of 11 for 5 channels, and the copy back takes twice what it gains.
 
 Non-finite inputs: a NaN or infinity can spread along its image row in the banded
 form (0 * inf); finite ones never meet it.

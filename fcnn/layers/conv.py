@@ -111,16 +111,20 @@ def conv2d(
     def maps(rectify: bool) -> tuple[Apply, Vjp]:
         """The layer's apply and vjp, or those of the layer and a relu behind it."""
 
-        def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
-            view, weight = check(params, x), oriented(params.weight)
+        def forward(params: ConvParams, x: Array, view: Window) -> Array:
+            weight = oriented(params.weight)
             if bias != "untied":
                 return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
             y = correlate(x, weight, view, groups)
             y += params.bias
             return relu(y) if rectify else y
 
+        def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
+            return forward(params, x, check(params, x))
+
         def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-            y, view = apply(params, x), window(x.shape[1:])
+            view = check(params, x)
+            y = forward(params, x, view)
 
             def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
                 live, dbias = (y if rectify else None), ()
