@@ -81,7 +81,8 @@ def value_and_grad(
             ]
             done = map_shards(_shard, (model, loss, params, ctx, has_aux), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
-            value, grads = sum(values), _sum_trees(gradients)
+            value = sum(values)
+            grads = _sum_trees(gradients, [weight for *_, weight in shards])
             prediction = np.concatenate(predictions) if has_aux else None
         return ((value, prediction), grads) if has_aux else (value, grads)
 
@@ -140,23 +141,25 @@ def _shard(common: Any, shard: Any) -> tuple[float, Array | None, Tree]:
     if ctx.key is not None:
         ctx = Context(ctx.train, fold_in(ctx.key, i))
     value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)
-    # A statistic's gradient does not pass through the loss, so it is weighted here.
-    grads = tree.map(_itself, grads, statistic=lambda g: g * weight)
     return value, prediction if has_aux else None, grads
 
 
-def _itself(leaf: Any) -> Any:
-    return leaf
+def _sum_trees(trees: Sequence[Tree], weights: Sequence[float]) -> Tree:
+    """The sum in the order given, whoever computed its terms.
 
-
-def _sum_trees(trees: Sequence[Tree]) -> Tree:
-    """The sum in the order given, whoever computed its terms."""
+    The terms are weighted already, but for the statistics', whose gradients do not pass
+    through the loss.
+    """
     if len(trees) == 1:
         return trees[0]
-    return tree.map(_sum_arrays, *trees)
+
+    def weighted(*arrays: Array) -> Array:
+        return _sum(*[w * array for w, array in zip(weights, arrays, strict=True)])
+
+    return tree.map(_sum, *trees, statistic=weighted)
 
 
-def _sum_arrays(first: Array, second: Array, *others: Array) -> Array:
+def _sum(first: Array, second: Array, *others: Array) -> Array:
     total: Array = first + second
     for array in others:
         total += array

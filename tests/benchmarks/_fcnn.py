@@ -9,7 +9,7 @@ from _networks import RATE, Layers, Workload, examples, find, parameters
 from _serve import Run, serve
 
 import fcnn
-from fcnn import losses, optim, parallel, train, tree
+from fcnn import losses, optim, parallel, tree
 from fcnn.train import SHARD_SIZE
 
 
@@ -43,7 +43,7 @@ def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any
 
 
 def prepare(workload: str, batch: int, mode: str, workers: int | None = None) -> Run:
-    """Plain for batches that fit in a shard; else shards on a pool, one thread a core."""
+    """Plain for batches that fit in a shard; else two shards on a pool, one thread a core."""
     work = find(workload)
     net = model(work.layers)
     params = initial(work, net)
@@ -57,7 +57,7 @@ def prepare(workload: str, batch: int, mode: str, workers: int | None = None) ->
                 if pool is None:
                     net.apply(params, images)
                 else:
-                    train.predict(net, params, images, executor=pool)
+                    fcnn.predict(net, params, images, executor=pool)
 
         return infer
 
@@ -66,7 +66,7 @@ def prepare(workload: str, batch: int, mode: str, workers: int | None = None) ->
     loss_and_grad = fcnn.value_and_grad(
         net,
         getattr(losses, work.loss),
-        shard_size=None if pool is None else SHARD_SIZE,
+        shard_size=None if pool is None else batch // 2,
         executor=pool,
     )
 
