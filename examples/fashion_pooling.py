@@ -32,7 +32,7 @@ def article() -> _common.Recipe:
         loss=categorical_cross_entropy,
         optimizer=lambda steps: sgd(0.01),
         epochs=50,
-        quick=6,
+        quick=2,
     )
 
 
