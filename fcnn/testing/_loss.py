@@ -98,6 +98,7 @@ def _loss_problems(
             key=key,
             step=step,
             rtol=rtol,
+            scale=float(np.max(np.abs(prediction), initial=0)),
             names=("the prediction",),
         )
     except AssertionError as error:

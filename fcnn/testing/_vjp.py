@@ -36,6 +36,7 @@ def check_vjp(
     step: float = 1e-7,
     rtol: float = 1e-5,
     directions: int = 3,
+    scale: float = 0.0,
     names: Sequence[str] = (),
 ) -> None:
     """Compare a pullback with central differences, along random directions, in float64.
@@ -54,6 +55,8 @@ def check_vjp(
         rtol: how much the two sides may differ, relative to the larger; what rounding
             alone can do to the difference quotient is allowed for besides.
         directions: how many draws for each leaf.
+        scale: the size of the numbers that f computes with, where y is their small
+            difference: their rounding is allowed for.
         names: what to call the arguments in messages.
 
     Raises:
@@ -88,9 +91,10 @@ def check_vjp(
             claimed = _inner(grads, taken) / (2 * step)
             change = np.asarray(f(*ahead)) - np.asarray(f(*behind))
             seen = float(np.vdot(dy, change)) / (2 * step)
-            # Rounding errs by eps · y in each y, which 1/h magnifies, and by eps in each step.
+            # Rounding errs by eps times what was computed with, which 1/h magnifies, and by
+            # eps in each step.
             eps, length = 64 * np.finfo(np.float64).eps, np.sqrt(_inner(taken, taken))
-            largest = float(np.max(np.abs(y), initial=0))
+            largest = max(scale, float(np.max(np.abs(y), initial=0)))
             noise = eps * float(np.linalg.norm(dy)) * (largest + length) / step
             if not abs(claimed - seen) <= rtol * max(abs(claimed), abs(seen)) + noise:
                 raise AssertionError(
