@@ -97,7 +97,7 @@ class Elementwise:
 
     def update(self, grads: Tree, state: State, params: Tree) -> tuple[Tree, State]:
         """The gradients, transformed, and the next state; statistics pass as they are."""
-        return self._run(params, grads, state, lambda p, u: u, lambda p, g: g)
+        return self._run(params, grads, state, lambda p, u, out=None: u, lambda p, g: g)
 
     def step(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
         """`update` and its addition to the parameters, in one pass."""
@@ -200,12 +200,14 @@ def _leaf(
         g = np.asarray(g, p.dtype)
     if not p.shape or (p.size > PIECE and moments):  # two operations alone gain nothing by pieces
         return _by_pieces(kernel, finish, p, g, moments)
-    made = kernel(g, p, *moments)
-    return finish(p, made[0]), made[1:]
+    u, *kept = kernel(g, p, *moments)
+    # An update that is a new array of its own, and no moment, may become the new leaf.
+    spare = u.base is None and u is not g and all(u is not moment for moment in kept)
+    return finish(p, u, u if spare else None), tuple(kept)
 
 
-def _add(p: Any, u: Any) -> Any:
-    moved = np.add(p, u)
+def _add(p: Any, u: Any, out: Any = None) -> Any:
+    moved = np.add(p, u, out=out)
     moved.setflags(write=False)  # so that the node that will hold it needs no view of it
     return moved
 
