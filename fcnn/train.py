@@ -424,11 +424,13 @@ def fit(
             number, done = divmod(state.step, per_epoch)
             total, correct, seen = 0.0, 0, 0
             title = f"epoch {number + 1}/{epochs}"
-            for _ in _progress(range(per_epoch - done), title, log is not None):
-                state = next(run)
-                total += state.value * state.seen
-                correct += state.correct or 0
-                seen += state.seen
+            # Each step limits BLAS by itself; here the limit is kept from step to step.
+            with contextlib.nullcontext() if shard_size is None else parallel.one_blas_thread():
+                for _ in _progress(range(per_epoch - done), title, log is not None):
+                    state = next(run)
+                    total += state.value * state.seen
+                    correct += state.correct or 0
+                    seen += state.seen
             checked = None
             if validation is not None:
                 checked = evaluate(model, loss, state.params, validation, executor=workers)
