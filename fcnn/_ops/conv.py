@@ -76,6 +76,7 @@ import numpy as np
 
 from fcnn._ops import conv_banded as banded
 from fcnn._ops import conv_depthwise as depthwise
+from fcnn._ops import conv_once as once
 from fcnn._ops import conv_patches as patches
 from fcnn._ops.window import Window, blocks
 from fcnn._typing import Array
@@ -101,9 +102,11 @@ def correlate(
     """
     x, weight = _operands(x, weight)
     n, c_in, c_out = len(x), x.shape[3], weight.shape[3]
-    y = np.empty((n, *window.out, c_out), x.dtype)
     if bias is not None:
         bias = bias.astype(x.dtype, copy=False)
+    if groups == 1 and once.pays(window, n, c_in):
+        return once.forward(x, weight, window, bias, relu)
+    y = np.empty((n, *window.out, c_out), x.dtype)
     if groups == 1 and banded.pays(window, c_in, c_out):
         banded.forward(x, weight, window, y, bias, relu)
         return y
@@ -145,6 +148,8 @@ def correlate_adjoints(
     """
     x, weight = _operands(x, weight)
     n, c_in, c_out = len(x), x.shape[3], weight.shape[3]
+    if groups == 1 and once.pays(window, n, c_in):
+        return once.adjoints(x, weight, dy, window, y, bias, input_grad)
     dx = np.empty(x.shape, x.dtype) if input_grad else None
     dbias = np.zeros(c_out, x.dtype) if bias else None
     if groups == 1 and banded.pays(window, c_in, c_out, input_grad):

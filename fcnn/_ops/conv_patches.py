@@ -143,9 +143,9 @@ class Forward:
         if bias is not None and ones:
             self.flat = np.concatenate([self.flat, bias.reshape(1, n)])
         elif bias is not None:
-            self.shift = np.empty((ow, n), dtype)
+            self.shift = np.empty((plan.rows, ow, n), dtype)
             self.shift[...] = bias
-        self.zero = np.zeros((ow, n), dtype) if relu else None
+        self.zero = np.zeros((plan.rows, ow, n), dtype) if relu else None
         whole = out[:count, : plan.rows].flags.c_contiguous  # one image: so is any band of its rows
         self.scratch = None if whole else np.empty((count, plan.rows, ow, n), dtype)
 
@@ -163,9 +163,9 @@ class Forward:
             else:
                 np.matmul(low, self.flat, out=pixels)
             if self.shift is not None:
-                np.add(y, self.shift, out=y)
+                np.add(y, self.shift[: stop - start], out=y)
             if self.zero is not None:
-                np.maximum(y, self.zero, out=target)
+                np.maximum(y, self.zero[: stop - start], out=target)
             elif y is not target:
                 np.copyto(target, y)
 
