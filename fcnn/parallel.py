@@ -154,8 +154,7 @@ def map_shards(
     ...     map_shards(operator.add, 10, [1, 2, 3], pool)
     [11, 12, 13]
     """
-    alone = len(shards) == 1 and isinstance(executor, ThreadPoolExecutor)
-    if executor is None or alone:
+    if executor is None or len(shards) == 1:  # a single shard is not worth the journey
         with one_blas_thread():
             return [function(common, shard) for shard in shards]
     if isinstance(executor, ThreadPoolExecutor):
