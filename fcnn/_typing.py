@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """An array of floats: float32 unless the user's params and inputs are float64."""
 
-IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
+IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 """An array of class labels."""
 
 Shape: TypeAlias = tuple[int, ...]

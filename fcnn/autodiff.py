@@ -10,8 +10,7 @@ the order of the shards.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +23,9 @@ from fcnn.errors import ShapeError
 from fcnn.losses import Loss
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 def value_and_grad(

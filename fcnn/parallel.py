@@ -18,11 +18,13 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fcnn._check import whole
 from fcnn._ops.memory import keep_freed_memory
+
+if TYPE_CHECKING:  # an import of some milliseconds, which `import fcnn` does not need
+    from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 __all__ = ["cores", "cut", "map_shards", "one_blas_thread", "threads"]
 
@@ -49,6 +51,8 @@ def threads(workers: int | None = None) -> ThreadPoolExecutor:
     ...     pool.submit(abs, -1).result()
     1
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     count = cores() if workers is None else whole(workers, "workers")
     return ThreadPoolExecutor(count, thread_name_prefix="fcnn")
 
@@ -157,6 +161,8 @@ def map_shards(
     if executor is None or len(shards) == 1:  # a single shard is not worth the journey
         with one_blas_thread():
             return [function(common, shard) for shard in shards]
+    from concurrent.futures import ThreadPoolExecutor
+
     if isinstance(executor, ThreadPoolExecutor):
         with one_blas_thread():
             futures = [executor.submit(function, common, shard) for shard in shards]
@@ -167,6 +173,8 @@ def map_shards(
 def _map_processes(
     function: Callable[[Any, S], Any], common: Any, shards: Sequence[S], executor: Executor
 ) -> list[Any]:
+    from concurrent.futures import BrokenExecutor
+
     client = getattr(executor, "_client", None)
     if client is not None and hasattr(client, "scatter"):  # Dask: broadcast, one task a shard
         parts = [[shard] for shard in shards]

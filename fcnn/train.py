@@ -13,8 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -29,6 +28,9 @@ from fcnn.errors import DataError, NonFiniteError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
 from fcnn.prng import Key, fold_in, permutation, split
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = [
     "Epoch",

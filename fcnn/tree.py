@@ -17,7 +17,6 @@ https://docs.jax.dev/en/latest/pytrees.html.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, dataclass_transform
@@ -504,6 +503,8 @@ def digest(tree: Tree) -> str:
     >>> tree.digest((1.0,)) == tree.digest((1.0,)), tree.digest((0.0,)) == tree.digest((-0.0,))
     (True, False)
     """
+    import hashlib
+
     sha = hashlib.sha256()
     for path, leaf, _ in _walk(tree):
         array = np.ascontiguousarray(leaf)
