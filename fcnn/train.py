@@ -389,8 +389,9 @@ def fit(
         state: go on from here instead of from new params; its key replaces ``key``.
         augment: ``(key, images) -> images``, applied to each batch.
         shard_size: see `fcnn.value_and_grad`.
-        executor: see `fcnn.value_and_grad`; if None, threads, one a core, where a batch
-            has more than one shard. The bits of the result are the same for all.
+        executor: see `fcnn.value_and_grad`; if None and a batch has more than one shard,
+            threads, one a core, or this thread alone, whichever is faster in the first
+            steps. The bits of the result are the same for all.
         log: what to do with each epoch's line; None is silent, without a bar.
 
     Raises:
@@ -409,18 +410,22 @@ def fit(
     per_epoch = _steps_per_epoch(data, batch_size)
     state = start(model, optimizer, data, key) if state is None else state
     history: list[Epoch] = []
-    with _workers(executor, batch_size, shard_size) as workers:
-        run = steps(
-            model,
-            loss,
-            optimizer,
-            data,
-            state,
-            batch_size=batch_size,
-            augment=augment,
-            shard_size=shard_size,
-            executor=workers,
-        )
+    with _workers(executor, batch_size, shard_size) as candidates:
+
+        def run_from(state: State, executor: Executor | None) -> Iterator[State]:
+            return steps(
+                model,
+                loss,
+                optimizer,
+                data,
+                state,
+                batch_size=batch_size,
+                augment=augment,
+                shard_size=shard_size,
+                executor=executor,
+            )
+
+        run = _fastest(run_from, state, candidates)
         while state.step < epochs * per_epoch:
             began = time.perf_counter()
             number, done = divmod(state.step, per_epoch)
@@ -435,7 +440,7 @@ def fit(
                     seen += state.seen
             checked = None
             if validation is not None:
-                checked = evaluate(model, loss, state.params, validation, executor=workers)
+                checked = evaluate(model, loss, state.params, validation, executor=candidates[-1])
             epoch = Epoch(
                 number + 1,
                 epochs,
@@ -453,12 +458,36 @@ def fit(
 @contextlib.contextmanager
 def _workers(
     executor: Executor | None, batch_size: int, shard_size: int | None
-) -> Iterator[Executor | None]:
+) -> Iterator[tuple[Executor | None, ...]]:
+    """The executors to choose from: the caller's, or this thread and a pool of threads."""
     if executor is None and shard_size is not None and batch_size > shard_size:
         with parallel.threads() as pool:
-            yield pool
+            yield None, pool
     else:
-        yield executor
+        yield (executor,)
+
+
+def _fastest(
+    run_from: Callable[[State, Executor | None], Iterator[State]],
+    state: State,
+    candidates: tuple[Executor | None, ...],
+) -> Iterator[State]:
+    """The states of one run: a few steps by each executor, the rest by the fastest.
+
+    Threads help where a shard is work for milliseconds, and hinder where it is calls of
+    microseconds. The bits are the same for all, so that trying costs nothing else.
+    """
+    best, chosen = math.inf, candidates[0]
+    for executor in candidates if len(candidates) > 1 else ():
+        states = run_from(state, executor)
+        for i in range(4):
+            began = time.perf_counter()
+            state = next(states)
+            took = time.perf_counter() - began
+            if i and took < best:  # the first step warms up
+                best, chosen = took, executor
+            yield state
+    yield from run_from(state, chosen)
 
 
 def _progress(steps: range, title: str, wanted: bool) -> Any:

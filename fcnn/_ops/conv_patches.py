@@ -216,9 +216,10 @@ def turned(weight: Array, window: Window) -> tuple[Array, Window]:
 class Fold:
     """The input's gradient where the stride is larger: each patch's gradient, added in place.
 
-    ``dz @ tapsᵀ`` is the gradient of every patch. Taps that stand side by side within one
-    step of the window meet one run of memory, the whole width of the image, so that there
-    are ``kh * ceil(kw / sw)`` additions.
+    ``dz @ tapsᵀ`` is the gradient of every patch. It is made for a few taps at a time, those
+    that stand side by side within one step of the window: what they add to a row of the
+    image is then one run of memory, in the product and in the image. There are
+    ``kh * ceil(kw / sw)`` products and additions.
     """
 
     def __init__(self, dz: Array, taps: Array, window: Window, dx: Array) -> None:
@@ -227,27 +228,29 @@ class Fold:
         (top, bottom), (left, right) = window.pads
         h, w = window.image
         self.pixels, self.dx = dz.reshape(-1, c_out), dx
-        self.flat = np.ascontiguousarray(taps.reshape(-1, c_out).T)
-        self.low = np.empty((len(self.pixels), kh * kw * c), dz.dtype)
         self.total = np.empty((count, h + top + bottom, w + left + right, c), dz.dtype)
         self.image = self.total[:, top : top + h, left : left + w]
-        patches = self.low.reshape(count, oh, ow, kh, kw * c)
         n, s, u, v = (self.total[:1].nbytes, *self.total.strides[1:3], dz.itemsize)
-        run = sw if dw == 1 else 1
-        self.pairs: list[tuple[Array, Array]] = []
+        run = min(sw, kw) if dw == 1 else 1
+        self.low = np.empty(len(self.pixels) * run * c, dz.dtype)
+        self.parts: list[tuple[Array, Array]] = []
         for i in range(kh):
             for j in range(0, kw, run):
-                many = min(run, kw - j) * c
-                start, strides = i * dh * s + j * dw * u, (n, sh * s, sw * u, v)
-                place = np.ndarray((count, oh, ow, many), dz.dtype, self.total, start, strides)
-                self.pairs.append((place, patches[:, :, :, i, j * c : j * c + many]))
+                flat = np.ascontiguousarray(taps[i, j : j + run].reshape(-1, c_out).T)
+                many, start = flat.shape[1], i * dh * s + j * dw * u
+                strides: tuple[int, ...] = (n, sh * s, sw * u, v)
+                shape: tuple[int, ...] = (count, oh, ow, many)
+                if sw * u == many * v:  # side by side all along the row
+                    shape, strides = (count, oh, ow * many), (n, sh * s, v)
+                self.parts.append((np.ndarray(shape, dz.dtype, self.total, start, strides), flat))
 
     def __call__(self, image: int) -> None:
         """``dz`` is that of the images from ``image`` on."""
-        np.matmul(self.pixels, self.flat, out=self.low)
         self.total[...] = 0
-        for place, patch in self.pairs:
-            np.add(place, patch, out=place)
+        for place, flat in self.parts:
+            low = self.low[: len(self.pixels) * flat.shape[1]].reshape(-1, flat.shape[1])
+            np.matmul(self.pixels, flat, out=low)
+            np.add(place, low.reshape(place.shape), out=place)
         self.dx[image : image + len(self.total)] = self.image
 
 
