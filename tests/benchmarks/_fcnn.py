@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -43,32 +45,63 @@ def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any
 
 
 def prepare(workload: str, batch: int, mode: str, workers: int | None = None) -> Run:
-    """Plain for batches that fit in a shard; else two shards on a pool, one thread a core."""
+    """The fastest of the whole batch here, with one BLAS thread or all, and two shards on a pool.
+
+    `fit` chooses likewise in its first steps. ``workers`` asks for a pool of that many.
+    """
     work = find(workload)
+    make = _inference if mode == "inference" else _training
+    if workers is not None:
+        return make(work, batch, batch // 2, parallel.threads(workers))
+    whole = make(work, batch, None, None)
+    runs = [whole, _with_one_blas_thread(whole)]
+    if batch > SHARD_SIZE:
+        runs.append(make(work, batch, batch // 2, parallel.threads()))
+    return min(runs, key=_seconds)
+
+
+def _with_one_blas_thread(run: Run) -> Run:
+    def limited(k: int) -> None:
+        with parallel.one_blas_thread():
+            run(k)
+
+    return limited
+
+
+def _seconds(run: Run) -> float:
+    """The shortest of three turns, after one to warm up."""
+    times = []
+    for _ in range(4):
+        began = time.perf_counter()
+        run(2)
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def _inference(work: Workload, batch: int, shard: int | None, pool: Executor | None) -> Run:
+    net = model(work.layers)
+    params = initial(work, net)
+    images = examples(work, batch)[0].astype(np.float32)
+
+    def infer(k: int) -> None:
+        for _ in range(k):
+            if shard is None:
+                net.apply(params, images)
+            else:
+                fcnn.predict(net, params, images, shard_size=shard, executor=pool)
+
+    return infer
+
+
+def _training(work: Workload, batch: int, shard: int | None, pool: Executor | None) -> Run:
     net = model(work.layers)
     params = initial(work, net)
     images, target = examples(work, batch)
     images = images.astype(np.float32)
-    pool = parallel.threads(workers) if batch > SHARD_SIZE else None
-    if mode == "inference":
-
-        def infer(k: int) -> None:
-            for _ in range(k):
-                if pool is None:
-                    net.apply(params, images)
-                else:
-                    fcnn.predict(net, params, images, executor=pool)
-
-        return infer
-
     optimizer, run_key, step = optim.sgd(RATE), fcnn.key(0), 0
     state = optimizer.init(params)
-    loss_and_grad = fcnn.value_and_grad(
-        net,
-        getattr(losses, work.loss),
-        shard_size=None if pool is None else batch // 2,
-        executor=pool,
-    )
+    loss = getattr(losses, work.loss)
+    loss_and_grad = fcnn.value_and_grad(net, loss, shard_size=shard, executor=pool)
 
     def steps(k: int) -> None:
         nonlocal params, state, step
