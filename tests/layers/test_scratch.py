@@ -1,0 +1,43 @@
+"""What a convolution, a pool and a batch norm need beside their results stays within a budget."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fcnn
+
+MIB = 1 << 20
+BUDGET = 8 * MIB
+CASES = [
+    (fcnn.conv2d(16, 3, padding="same"), (32, 32, 16)),
+    (fcnn.conv2d(16, 3, stride=2), (32, 32, 16)),
+    (fcnn.conv2d(16, 3, groups=4), (32, 32, 16)),
+    (fcnn.conv2d(16, 3, groups=16), (32, 32, 16)),
+    (fcnn.conv2d(6, 5), (28, 28, 1)),
+    (fcnn.conv2d(1, 6), (28, 28, 1)),
+    (fcnn.max_pool2d(2), (24, 24, 32)),
+    (fcnn.max_pool2d(3, stride=2), (24, 24, 32)),
+    (fcnn.avg_pool2d(2), (24, 24, 32)),
+    (fcnn.batch_norm(), (24, 24, 32)),
+]
+
+
+def peak(call):
+    tracemalloc.start()
+    try:
+        result = call()
+        return tracemalloc.get_traced_memory()[1], result
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("layer", "shape"), CASES, ids=[repr(layer) for layer, _ in CASES])
+def test_scratch_is_bounded_whatever_the_batch(layer, shape):
+    params, _ = layer.init(fcnn.key(0), shape)
+    x = np.random.default_rng(0).random((256, *shape), np.float32)
+    used, (y, pullback) = peak(lambda: layer.vjp(params, x, fcnn.training()))
+    assert used <= y.nbytes + BUDGET
+    dy = np.ones_like(y)
+    used, (_, dx) = peak(lambda: pullback(dy))
+    assert used <= dx.nbytes + BUDGET
