@@ -15,6 +15,7 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 """
 
 from fcnn import data, errors, initializers, losses, metrics, optim, parallel, testing, train, tree
+from fcnn._evaluate import evaluate, predict
 from fcnn._layer import EVAL, Context, Layer, layer, training
 from fcnn._summary import summary
 from fcnn.autodiff import grad, value_and_grad
@@ -41,7 +42,7 @@ from fcnn.layers import (
     tanh,
 )
 from fcnn.prng import Key, fold_in, key, split
-from fcnn.train import evaluate, fit, predict
+from fcnn.train import fit
 
 __version__ = "0.1.0"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def number(
     if (
         real
         and not isinstance(value, bool)
+        and math.isfinite(value)
         and (low <= value < high or (value == high and not open_high))
     ):
         return float(value)

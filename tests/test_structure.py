@@ -34,6 +34,7 @@ ROWS = {
     "fcnn.checkpoint": 4,
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
+    "fcnn._evaluate": 5,
     "fcnn._summary": 5,
     "fcnn.export": 5,
     "fcnn.plot": 5,

@@ -1,0 +1,177 @@
+"""Applying a trained model: predictions, how good they are, and statistics made new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from fcnn import parallel, tree
+from fcnn._check import whole
+from fcnn._layer import Layer, training
+from fcnn._typing import Array, Tree
+from fcnn.data import Dataset
+from fcnn.errors import DataError
+from fcnn.losses import Loss
+from fcnn.prng import Key, fold_in
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+SHARD_SIZE = 64
+"""How many examples are computed at a time, unless the caller says otherwise."""
+
+
+def count_correct(prediction: Array, target: Array) -> int | None:
+    """How many rows have their largest score at the target's class; None without classes."""
+    if prediction.ndim != 2 or prediction.shape[1] < 2:
+        return None
+    if target.ndim == 2:
+        target = target.argmax(axis=1)
+    return int(np.count_nonzero(prediction.argmax(axis=1) == target))
+
+
+@attrs.frozen
+class Evaluation:
+    """How good a model is on a data set; prints as ``0.9712 (9712/10000)``.
+
+    >>> from fcnn.train import Evaluation
+    >>> print(Evaluation(loss=0.1, correct=9712, total=10000))
+    0.9712 (9712/10000)
+    """
+
+    loss: float
+    correct: int | None
+    total: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """The fraction classified right; None if the targets are no classes."""
+        return None if self.correct is None else self.correct / self.total
+
+    def __str__(self) -> str:
+        if self.correct is None:
+            return f"loss {self.loss:.4f} ({self.total})"
+        return f"{self.accuracy:.4f} ({self.correct}/{self.total})"
+
+
+def _apply_shard(common: Any, x: Array) -> Array:
+    model, params = common
+    y: Array = model.apply(params, x)
+    return y
+
+
+def predict(
+    model: Layer,
+    params: Tree,
+    images: Array,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Array:
+    """What the model makes of each image, as in evaluation.
+
+    Args:
+        model: a layer.
+        params: its parameters.
+        images: any number of examples, ``(n, ...)``.
+        shard_size: how many are computed at a time, with one BLAS thread.
+        executor: who computes the shards; this thread if None.
+
+    Raises:
+        DataError: if there are no images.
+
+    >>> import numpy as np, fcnn
+    >>> params, _ = fcnn.dense(3).init(fcnn.key(0), (2,))
+    >>> fcnn.predict(fcnn.dense(3), params, np.zeros((5, 2), np.float32)).shape
+    (5, 3)
+    """
+    whole(shard_size, "shard_size")
+    if len(images) == 0:
+        raise DataError("there is nothing to predict: no images came")
+    shards = [images[part] for part in parallel.cut(len(images), shard_size)]
+    outputs = parallel.map_shards(_apply_shard, (model, params), shards, executor)
+    return np.concatenate(outputs)
+
+
+def evaluate(
+    model: Layer,
+    loss: Loss,
+    params: Tree,
+    data: Dataset,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Evaluation:
+    """The mean loss and the accuracy on a data set.
+
+    >>> import numpy as np, fcnn
+    >>> from fcnn.data import Dataset
+    >>> params, _ = fcnn.dense(2).init(fcnn.key(0), (2,))
+    >>> data = Dataset(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
+    >>> loss = fcnn.losses.softmax_cross_entropy
+    >>> print(fcnn.evaluate(fcnn.dense(2), loss, params, data))
+    1.0000 (4/4)
+    """
+    scores = predict(model, params, data.images, shard_size=shard_size, executor=executor)
+    return Evaluation(loss(scores, data.labels), count_correct(scores, data.labels), len(data))
+
+
+def _observe_shard(common: Any, shard: Any) -> Tree:
+    model, params, key = common
+    x, i = shard
+    y, pullback = model.vjp(params, x, training(fold_in(key, i)))
+    return pullback(np.zeros_like(y))[0]
+
+
+def calibrate(
+    model: Layer,
+    params: Tree,
+    images: Array,
+    *,
+    key: Key,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Tree:
+    """The params with their statistics made new: the mean of what each shard shows.
+
+    A statistic's gradient is ``(1 - momentum) · (stored - observed)``. It is asked for
+    twice, at the stored value and at one more: the difference is ``1 - momentum``, and
+    so ``observed = stored - gradient / difference``, whatever the layer's momentum.
+
+    Args:
+        model: a layer.
+        params: its parameters.
+        images: what to observe; a last shard that is not full is left out, unless
+            there is no other.
+        key: for the dropout on the way.
+        shard_size: how many examples are observed at a time.
+        executor: who computes the shards; this thread if None.
+
+    >>> import numpy as np, fcnn
+    >>> model = fcnn.batch_norm()
+    >>> params, _ = model.init(fcnn.key(0), (1,))
+    >>> x = np.array([[1.0], [3.0]], np.float32)
+    >>> fcnn.train.calibrate(model, params, x, key=fcnn.key(0)).mean
+    array([2.], dtype=float32)
+    """
+    parts = parallel.cut(len(images), whole(shard_size, "shard_size"))
+    full = [part for part in parts if part.stop - part.start == shard_size] or parts
+    shards = [(images[part], i) for i, part in enumerate(full)]
+    moved = tree.map(_itself, params, statistic=lambda stored: stored + 1)
+    seen = parallel.map_shards(_observe_shard, (model, params, key), shards, executor)
+    again = parallel.map_shards(_observe_shard, (model, moved, key), shards[:1], executor)
+
+    def observed(stored: Array, other: Array, first: Array, *rest: Array) -> Array:
+        slope = other - first
+        mean = sum(rest, first) / (1 + len(rest))
+        gap = np.divide(mean, slope, out=np.zeros_like(mean), where=slope != 0)
+        new: Array = stored - gap.astype(stored.dtype, copy=False)
+        return new
+
+    return tree.map(lambda stored, *_: stored, params, again[0], *seen, statistic=observed)
+
+
+def _itself(leaf: Any) -> Any:
+    return leaf
