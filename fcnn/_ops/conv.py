@@ -32,6 +32,9 @@ element-wise pass over its output costs 8 us if that is in cache. So:
   small next to ``kw``: w/kw times the multiplications, but the copies are of
   rows, and a call is a dozen NumPy operations. 28x28 by one 6x6 filter: half the
   time of patches at batch 64.
+* **Small work at once** (``conv_once``): where all patches together are less than 1
+  MiB, a dozen NumPy calls do without blocks, bands and buffers. One image of 28x28 by
+  5 filters of 3x3: forward 37 us down to 19, back 48 to 22.
 * **1x1** kernels read the batch as one tall image, with no copy where strides
   allow; **depthwise** ones multiply and add whole rows, a tap at a time.
 * **Freed memory stays** with the process (``memory``): the arrays of a step come
