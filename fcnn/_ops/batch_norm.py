@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array
 
 BUDGET = 1 << 20  # bytes of one operand's block
@@ -139,4 +140,4 @@ def _blocks(lines: Array) -> Iterator[slice]:
 def _masked(dlines: Array, live: Array | None, part: slice, out: Array) -> Array:
     """The block of dy, without what relu stopped."""
     block = dlines[part]
-    return block if live is None else np.multiply(block, live[part] > 0, out=out[: len(block)])
+    return block if live is None else relu_adjoint(live[part], block, out[: len(block)])

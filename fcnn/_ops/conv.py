@@ -81,6 +81,7 @@ from fcnn._ops import conv_banded as banded
 from fcnn._ops import conv_depthwise as depthwise
 from fcnn._ops import conv_once as once
 from fcnn._ops import conv_patches as patches
+from fcnn._ops.relu import relu_adjoint
 from fcnn._ops.window import Window, blocks
 from fcnn._typing import Array
 
@@ -185,12 +186,11 @@ def correlate_adjoints(
 
 
 def _masked(dy: Array, y: Array | None, dz: Array) -> None:
-    """``dz = dy``, without what relu stopped. A mask is cast as a whole, not in the product."""
+    """``dz = dy``, without what relu stopped."""
     if y is None:
         np.copyto(dz, dy)
     else:
-        np.copyto(dz, y > 0)
-        np.multiply(dy, dz, out=dz)
+        relu_adjoint(y, dy, dz)
 
 
 def _depthwise_adjoints(

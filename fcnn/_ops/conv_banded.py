@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops.relu import relu_adjoint
 from fcnn._ops.window import Window, blocks, padded
 from fcnn._typing import Array
 
@@ -62,7 +63,7 @@ def adjoints(
         for i in range(first, stop, count):
             dz = dy[i : i + count]
             if y is not None:
-                dz = np.multiply(dz, y[i : i + count] > 0)
+                dz = relu_adjoint(y[i : i + count], dz)
             lines = np.ascontiguousarray(dz, x.dtype).reshape(-1, ow * c_out)
             seen = padded(x[i : i + count], window)
             product = _rows(seen, window).T @ lines

@@ -18,8 +18,8 @@ def relu(x: Array) -> Array:
     return y
 
 
-def relu_adjoint(y: Array, dy: Array) -> Array:
-    """``dy`` where ``y = relu(x)`` is positive, 0 elsewhere."""
-    dx = (y > 0).astype(dy.dtype)
-    dx *= dy
-    return dx
+def relu_adjoint(y: Array, dy: Array, out: Array | None = None) -> Array:
+    """``dy`` where ``y = relu(x)`` is positive, 0 elsewhere; into ``out`` if given."""
+    dx = np.empty(dy.shape, dy.dtype) if out is None else out
+    np.copyto(dx, y > 0)
+    return np.multiply(dy, dx, out=dx)
