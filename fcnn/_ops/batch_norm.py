@@ -1,22 +1,23 @@
 """Normalisation over the batch, a channel at a time, and its adjoint.
 
-Channel sums are products with a vector of ones, block by block: BLAS reads as
-fast as memory gives, where ``sum(axis=0)`` of rows of 16 to 64 channels takes
-four times as long. Blocks bound the rounding: float32 within a block, float64
-from block to block. The other passes run over whole image rows, with the
-channels' factors tiled to a row's length, and over blocks that stay in cache.
+In the order ``(h, c, w, n)`` of `fcnn._ops.layout`, one channel of an image row is one run of
+memory: its sum is a product with a vector of ones and the sum of products a dot product, both by
+BLAS, which reads as fast as memory gives. The passes work through blocks of rows that stay in
+cache. Sums are float32 along a row, float64 from row to row.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array
 
-BUDGET = 1 << 20  # bytes of one operand's block
+BUDGET = 1 << 19  # bytes of one operand's block
 
 
 def normalise(
@@ -28,29 +29,25 @@ def normalise(
     float64. The variance is the mean square of ``x - mean``: two passes, since
     ``E[x²] - E[x]²`` cancels. With ``relu``, ``max(y, 0)``.
     """
-    lines = _lines(x)
-    c, pixels = x.shape[-1], x.size // x.shape[-1]
-    mean = np.zeros(c)
-    for part in _blocks(lines):
-        mean += _channel_sums(lines[part], c)
+    rows, c, pixels = _rows(x), x.shape[-1], x.size // x.shape[-1]
+    mean, variance = np.zeros(c), np.zeros(c)
+    for block in _blocks(rows):
+        mean += _sums(_lines(rows[block]))
     mean /= pixels
-    variance, centre, buffer = np.zeros(c), _tiled(mean, lines), _buffer(lines)
-    for part in _blocks(lines):
-        block = lines[part]
-        away = np.subtract(block, centre, out=buffer[: len(block)])
-        np.multiply(away, away, out=away)
-        variance += _channel_sums(away, c)
+    centre, buffer = _column(mean, x), _buffer(rows)
+    for block in _blocks(rows):
+        away = _away(rows[block], centre, buffer)
+        variance += np.vecdot(away, away).sum(axis=0, dtype=np.float64)
     variance /= pixels
-    y = np.empty(lines.shape, x.dtype)
-    factor, offset = _tiled(scale / np.sqrt(variance + epsilon), lines), _tiled(shift, lines)
-    zero = np.zeros_like(offset)
-    for part in _blocks(lines):
-        out = np.subtract(lines[part], centre, out=y[part])
+    factor, offset = _column(scale / np.sqrt(variance + epsilon), x), _column(shift, x)
+    y, zero = np.empty(rows.shape, x.dtype), np.zeros(buffer.shape[2], x.dtype)
+    for block in _blocks(rows):
+        out = np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
         np.multiply(out, factor, out=out)
         np.add(out, offset, out=out)
         if relu:
             np.maximum(out, zero, out=out)
-    return y.reshape(x.shape), mean, variance
+    return nhwc(y).reshape(x.shape), mean, variance
 
 
 def normalise_adjoint(
@@ -68,76 +65,83 @@ def normalise_adjoint(
     ``dshift = sum dy``, ``dscale = sum dy*u``,
     ``dx = scale/s * (dy - dshift/m - u*dscale/m)``, m pixels to a channel.
     """
-    lines, dlines = _lines(x), _lines(dy)
-    live = None if y is None else _lines(y)
+    rows, drows, live = _rows(x), _rows(dy), None if y is None else _rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
-    centre, buffer, masked = _tiled(mean, lines), _buffer(lines), _buffer(lines)
+    centre, buffer, dx = _column(mean, x), _buffer(rows), np.empty(rows.shape, x.dtype)
     dshift, dscale = np.zeros(c), np.zeros(c)
-    for part in _blocks(lines):
-        dz, block = _masked(dlines, live, part, masked), lines[part]
-        dshift += _channel_sums(dz, c)
-        away = np.subtract(block, centre, out=buffer[: len(block)])
-        np.multiply(away, dz, out=away)
-        dscale += _channel_sums(away, c)
+    for block in _blocks(rows):
+        if live is None:
+            np.copyto(dx[block], drows[block])
+        else:
+            relu_adjoint(live[block], drows[block], dx[block])
+        dz = _lines(dx[block])
+        dshift += _sums(dz)
+        away = _away(rows[block], centre, buffer)
+        dscale += np.vecdot(away, dz).sum(axis=0, dtype=np.float64)
     inverse = 1 / np.sqrt(variance + epsilon)
     dscale *= inverse
-    factor = _tiled(scale * inverse, lines)
-    slope = _tiled(-scale * inverse * inverse * dscale / pixels, lines)
-    level = _tiled(-scale * inverse * dshift / pixels, lines)
-    dx = np.empty(lines.shape, x.dtype)
-    for part in _blocks(lines):
-        dz, block = _masked(dlines, live, part, masked), lines[part]
-        away = np.subtract(block, centre, out=buffer[: len(block)])
+    factor = _column(scale * inverse, x)
+    slope = _column(-scale * inverse * inverse * dscale / pixels, x)
+    level = _column(-scale * inverse * dshift / pixels, x)
+    for block in _blocks(rows):
+        away = _away(rows[block], centre, buffer)
         np.multiply(away, slope, out=away)
         np.add(away, level, out=away)
-        out = np.multiply(dz, factor, out=dx[part])
+        dz = _lines(dx[block])
+        out = np.multiply(dz, factor, out=dz)
         np.add(out, away, out=out)
-    return dscale.astype(x.dtype), dshift.astype(x.dtype), dx.reshape(x.shape)
+    return dscale.astype(x.dtype), dshift.astype(x.dtype), nhwc(dx).reshape(x.shape)
 
 
 def rescale(x: Array, mean: Array, factor: Array, shift: Array, relu: bool = False) -> Array:
     """``(x - mean) * factor + shift``, a channel at a time; with ``relu``, at least 0."""
-    lines = _lines(x)
-    factors, offsets = _tiled(factor, lines), _tiled(shift - mean * factor, lines)
-    zero = np.zeros_like(offsets)
-    y = np.empty(lines.shape, x.dtype)
-    for part in _blocks(lines):
-        out = np.multiply(lines[part], factors, out=y[part])
+    rows = _rows(x)
+    factors, offsets = _column(factor, x), _column(shift - mean * factor, x)
+    y, zero = np.empty(rows.shape, x.dtype), np.zeros(rows.shape[2] * len(x), x.dtype)
+    for block in _blocks(rows):
+        out = np.multiply(_lines(rows[block]), factors, out=_lines(y[block]))
         np.add(out, offsets, out=out)
         if relu:
             np.maximum(out, zero, out=out)
-    return y.reshape(x.shape)
+    return nhwc(y).reshape(x.shape)
 
 
-def _lines(x: Array) -> Array:
-    """Image rows ``(n*h, w*c)``; a matrix stays what it is."""
-    rows = x.shape[-2] if x.ndim > 2 else 1
-    return np.ascontiguousarray(x).reshape(-1, rows * x.shape[-1])
+def _rows(x: Array) -> Array:
+    """``(n, h, w, c)`` as ``(h, c, w, n)``; whatever else stands before c is taken for columns."""
+    return hcwn(x if x.ndim == 4 else x.reshape(len(x), 1, math.prod(x.shape[1:-1]), x.shape[-1]))
 
 
-def _channel_sums(lines: Array, c: int) -> Array:
-    pixels = lines.reshape(-1, c)
-    return np.asarray(np.ones(len(pixels), lines.dtype) @ pixels)
+def _lines(rows: Array) -> Array:
+    """A block ``(h, c, w*n)``, a view where the images are innermost."""
+    h, c, w, n = rows.shape
+    return rows.reshape(h, c, w * n)
 
 
-def _tiled(channels: Array, lines: Array) -> Array:
-    return np.tile(channels.astype(lines.dtype), lines.shape[1] // len(channels))
+def _sums(lines: Array) -> Array:
+    """The sum of each channel, in float64 from row to row."""
+    ones = np.ones(lines.shape[2], lines.dtype)
+    total: Array = (lines @ ones).sum(axis=0, dtype=np.float64)
+    return total
 
 
-def _buffer(lines: Array) -> Array:
-    return np.empty((min(len(lines), _size(lines)), lines.shape[1]), lines.dtype)
+def _away(rows: Array, centre: Array, buffer: Array) -> Array:
+    return np.subtract(_lines(rows), centre, out=buffer[: len(rows)])
 
 
-def _size(lines: Array) -> int:
-    return max(1, BUDGET // int(lines.shape[1] * lines.itemsize))
+def _column(channels: Array, x: Array) -> Array:
+    """One number a channel, to meet rows ``(h, c, w*n)``."""
+    return channels.astype(x.dtype)[:, None]
 
 
-def _blocks(lines: Array) -> Iterator[slice]:
-    for start in range(0, len(lines), _size(lines)):
-        yield slice(start, start + _size(lines))
+def _buffer(rows: Array) -> Array:
+    h, c, w, n = rows.shape
+    return np.empty((min(h, _size(rows)), c, w * n), rows.dtype)
 
 
-def _masked(dlines: Array, live: Array | None, part: slice, out: Array) -> Array:
-    """The block of dy, without what relu stopped."""
-    block = dlines[part]
-    return block if live is None else relu_adjoint(live[part], block, out[: len(block)])
+def _size(rows: Array) -> int:
+    return max(1, BUDGET // max(1, int(rows[0].nbytes)))
+
+
+def _blocks(rows: Array) -> Iterator[slice]:
+    for start in range(0, len(rows), _size(rows)):
+        yield slice(start, start + _size(rows))

@@ -1,89 +1,17 @@
-"""Correlation of channels-last images with a kernel, and its adjoints.
-
-Why this is fast
-================
-
-A convolution of a small network is a GEMM and the work of feeding it. One core
-multiplies at 80 to 90 GFLOP/s here (OpenBLAS 0.3.31, Zen 3), yet reads and
-writes memory at 4 to 6 G elements/s in cache and a third of that outside. For
-26x26x32 -> 24x24x64, 3x3, one image is 21 MFLOP: 250 us of GEMM, and every
-element-wise pass over its output costs 8 us if that is in cache. So:
-
-* **One GEMM a block of images** (``conv_patches``). Patches of as many images
-  as fit in 2 MiB of scratch are copied into a buffer that the call makes once,
-  multiplied by NumPy's ``matmul`` straight into ``y``, and bias and relu are
-  applied to that block while it is in cache. Views (``as_strided`` takes 10 us),
-  padding borders and constant rows are made once a call, not once a block.
-* **Copies in long runs.** The taps of a kernel row are ``kw * c`` neighbours in
-  memory, one run. With few channels that run is short, so patches are stored a
-  plane a tap (``planar``): each row of a plane is one run of ``ow`` elements and
-  BLAS takes the transpose for nothing. A last plane of ones makes the bias part
-  of the GEMM, and its gradient part of the weight's.
-* **No fold at stride 1.** The input gradient is a correlation of dz with the
-  turned kernel: one more GEMM on patches, nothing is scattered. At a larger stride
-  that would multiply zeros; there each patch's gradient is added where the patch
-  came from, ``sw`` taps of a row at a time, which makes runs of the image's width.
-* **dz is made once a block**: the relu mask (a comparison, a cast and a product: 8
-  us for 21632 elements; the product with booleans 16, ``np.where`` 55), then the
-  weight's, the bias's and the input's gradient read it from cache. The bias
-  gradient is a product with ones (5 us; ``sum(axis=0)`` 21).
-* **relu is a maximum with an array of zeros** (7 us), not with a number (25 us).
-* **Whole rows times a banded matrix** (``conv_banded``) where ``w * c_out`` is
-  small next to ``kw``: w/kw times the multiplications, but the copies are of
-  rows, and a call is a dozen NumPy operations. 28x28 by one 6x6 filter: half the
-  time of patches at batch 64.
-* **Small work at once** (``conv_once``): where all patches together are less than 1
-  MiB, a dozen NumPy calls do without blocks, bands and buffers. One image of 28x28 by
-  5 filters of 3x3: forward 37 us down to 19, back 48 to 22.
-* **1x1** kernels read the batch as one tall image, with no copy where strides
-  allow; **depthwise** ones multiply and add whole rows, a tap at a time.
-* **Freed memory stays** with the process (``memory``): the arrays of a step come
-  from the pages of the step before.
-
-How far from the limit
-----------------------
-
-GEMMs of few columns are slow by themselves: with 64 output channels 70 to 83
-GFLOP/s, with 16 about 55, with 5 or 6 about 20. For 26x26x32 -> 24x24x64 the GEMM
-is five sixths of the forward pass; for 32x32x16 -> 16 it is two thirds, the copy of
-patches most of the rest.
-
-What was tried and lost (us an image, one thread, 26x26x32 -> 24x24x64 unless said)
-------------------------------------------------------------------------------
-
-* Lowering along the width alone, ``kh`` GEMMs that add into y through BLAS's
-  function pointer (``scipy.linalg.cython_blas``): forward 390, backward 1051,
-  where patches took 368 and 932; for 16x16x32 98 and 240 against 93 and 195. Its
-  GEMMs are as fast (K = 96: 83 GFLOP/s, K = 288: 87), its copies smaller, and its
-  calls more. It wins 10 to 20 % forward on 32x32x16 alone, and would import SciPy.
-  With 2 MiB of L2 and AVX-512 it may win more.
-* No copy at all (rows of the flat image taken every kw-th pixel, kw*kh GEMMs
-  that add): forward 493 against 420 lowered, backward equal.
-* Winograd F(2, 3) along the rows: 413 to 461 against 404; F(4, 3): 431 to 513:
-  what the GEMM gains, the transforms' passes and ``beta=1`` lose.
-* One correlation for each phase of the stride: 205 against 101 for one image of
-  21x21x16, 4x4 with stride 2 to 8 channels, 150 against 114 for 32x32x16, 3x3.
-* Blocks of one image: 1.2 to 2 times slower; 512 KiB: 10 to 20 % slower.
-* Banded rows for 16 filters of 8x8 on 28x28, 6 of 5x5 on 32x32, 8 of 4x4 with
-  stride 2 on 21x21x16: 1.1 to 1.6 times slower than patches.
-* Transposed products (channels first, as BLAS likes a few columns better): 21
-  GFLOP/s instead of 11 for 5 channels, and the copy back takes twice what it gains.
-
-Non-finite inputs: a NaN or infinity can spread along its image row in the banded
-form (0 * inf); finite ones never meet it.
-"""
+"""Correlation of images with a kernel, and its adjoints."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fcnn._ops import conv_banded as banded
-from fcnn._ops import conv_depthwise as depthwise
-from fcnn._ops import conv_once as once
-from fcnn._ops import conv_patches as patches
+from fcnn._ops.gemm import product, product_of_rows
+from fcnn._ops.layout import hcwn, images_innermost, nhwc
 from fcnn._ops.relu import relu_adjoint
-from fcnn._ops.window import Window, blocks
+from fcnn._ops.window import Window, taken
 from fcnn._typing import Array
+
+BUDGET = 1 << 22  # bytes of scratch for one block
+LEAST = 4
 
 
 def correlate(
@@ -99,38 +27,26 @@ def correlate(
     ``y[n, y, x, o] = bias[o]
     + sum over i, j, k of padded[n, y*sh + i*dh, x*sw + j*dw, k] * weight[i, j, k, o]``
 
-    ``x (n, h, w, c_in)``, ``weight (kh, kw, c_in // groups, c_out)``,
-    ``bias (c_out,)``, ``y (n, oh, ow, c_out)``. Group g takes the g-th part of
-    the input channels to the g-th part of the output channels. With ``relu``,
-    ``max(y, 0)``.
+    ``x (n, h, w, c_in)``, ``weight (kh, kw, c_in // groups, c_out)``, ``bias (c_out,)`` or
+    ``(oh, ow, c_out)``, ``y (n, oh, ow, c_out)``. Group g takes the g-th part of the input
+    channels to the g-th part of the output channels. With ``relu``, ``max(y, 0)``.
     """
     x, weight = _operands(x, weight)
-    n, c_in, c_out = len(x), x.shape[3], weight.shape[3]
-    if bias is not None:
-        bias = bias.astype(x.dtype, copy=False)
-    if groups == 1 and once.pays(window, n, c_in):
-        return once.forward(x, weight, window, bias, relu)
-    y = np.empty((n, *window.out, c_out), x.dtype)
-    if groups == 1 and banded.pays(window, c_in, c_out):
-        banded.forward(x, weight, window, y, bias, relu)
-        return y
-    if groups > 1 and groups == c_in:
-        x = _repeated(x, c_out)
-        for first, stop, count in blocks(n, depthwise.images_at_once(window, c_out, x.itemsize)):
-            for i in range(first, stop, count):
-                depthwise.forward(
-                    x[i : i + count], weight[:, :, 0], window, y[i : i + count], bias, relu
-                )
-        return y
-    x, out, window = *_tall(window, x, y), _tall_window(window, n)
-    plan = patches.Plan.of(window, len(x), c_in // groups, c_out // groups, x.itemsize)
-    for ins, outs in _groups(groups, c_in, c_out):
-        taps, shift = np.ascontiguousarray(weight[..., outs]), None if bias is None else bias[outs]
-        for first, stop, count in blocks(len(x), plan.images):
-            run = patches.Forward(x[..., ins], taps, plan, count, out[..., outs], shift, relu)
-            for i in range(first, stop, count):
-                run(i, i)
-    return y
+    (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
+    c = c_out // groups
+    taps = weight.reshape(-1, groups, 1, c).transpose(1, 2, 3, 0)  # (g, 1, o, i*j*k)
+    taps = np.ascontiguousarray(taps)
+    y = np.empty((oh, c_out, ow, n), x.dtype)
+    for rows, columns in blocks(window, x, BUDGET):
+        out = y[rows, :, columns]
+        many, _, wide, _ = out.shape
+        lines = out.reshape(many, groups, c, wide * n).swapaxes(0, 1)
+        product(taps, lower(x, window, groups, rows, columns), lines)
+        if bias is not None:
+            np.add(out, _at(bias, rows, columns), out=out)
+        if relu:
+            np.maximum(out, np.zeros((wide, n), out.dtype), out=out)
+    return nhwc(y)
 
 
 def correlate_adjoints(
@@ -141,113 +57,189 @@ def correlate_adjoints(
     groups: int = 1,
     *,
     y: Array | None = None,
-    bias: bool = True,
+    bias: str | None = "tied",
     input_grad: bool = True,
 ) -> tuple[Array, Array | None, Array | None]:
     """``(dweight, dbias, dx)`` of `correlate` for ``dy (n, oh, ow, c_out)``.
 
-    Those that are not wanted are None.
-
-    Pass the output ``y`` if relu was applied: where it is 0, no gradient flows.
+    Those that are not wanted are None. ``bias`` is "tied" for a dbias ``(c_out,)``, "untied"
+    for ``(oh, ow, c_out)``. Pass the output ``y`` if relu was applied: where it is 0, no
+    gradient flows.
     """
     x, weight = _operands(x, weight)
-    n, c_in, c_out = len(x), x.shape[3], weight.shape[3]
-    if groups == 1 and once.pays(window, n, c_in):
-        return once.adjoints(x, weight, dy, window, y, bias, input_grad)
-    dx = np.empty(x.shape, x.dtype) if input_grad else None
-    dbias = np.zeros(c_out, x.dtype) if bias else None
-    if groups == 1 and banded.pays(window, c_in, c_out, input_grad):
-        return banded.adjoints(x, weight, dy, window, y, dbias, dx), dbias, dx
-    dweight = np.zeros(weight.shape, x.dtype)
-    if groups > 1 and groups == c_in:
-        _depthwise_adjoints(x, weight, dy, window, y, dweight, dbias, dx)
-        return dweight, dbias, dx
-    x, dy, live, dx_out = _tall(window, x, dy, dy if y is None else y, x if dx is None else dx)
-    window = _tall_window(window, n)
-    plan = patches.Plan.of(window, len(x), c_in // groups, c_out // groups, x.itemsize)
-    to_input = patches.Turned if window.stride == (1, 1) else patches.Fold
-    for ins, outs in _groups(groups, c_in, c_out):
-        taps = np.ascontiguousarray(weight[..., outs])
-        dtaps = dweight if groups == 1 else np.zeros(taps.shape, x.dtype)
-        dshift = None if dbias is None else dbias[outs]
-        for first, stop, count in blocks(len(x), plan.images):
-            dz = np.empty((count, *window.out, taps.shape[3]), x.dtype)
-            add_weight = patches.WeightAdjoint(x[..., ins], dz, plan, dtaps, dshift)
-            fill_input = None if dx is None else to_input(dz, taps, window, dx_out[..., ins])
-            for i in range(first, stop, count):
-                block = slice(i, i + count)
-                _masked(dy[block, ..., outs], None if y is None else live[block, ..., outs], dz)
-                add_weight(i)
-                if fill_input is not None:
-                    fill_input(i)
-        if dtaps is not dweight:
-            dweight[..., outs] = dtaps
-    return dweight, dbias, dx
+    (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
+    dy_rows, live = hcwn(dy), None if y is None else hcwn(y)
+    spread = Spread(weight, window, groups, x) if input_grad else None
+    halo = 0 if spread is None else spread.halo
+    dtaps = np.zeros((groups, weight[..., 0].size, c_out // groups), x.dtype)
+    dbias = np.zeros((oh, c_out, ow) if bias == "untied" else c_out, x.dtype)
+    for rows, columns in blocks(window, x, BUDGET // 2):
+        source = dy_rows[rows, :, columns]
+        many, _, wide, _ = source.shape
+        padded = np.empty((many + 2 * halo, c_out, wide, n), x.dtype)
+        dz = padded[halo : halo + many]
+        if halo:
+            padded[:halo] = 0
+            padded[halo + many :] = 0
+        if live is None:
+            np.copyto(dz, source)
+        else:
+            relu_adjoint(live[rows, :, columns], source, dz)
+        if bias == "tied":
+            dbias += (dz.reshape(many, c_out, wide * n) @ np.ones(wide * n, x.dtype)).sum(axis=0)
+        elif bias == "untied":
+            np.matmul(dz, np.ones(n, x.dtype), out=dbias[rows, :, columns])
+        lines = dz.reshape(many, groups, c_out // groups, wide * n).swapaxes(0, 1)
+        dtaps += product_of_rows(lower(x, window, groups, rows, columns), lines)
+        if spread is not None:
+            spread.add(padded, rows.start, columns.start)
+    dweight = dtaps.swapaxes(0, 1).reshape(weight.shape)
+    if bias == "untied":
+        dbias = np.ascontiguousarray(dbias.swapaxes(1, 2))
+    return dweight, None if bias is None else dbias, None if spread is None else nhwc(spread.dx)
 
 
-def _masked(dy: Array, y: Array | None, dz: Array) -> None:
-    """``dz = dy``, without what relu stopped."""
-    if y is None:
-        np.copyto(dz, dy)
+def blocks(window: Window, x: Array, budget: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of the output, so many that what `lower` makes of each is in the budget.
+
+    Rows that are lowered together share ``kh - sh`` rows of input, so a block has some of
+    them before its columns are cut; but long runs of columns make fast products.
+    """
+    (kh, kw), (sh, _), (oh, ow) = window.kernel, window.stride, window.out
+    once, extra = (sh, kh - sh) if _is_shared(window) else (kh, 0)
+    line = kw * max(1, x.nbytes // (x.shape[1] * x.shape[2]))  # bytes: one row, one column
+    if line * (once * oh + extra) * ow <= budget:
+        return [(slice(0, oh), slice(0, ow))]
+    least = min(oh, LEAST * max(1, extra))
+    wide = _even(ow, budget // (line * (once * least + extra)))
+    high = _even(oh, (budget // (line * wide) - extra) // once)
+    return [
+        (slice(top, min(top + high, oh)), slice(left, min(left + wide, ow)))
+        for top in range(0, oh, high)
+        for left in range(0, ow, wide)
+    ]
+
+
+def lower(x: Array, window: Window, groups: int, rows: slice, columns: slice) -> Array:
+    """What a block of output meets, ``(g, rows, kh*kw*c, columns*n)``: a matrix a row.
+
+    Every row of input is stored once, its columns once for each tap of a kernel row. The
+    matrix of an output row is ``kh`` of these rows, one behind the other, and overlaps with
+    that of the next. Where rows are not shared, each matrix has rows of its own.
+    """
+    (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.stride, window.dilation
+    (top, _), (left, _) = window.pads
+    high, wide = rows.stop - rows.start, columns.stop - columns.start
+    first, before = rows.start * sh - top, columns.start * sw - left
+    deep, broad = (high - 1) * sh + (kh - 1) * dh + 1, (wide - 1) * sw + (kw - 1) * dw + 1
+    seen = hcwn(x)
+    h, c, w, n = seen.shape
+    if (
+        first < 0
+        or before < 0
+        or first + deep > h
+        or before + broad > w
+        or not seen.flags.c_contiguous
+    ):
+        to_rows, of_rows = taken(first, 1, deep, h)
+        to_columns, of_columns = taken(before, 1, broad, w)
+        part = np.zeros((deep, c, broad, n), x.dtype)
+        part[to_rows, :, to_columns] = seen[of_rows, :, of_columns]
+        seen, first, before = part, 0, 0
+    c //= groups
+    v = x.itemsize
+    t, s, u = seen.strides[0], seen.shape[2] * n * v, n * v
+    if _is_shared(window):
+        lines, taps, step = (high - 1) * sh + kh, 1, sh
+        strides = (c * s, t, t, dw * u, s, sw * u, v)
     else:
-        relu_adjoint(y, dy, dz)
+        lines, taps, step = high, kh, kh
+        strides = (c * s, sh * t, dh * t, dw * u, s, sw * u, v)
+    shape = (groups, lines, taps, kw, c, wide, n)
+    low = np.empty(shape, x.dtype)
+    np.copyto(low, np.ndarray(shape, x.dtype, seen, first * t + before * u, strides))
+    line = kw * c * wide * n * v
+    strided = (lines * taps * line, step * line, wide * n * v, v)
+    return np.ndarray((groups, high, kh * kw * c, wide * n), x.dtype, low, 0, strided)
 
 
-def _depthwise_adjoints(
-    x: Array,
-    weight: Array,
-    dy: Array,
-    window: Window,
-    y: Array | None,
-    dweight: Array,
-    dbias: Array | None,
-    dx: Array | None,
-) -> None:
-    """Adds to dweight and dbias and fills dx, where one input channel feeds m output channels."""
-    n, c, c_out = len(x), x.shape[3], weight.shape[3]
-    x = _repeated(x, c_out)
-    step = depthwise.images_at_once(window, c_out, x.itemsize)
-    for i in range(0, n, step):
-        block = slice(i, i + step)
-        dz = np.empty(dy[block].shape, x.dtype)
-        _masked(dy[block], None if y is None else y[block], dz)
-        depthwise.weight_adjoint(x[block], dz, window, dweight[:, :, 0])
-        if dbias is not None:
-            dbias += np.ones(dz.size // c_out, dz.dtype) @ dz.reshape(-1, c_out)
-        if dx is not None:
-            spread = depthwise.input_adjoint(dz, weight[:, :, 0], window)
-            dx[block] = spread if c == c_out else spread.reshape(*dx[block].shape, -1).sum(axis=4)
+class Spread:
+    """The adjoint in the input: what each row of output gives back is added where it came from.
+
+    Input row ``r`` met output row ``o`` through tap ``i`` where ``r + top = o*sh + i*dh``. So all
+    rows that meet the taps ``i, i + sh, ...`` are had from one product with neighbouring rows
+    of dz, and nothing is multiplied that the stride left out.
+    """
+
+    def __init__(self, weight: Array, window: Window, groups: int, x: Array) -> None:
+        (kh, kw), (sh, _), (dh, _) = window.kernel, window.stride, window.dilation
+        n, h, w, c = x.shape
+        self.window, self.groups = window, groups
+        self.dx = np.zeros((h, c, w, n), x.dtype)
+        turned = weight.reshape(kh, kw, c // groups, groups, -1)[::-1].transpose(3, 1, 2, 0, 4)
+        self.phases = []  # (first tap, how many taps, their matrix (g, 1, j*k, i*o))
+        for i in range(min(sh, kh) if dh == 1 else kh):
+            step = sh if dh == 1 else kh
+            taps = turned[:, :, :, (kh - 1 - i) % step :: step]
+            many = taps.shape[3]
+            self.phases.append((i * dh, many, taps.reshape(groups, 1, kw * c // groups, -1)))
+        self.halo = max(many for _, many, _ in self.phases) - 1
+
+    def add(self, padded: Array, top: int, left: int) -> None:
+        """Add what ``padded (rows, c_out, columns, n)`` gives back, dz from ``top, left`` on.
+
+        It has ``halo`` rows of zeros above and below.
+        """
+        window, groups, dx = self.window, self.groups, self.dx
+        (_, kw), (sh, sw), dw = window.kernel, window.stride, window.dilation[1]
+        h, c, w, n = dx.shape
+        lines, c_out, wide, _ = padded.shape
+        if groups > 1:
+            padded = padded.reshape(lines, groups, -1, wide, n).swapaxes(0, 1).copy()
+        c, c_out, v = c // groups, c_out // groups, padded.itemsize
+        dx = dx.reshape(h, groups, c, w, n)
+        line = c_out * wide * n * v
+        places = [taken(left * sw - window.pads[1][0] + j * dw, sw, wide, w) for j in range(kw)]
+        for i, many, taps in self.phases:
+            count = lines - 2 * self.halo + many - 1
+            dz = np.ndarray(
+                (groups, count, many * c_out, wide * n),
+                padded.dtype,
+                padded,
+                (self.halo - many + 1) * line,
+                (lines * line, line, wide * n * v, v),
+            )
+            back = np.empty((groups, count, kw * c, wide * n), padded.dtype)
+            product(taps, dz, back)
+            parts = back.reshape(groups, count, kw, c, wide, n).swapaxes(0, 1)
+            of_rows, to_rows = taken(top * sh + i - window.pads[0][0], sh, count, h)
+            for j, (of, to) in enumerate(places):
+                place = dx[to_rows, :, :, to]
+                np.add(place, parts[of_rows, :, j, :, of], out=place)
+
+
+def _is_shared(window: Window) -> bool:
+    """Whether rows of output meet rows of input that lie side by side, and share some."""
+    return window.dilation[0] == 1 and window.kernel[0] > window.stride[0]
+
+
+def _even(n: int, most: int) -> int:
+    """The size of blocks of at most that many, if they are to be as even as they can."""
+    return -(-n // -(-n // max(1, most)))
+
+
+def _at(bias: Array, rows: slice, columns: slice) -> Array:
+    """A bias ``(c,)`` or ``(oh, ow, c)``, to meet a block ``(rows, c, columns, n)``."""
+    if bias.ndim == 1:
+        return bias[:, None, None]
+    return bias.swapaxes(1, 2)[rows, :, columns, None]
 
 
 def _operands(x: Array, weight: Array) -> tuple[Array, Array]:
-    """Both in one floating type, with unit stride along the channels of x."""
-    dtype = np.result_type(x, weight)
-    if dtype not in (np.float32, np.float64):
-        dtype = np.dtype(np.float64)
-    x, weight = x.astype(dtype, copy=False), weight.astype(dtype, copy=False)
-    return (x if x.strides[3] == x.itemsize else np.ascontiguousarray(x)), weight
-
-
-def _repeated(x: Array, channels: int) -> Array:
-    return x if x.shape[3] == channels else np.repeat(x, channels // x.shape[3], axis=3)
-
-
-def _groups(groups: int, c_in: int, c_out: int) -> list[tuple[slice, slice]]:
-    a, b = c_in // groups, c_out // groups
-    return [(slice(g * a, g * a + a), slice(g * b, g * b + b)) for g in range(groups)]
-
-
-def _is_pointwise(window: Window) -> bool:
-    return window.kernel == window.stride == (1, 1) and not window.is_padded
-
-
-def _tall_window(window: Window, images: int) -> Window:
-    """A 1x1 kernel knows no borders: all images are one tall image, cut into bands."""
-    h, w = window.image
-    return Window((images * h, w), (1, 1)) if _is_pointwise(window) else window
-
-
-def _tall(window: Window, *arrays: Array) -> list[Array]:
-    if not _is_pointwise(window):
-        return list(arrays)
-    return [a.reshape(1, -1, *a.shape[2:]) for a in arrays]
+    """Both in one precision, float32 or float64, the images innermost in memory."""
+    if x.dtype != weight.dtype or x.dtype.char not in "fd":
+        dtype = np.result_type(x, weight)
+        if dtype not in (np.float32, np.float64):
+            dtype = np.dtype(np.float64)
+        x, weight = x.astype(dtype, copy=False), weight.astype(dtype, copy=False)
+    return images_innermost(x), weight

@@ -1,9 +1,10 @@
-"""Max and average pooling of channels-last images, and their adjoints.
+"""Max and average pooling, and their adjoints.
 
-A window's maximum is taken over the columns of each window row, then over its
-rows: every step is one element-wise pass over views, a few images at a time,
-so that all passes but the first find their operands in cache. Nothing is saved
-between forward and backward but the layer's own input and output.
+A window's maximum is taken over its columns, then over its rows: each step is one
+element-wise pass over runs of whole image rows or of the images of a batch (see
+`fcnn._ops.layout`), a few rows of the image at a time, so that all passes but the first
+find their operands in cache. Nothing is saved between forward and backward but the layer's
+own input and output.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fcnn._ops.window import Window, padded
+from fcnn._ops.layout import hcwn, images_innermost, nhwc
+from fcnn._ops.window import Window, taken
 from fcnn._typing import Array
 
-BUDGET = 1 << 20  # bytes of input in a block
+BUDGET = 1 << 19  # bytes of input in a block
 
 
 def max_pool(x: Array, window: Window) -> Array:
@@ -26,133 +28,152 @@ def max_pool(x: Array, window: Window) -> Array:
 
     ``x (n, h, w, c)``, ``y (n, oh, ow, c)``. A NaN in a window is its maximum.
     """
-    out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
-    for images in _blocks(x):
-        seen, y = padded(x[images], window, -math.inf), out[images]
-        rows = [_every(seen, window, 0, i) for i in range(window.kernel[0])]
-        best = np.maximum(rows[0], rows[1]) if len(rows) > 1 else rows[0]
-        for row in rows[2:]:
-            np.maximum(best, row, out=best)
-        columns = [_every(best, window, 1, j) for j in range(window.kernel[1])]
-        if len(columns) == 1:
-            y[...] = columns[0]
-            continue
-        np.maximum(columns[0], columns[1], out=y)
-        for column in columns[2:]:
-            np.maximum(y, column, out=y)
-    return out
+    y = np.empty((window.out[0], x.shape[3], window.out[1], len(x)), x.dtype)
+    for out, seen in _blocks(x, window, -math.inf):
+        lines = _reduce(np.maximum, [_columns(seen, window, j) for j in range(window.kernel[1])])
+        _reduce(np.maximum, [_rows(lines, window, i) for i in range(window.kernel[0])], y[out])
+    return nhwc(y)
 
 
 def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
-    """``dx``: each dy goes to the first place, row by row, that holds its window's maximum."""
-    dx = np.empty(x.shape, x.dtype)
-    tiled = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
-    for images in _blocks(x):
-        adjoint = _side_by_side if tiled else _first_place
-        adjoint(x[images], y[images], dy[images], dx[images], window)
-    return dx
+    """``dx``: each dy goes to the first place, row by row, that holds its window's maximum.
 
-
-def _side_by_side(x: Array, y: Array, dy: Array, dx: Array, window: Window) -> None:
-    """Windows that do not overlap: place by place, each takes what is its and leaves the rest.
-
-    The last place takes what is left, so it needs no comparison. A mask is made a float
-    once (a product of floats with bytes casts them in slow small pieces).
+    The same two steps backwards: to the first row that holds it, and in that row to the
+    first column. A place takes what is its and leaves the rest, so that the last one of
+    windows that cover their input needs no comparison.
     """
-    (kh, kw), (oh, ow) = window.kernel, window.out
-    dx[:, kh * oh :] = 0
-    dx[:, :, kw * ow :] = 0
-    here = np.empty(dy.shape, dx.dtype)
-    rest = dy
-    for i in range(kh):
-        for j in range(kw):
-            place = slice(i, kh * oh, kh), slice(j, kw * ow, kw)
-            if (i, j) == (kh - 1, kw - 1):
-                dx[:, *place] = rest
-                return
-            np.copyto(here, (x[:, *place] == y).view(np.uint8))
-            np.multiply(rest, here, out=here)
-            dx[:, *place] = here
-            rest = np.subtract(rest, here, out=None if rest is dy else rest)
+    (kh, kw), (h, w) = window.kernel, window.image
+    y, dy = hcwn(y), hcwn(dy)
+    (top, bottom), (left, right) = window.pads
+    alone = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
+    make = np.empty if alone else np.zeros
+    dx = make((h + top + bottom, x.shape[3], w + left + right, len(x)), dy.dtype)
+    if alone:
+        dx[kh * window.out[0] :] = 0
+        dx[:, :, kw * window.out[1] :] = 0
+    for out, seen in _blocks(x, window, -math.inf):
+        lines = _reduce(np.maximum, [_columns(seen, window, j) for j in range(kw)])
+        dblock = dx[out.start * window.stride[0] :][: len(seen)]
+        dlines = make(lines.shape, dy.dtype)
+        tops = [(_rows(lines, window, i), _rows(dlines, window, i)) for i in range(kh)]
+        _give(tops, y[out], dy[out], alone)
+        places = [(_columns(seen, window, j), _columns(dblock, window, j)) for j in range(kw)]
+        _give(places, lines, dlines, alone)
+    return nhwc(dx[top : top + h, :, left : left + w])
 
 
-def _first_place(x: Array, y: Array, dy: Array, dx: Array, window: Window) -> None:
-    """Any window: place by place, each takes the gradients that none before it took."""
-    seen = padded(x, window, -math.inf)
-    total = np.zeros(seen.shape, dx.dtype)
-    free = np.ones(y.shape, bool)
-    share = np.empty(y.shape, dx.dtype)
-    for i in range(window.kernel[0]):
-        for j in range(window.kernel[1]):
-            hit = _every(_every(seen, window, 0, i), window, 1, j) == y
-            np.logical_and(hit, free, out=hit)
-            np.logical_xor(free, hit, out=free)
-            np.multiply(dy, hit, out=share)
-            place = _every(_every(total, window, 0, i), window, 1, j)
-            np.add(place, share, out=place)
-    _unpad(total, window, dx)
+def _give(places: list[tuple[Array, Array]], most: Array, rest: Array, alone: bool) -> None:
+    """Hand ``rest`` out: to the first of the places that equals ``most``.
+
+    ``places`` are pairs of a value and the gradient that it gets: set where it is ``alone``
+    there, added elsewhere. A mask is made a float once, as a whole: a product of floats
+    with booleans casts them in slow small pieces.
+    """
+    here = np.empty(most.shape, rest.dtype)
+    own = None
+    for value, gradient in places:
+        if value is places[-1][0]:
+            if alone:
+                np.copyto(gradient, rest)
+            else:
+                np.add(gradient, rest, out=gradient)
+            return
+        np.copyto(here, np.equal(value, most))
+        np.multiply(here, rest, out=here)
+        if alone:
+            np.copyto(gradient, here)
+        else:
+            np.add(gradient, here, out=gradient)
+        rest = own = np.subtract(rest, here, out=own)
 
 
 def avg_pool(x: Array, window: Window) -> Array:
     """``y[n, y, x, c]`` = the mean of the window's pixels inside the image."""
-    out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
+    y = np.empty((window.out[0], x.shape[3], window.out[1], len(x)), x.dtype)
     weight = _weights(window, x.dtype)
-    for images in _blocks(x):
-        seen, y = padded(x[images], window, 0.0), out[images]
-        rows = [_every(seen, window, 0, i) for i in range(window.kernel[0])]
-        total = np.add(rows[0], rows[1]) if len(rows) > 1 else rows[0]
-        for row in rows[2:]:
-            np.add(total, row, out=total)
-        columns = [_every(total, window, 1, j) for j in range(window.kernel[1])]
-        y[...] = columns[0]
-        for column in columns[1:]:
-            np.add(y, column, out=y)
-        np.multiply(y, weight, out=y)
-    return out
+    for out, seen in _blocks(x, window, 0.0):
+        lines = _reduce(np.add, [_columns(seen, window, j) for j in range(window.kernel[1])])
+        _reduce(np.add, [_rows(lines, window, i) for i in range(window.kernel[0])], y[out])
+        np.multiply(y[out], weight[out], out=y[out])
+    return nhwc(y)
 
 
 def avg_pool_adjoint(dy: Array, window: Window) -> Array:
     """``dx (n, h, w, c)``: every pixel inside a window gets an equal share of its ``dy``."""
-    dx = np.empty((len(dy), *window.image, dy.shape[3]), dy.dtype)
+    (h, w), ((top, bottom), (left, right)) = window.image, window.pads
+    (oh, _), sh, rows = window.out, window.stride[0], hcwn(dy)
+    reach = window.dilation[0] * (window.kernel[0] - 1) + 1
     weight = _weights(window, dy.dtype)
-    for images in _blocks(dx):
-        share, block = dy[images] * weight, dx[images]
-        (top, bottom), (left, right) = window.pads
-        h, w = window.image
-        total = np.zeros((len(block), h + top + bottom, w + left + right, dy.shape[3]), dy.dtype)
+    dx = np.zeros((h + top + bottom, dy.shape[3], w + left + right, len(dy)), dy.dtype)
+    for out in _bands(oh, dx.nbytes // len(dx) * sh):
+        share = rows[out] * weight[out]
+        lines = np.zeros(((len(share) - 1) * sh + reach, *share.shape[1:]), dy.dtype)
         for i in range(window.kernel[0]):
-            for j in range(window.kernel[1]):
-                place = _every(_every(total, window, 0, i), window, 1, j)
-                np.add(place, share, out=place)
-        _unpad(total, window, block)
-    return dx
+            place = _rows(lines, window, i)
+            np.add(place, share, out=place)
+        for j in range(window.kernel[1]):
+            place = _columns(dx[out.start * sh :][: len(lines)], window, j)
+            np.add(place, lines, out=place)
+    return nhwc(dx[top : top + h, :, left : left + w])
 
 
 def _weights(window: Window, dtype: np.dtype) -> Array:
-    """One over the number of pixels inside the image, for each output pixel: ``(oh, ow, 1)``."""
+    """One over the number of pixels inside the image, for each output pixel: ``(oh, 1, ow, 1)``."""
     counts = []
     for axis in (0, 1):
         first = np.arange(window.out[axis]) * window.stride[axis] - window.pads[axis][0]
         places = first[:, None] + np.arange(window.kernel[axis]) * window.dilation[axis]
         counts.append(((places >= 0) & (places < window.image[axis])).sum(axis=1))
-    inside_both = np.multiply.outer(counts[0], counts[1])[:, :, None]
+    inside_both = np.multiply.outer(counts[0], counts[1])[:, None, :, None]
     weights: Array = (1 / np.maximum(inside_both, 1)).astype(dtype)
     return weights
 
 
-def _every(x: Array, window: Window, axis: int, tap: int) -> Array:
-    """What a tap of the window meets along one axis: a strided view."""
-    start, stride = tap * window.dilation[axis], window.stride[axis]
-    taken = slice(start, start + (window.out[axis] - 1) * stride + 1, stride)
-    return x[:, taken] if axis == 0 else x[:, :, taken]
+def _reduce(ufunc: np.ufunc, parts: list[Array], out: Array | None = None) -> Array:
+    """``ufunc`` over the parts, in order."""
+    if len(parts) == 1:
+        if out is None:
+            return parts[0]
+        np.copyto(out, parts[0])
+        return out
+    total: Array = ufunc(parts[0], parts[1], out=out)
+    for part in parts[2:]:
+        ufunc(total, part, out=total)
+    return total
 
 
-def _blocks(x: Array) -> Iterator[slice]:
-    size = max(1, BUDGET // max(1, x[:1].nbytes))
-    for start in range(0, len(x), size):
-        yield slice(start, start + size)
+def _rows(lines: Array, window: Window, tap: int) -> Array:
+    """What row ``tap`` of the windows meets, of as many windows as fit: a view."""
+    start, stride = tap * window.dilation[0], window.stride[0]
+    reach = window.dilation[0] * (window.kernel[0] - 1)
+    return lines[start : start + len(lines) - reach : stride]
 
 
-def _unpad(total: Array, window: Window, dx: Array) -> None:
-    (h, w), ((top, _), (left, _)) = window.image, window.pads
-    dx[...] = total[:, top : top + h, left : left + w]
+def _columns(seen: Array, window: Window, tap: int) -> Array:
+    """What column ``tap`` of the windows meets: a view."""
+    start, stride = tap * window.dilation[1], window.stride[1]
+    return seen[:, :, start : start + (window.out[1] - 1) * stride + 1 : stride]
+
+
+def _blocks(x: Array, window: Window, fill: float) -> Iterator[tuple[slice, Array]]:
+    """Rows of output, and the padded rows ``(rows, c, w, n)`` of input that they meet."""
+    rows = hcwn(images_innermost(x))
+    (oh, _), sh = window.out, window.stride[0]
+    reach = window.dilation[0] * (window.kernel[0] - 1) + 1
+    ((top, _), (left, right)), (h, w) = window.pads, window.image
+    for out in _bands(oh, x.nbytes // len(rows) * sh):
+        many = (out.stop - out.start - 1) * sh + reach
+        to, of = taken(out.start * sh - top, 1, many, h)
+        if not window.is_padded:
+            yield out, rows[of]
+            continue
+        seen = np.full((many, rows.shape[1], w + left + right, rows.shape[3]), fill, x.dtype)
+        seen[to, :, left : left + w] = rows[of]
+        yield out, seen
+
+
+def _bands(count: int, each: int) -> Iterator[slice]:
+    """``0:count`` in slices of as many as a block holds, if each takes that many bytes."""
+    size = max(1, BUDGET // max(1, each))
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

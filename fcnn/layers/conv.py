@@ -7,7 +7,7 @@ from typing import Any
 from fcnn._check import pair, whole
 from fcnn._layer import EVAL, Apply, Context, Rectifiable, Vjp, check_dtype, layer
 from fcnn._ops.conv import correlate, correlate_adjoints
-from fcnn._ops.relu import relu, relu_adjoint
+from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn.errors import ArgumentError, ShapeError
@@ -113,35 +113,28 @@ def conv2d(
 
         def forward(params: ConvParams, x: Array, view: Window) -> Array:
             weight = oriented(params.weight)
-            if bias != "untied":
-                return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
-            y = correlate(x, weight, view, groups)
-            y += params.bias
-            return relu(y) if rectify else y
+            return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
 
         def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
             return forward(params, x, check(params, x))
 
         def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
             view = check(params, x)
+            x = images_innermost(x)
             y = forward(params, x, view)
 
             def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
-                live, dbias = (y if rectify else None), ()
-                if bias == "untied":
-                    dy, live = (dy if live is None else relu_adjoint(live, dy)), None
-                    dbias = dy.sum(axis=0)
-                dweight, dtied, dx = correlate_adjoints(
+                dweight, dbias, dx = correlate_adjoints(
                     x,
                     oriented(params.weight),
                     dy,
                     view,
                     groups,
-                    y=live,
-                    bias=bias == "tied",
+                    y=y if rectify else None,
+                    bias=bias,
                     input_grad=ctx.input_grad,
                 )
-                return ConvParams(oriented(dweight), dbias if dtied is None else dtied), dx
+                return ConvParams(oriented(dweight), () if dbias is None else dbias), dx
 
             return y, pullback
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._ops.affine import affine, affine_adjoint, affine_input_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn.errors import ShapeError
 from fcnn.initializers import he_normal, zeros
@@ -21,13 +22,6 @@ class DenseParams:
 
     weight: Array  # (n_in, units)
     bias: Array  # (units,)
-
-
-def _sums_over_rows(rows: Array, drows: Array) -> tuple[Array, Array]:
-    """``rows.T @ drows`` and the sum of drows; of a single row, BLAS's product is slow."""
-    if len(rows) == 1:
-        return np.einsum("i,j->ij", rows[0], drows[0]), drows[0]
-    return rows.T @ drows, np.ones(len(drows), drows.dtype) @ drows
 
 
 @layer
@@ -65,17 +59,22 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
 
     def apply(params: DenseParams, x: Array, ctx: Context = EVAL) -> Array:
         check(params, x)
-        y: Array = x @ params.weight
-        y += params.bias
-        return y
+        columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
+        return affine(columns, params.weight, params.bias).T.reshape(*x.shape[:-1], units)
 
     def vjp(params: DenseParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
-            rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, units)
-            dx = dy @ params.weight.T if ctx.input_grad else None
-            return DenseParams(*_sums_over_rows(rows, drows)), dx
+        check(params, x)
+        columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
+        y = affine(columns, params.weight, params.bias).T.reshape(*x.shape[:-1], units)
 
-        return apply(params, x, ctx), pullback
+        def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
+            dcolumns = np.ascontiguousarray(dy.reshape(-1, units).T)
+            grads = DenseParams(*affine_adjoint(columns, dcolumns))
+            if not ctx.input_grad:
+                return grads, None
+            return grads, affine_input_adjoint(params.weight, dcolumns).T.reshape(x.shape)
+
+        return y, pullback
 
     def check(params: DenseParams, x: Array) -> None:
         n_in = params.weight.shape[0]

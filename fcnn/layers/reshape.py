@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._ops.layout import reshaped
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._value import as_value
 from fcnn.errors import ArgumentError, ShapeError
@@ -19,10 +20,10 @@ def _reshaping(target: Callable[[Shape], Shape]) -> Triple:
         return (), target(shape)
 
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
-        return x.reshape(x.shape[0], *target(x.shape[1:]))
+        return reshaped(x, target(x.shape[1:]))
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        return apply(params, x), lambda dy: ((), dy.reshape(x.shape))
+        return apply(params, x), lambda dy: ((), reshaped(dy, x.shape[1:]))
 
     return init, apply, vjp
 
