@@ -98,17 +98,22 @@ class Vjp(Protocol):
 Triple: TypeAlias = tuple[Init, Apply, Vjp]
 
 
-class Rectifiable(NamedTuple):
-    """A triple that can also do the work of a `relu` behind it, in the same pass over memory.
+class Fusible(NamedTuple):
+    """A triple that can also do the work of layers behind it, in the same passes over memory.
 
-    ``rectified`` holds apply and vjp of the two layers together, with the first one's
-    params. It is `serial`'s business alone: whoever looks at the model sees two layers.
+    ``fuse(followers)`` returns apply and vjp of this layer and those together, or None; the
+    followers have no params, so both take those of this layer. It is `serial`'s business
+    alone: whoever looks at the model sees the layers one by one.
     """
 
     init: Init
     apply: Apply
     vjp: Vjp
-    rectified: tuple[Apply, Vjp]
+    fuse: Callable[[tuple[Layer, ...]], tuple[Apply, Vjp] | None]
+
+
+def _never(followers: tuple[Layer, ...]) -> None:
+    """Nothing is taken along."""
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -132,13 +137,13 @@ class Layer(Value):
     apply: Apply
     vjp: Vjp
     spec: Spec
-    rectified: Layer | None = None
+    fuse: Callable[[tuple[Layer, ...]], Layer | None] = _never
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.init, self.apply, self.vjp))
 
 
-def layer(constructor: Callable[P, Triple | Rectifiable]) -> Callable[P, Layer]:
+def layer(constructor: Callable[P, Triple | Fusible]) -> Callable[P, Layer]:
     """Make a function that returns ``init, apply, vjp`` return a `Layer`.
 
     The three functions come back checked: an input that is not a float array, or
@@ -161,11 +166,12 @@ def layer(constructor: Callable[P, Triple | Rectifiable]) -> Callable[P, Layer]:
     return remember(constructor, _checked)
 
 
-def _checked(triple: Triple | Rectifiable, spec: Spec) -> Layer:
+def _checked(triple: Triple | Fusible, spec: Spec) -> Layer:
     init, apply, vjp = triple[:3]
-    rectified = None
-    if isinstance(triple, Rectifiable):
-        rectified = _checked((init, *triple.rectified), spec)
+
+    def fuse(followers: tuple[Layer, ...]) -> Layer | None:
+        pair = triple.fuse(followers) if isinstance(triple, Fusible) else None
+        return None if pair is None else _checked((init, *pair), spec)
 
     def checked_init(key: Key, shape: Shape, /) -> tuple[Tree, Shape]:
         try:
@@ -198,7 +204,7 @@ def _checked(triple: Triple | Rectifiable, spec: Spec) -> Layer:
 
         return y, checked_pullback
 
-    return Layer(checked_init, checked_apply, checked_vjp, spec, rectified)
+    return Layer(checked_init, checked_apply, checked_vjp, spec, fuse)
 
 
 def _check_array(x: Any) -> None:

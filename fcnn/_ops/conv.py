@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fcnn._ops.gemm import product, product_of_rows
 from fcnn._ops.layout import hcwn, images_innermost, nhwc
+from fcnn._ops.pool import give, reduce_by
 from fcnn._ops.relu import relu_adjoint
-from fcnn._ops.window import Window, taken
+from fcnn._ops.window import Pair, Window, taken
 from fcnn._typing import Array
 
 BUDGET = 1 << 22  # bytes of scratch for one block
@@ -33,19 +36,12 @@ def correlate(
     """
     x, weight = _operands(x, weight)
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
-    c = c_out // groups
-    taps = weight.reshape(-1, groups, 1, c).transpose(1, 2, 3, 0)  # (g, 1, o, i*j*k)
-    taps = np.ascontiguousarray(taps)
+    taps = _by_output(weight, groups)
     y = np.empty((oh, c_out, ow, n), x.dtype)
     for rows, columns in blocks(window, x, BUDGET):
         out = y[rows, :, columns]
-        many, _, wide, _ = out.shape
-        lines = out.reshape(many, groups, c, wide * n).swapaxes(0, 1)
-        product(taps, lower(x, window, groups, rows, columns), lines)
-        if bias is not None:
-            np.add(out, _at(bias, rows, columns), out=out)
-        if relu:
-            np.maximum(out, np.zeros((wide, n), out.dtype), out=out)
+        product(taps, lower(x, window, groups, rows, columns), _lines(out, groups))
+        _finish(out, None if bias is None else _at(bias, rows, columns), relu)
     return nhwc(y)
 
 
@@ -67,54 +63,121 @@ def correlate_adjoints(
     gradient flows.
     """
     x, weight = _operands(x, weight)
-    (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
-    dy_rows, live = hcwn(dy), None if y is None else hcwn(y)
-    spread = Spread(weight, window, groups, x) if input_grad else None
-    halo = 0 if spread is None else spread.halo
-    dtaps = np.zeros((groups, weight[..., 0].size, c_out // groups), x.dtype)
+    adjoint = Adjoint(x, weight, window, groups, input_grad)
+    (oh, ow), c_out = window.out, weight.shape[3]
     dbias = np.zeros((oh, c_out, ow) if bias == "untied" else c_out, x.dtype)
+    drows, live = hcwn(dy), None if y is None else hcwn(y)
     for rows, columns in blocks(window, x, BUDGET // 2):
-        source = dy_rows[rows, :, columns]
-        many, _, wide, _ = source.shape
-        padded = np.empty((many + 2 * halo, c_out, wide, n), x.dtype)
-        dz = padded[halo : halo + many]
-        if halo:
-            padded[:halo] = 0
-            padded[halo + many :] = 0
+        source = drows[rows, :, columns]
+        dz = adjoint.room(len(source), source.shape[2])
         if live is None:
             np.copyto(dz, source)
         else:
             relu_adjoint(live[rows, :, columns], source, dz)
         if bias == "tied":
-            dbias += (dz.reshape(many, c_out, wide * n) @ np.ones(wide * n, x.dtype)).sum(axis=0)
+            dbias += _channel_sums(dz)
         elif bias == "untied":
-            np.matmul(dz, np.ones(n, x.dtype), out=dbias[rows, :, columns])
-        lines = dz.reshape(many, groups, c_out // groups, wide * n).swapaxes(0, 1)
-        dtaps += product_of_rows(lower(x, window, groups, rows, columns), lines)
-        if spread is not None:
-            spread.add(padded, rows.start, columns.start)
-    dweight = dtaps.swapaxes(0, 1).reshape(weight.shape)
+            np.matmul(dz, np.ones(dz.shape[3], x.dtype), out=dbias[rows, :, columns])
+        adjoint.add(rows, columns)
     if bias == "untied":
         dbias = np.ascontiguousarray(dbias.swapaxes(1, 2))
-    return dweight, None if bias is None else dbias, None if spread is None else nhwc(spread.dx)
+    return adjoint.dweight(), None if bias is None else dbias, adjoint.dx()
 
 
-def blocks(window: Window, x: Array, budget: int) -> list[tuple[slice, slice]]:
+def correlate_pooled(
+    x: Array,
+    weight: Array,
+    window: Window,
+    groups: int,
+    bias: Array | None,
+    relu: bool,
+    pool: Pair,
+    keep: bool,
+) -> tuple[Array, Array | None]:
+    """`correlate`, and the maximum of each ``pool`` of its output; what falls off is left out.
+
+    To add a bias and to rectify keep the order of numbers, so both wait until after the pool,
+    where a part of the elements is left. The second result, with ``keep``, is what
+    `correlate_pooled_adjoints` needs.
+    """
+    x, weight = _operands(x, weight)
+    (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
+    high, wide = oh // ph, ow // pw
+    taps = _by_output(weight, groups)
+    y = np.empty((high, c_out, wide, n), x.dtype)
+    raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
+    for rows, columns in blocks(window, x, BUDGET, pool):
+        many, broad = rows.stop - rows.start, columns.stop - columns.start
+        shape = (many, c_out, broad, n)
+        out = np.empty(shape, x.dtype) if raw is None else raw[rows, :, columns]
+        product(taps, lower(x, window, groups, rows, columns), _lines(out, groups))
+        most = y[_pooled(rows, ph), :, _pooled(columns, pw)]
+        tops = reduce_by(np.maximum, [out[i::ph] for i in range(ph)])
+        reduce_by(np.maximum, [tops[:, :, j::pw] for j in range(pw)], most)
+        _finish(most, None if bias is None else bias[:, None, None], relu)
+    return nhwc(y), raw
+
+
+def correlate_pooled_adjoints(
+    x: Array,
+    weight: Array,
+    dy: Array,
+    window: Window,
+    groups: int,
+    bias: bool,
+    pool: Pair,
+    raw: Array,
+    y: Array | None,
+    input_grad: bool,
+) -> tuple[Array, Array | None, Array | None]:
+    """``(dweight, dbias, dx)`` of `correlate_pooled`; ``y`` is its output, if relu was applied.
+
+    As `fcnn._ops.pool.max_pool_adjoint` has it, a gradient goes to the first place, row by
+    row, that holds the maximum.
+    """
+    x, weight = _operands(x, weight)
+    adjoint = Adjoint(x, weight, window, groups, input_grad)
+    ph, pw = pool
+    dbias = np.zeros(weight.shape[3], x.dtype)
+    drows, live = hcwn(dy), None if y is None else hcwn(y)
+    for rows, columns in blocks(window, x, BUDGET // 2, pool):
+        here = _pooled(rows, ph), slice(None), _pooled(columns, pw)
+        dmost = drows[here] if live is None else relu_adjoint(live[here], drows[here])
+        if bias:
+            dbias += _channel_sums(dmost)
+        seen = raw[rows, :, columns]
+        lines = reduce_by(np.maximum, [seen[:, :, j::pw] for j in range(pw)])
+        most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
+        dlines = np.empty(lines.shape, x.dtype)
+        give([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
+        dz = adjoint.room(len(seen), seen.shape[2])
+        give([(seen[:, :, j::pw], dz[:, :, j::pw]) for j in range(pw)], lines, dlines)
+        adjoint.add(rows, columns)
+    return adjoint.dweight(), dbias if bias else None, adjoint.dx()
+
+
+def blocks(window: Window, x: Array, budget: int, pool: Pair = (1, 1)) -> list[tuple[slice, slice]]:
     """Rows and columns of the output, so many that what `lower` makes of each is in the budget.
 
-    Rows that are lowered together share ``kh - sh`` rows of input, so a block has some of
-    them before its columns are cut; but long runs of columns make fast products.
+    Only whole pools, and no rest. Rows that are lowered together share ``kh - sh`` rows of
+    input, so a block has some of them before its columns are cut; but long runs of columns
+    make fast products.
     """
-    (kh, kw), (sh, _), (oh, ow) = window.kernel, window.stride, window.out
-    once, extra = (sh, kh - sh) if _is_shared(window) else (kh, 0)
-    line = kw * max(1, x.nbytes // (x.shape[1] * x.shape[2]))  # bytes: one row, one column
+    (kh, kw), (sh, _), (oh, ow), (ph, pw) = window.kernel, window.stride, window.out, pool
+    oh, ow = oh // ph, ow // pw
+    once, extra = (sh * ph, kh - sh) if _is_shared(window) else (kh * ph, 0)
+    # bytes: one row, the columns of one pool
+    line = kw * pw * max(1, x.nbytes // (x.shape[1] * x.shape[2]))
     if line * (once * oh + extra) * ow <= budget:
-        return [(slice(0, oh), slice(0, ow))]
+        return [(slice(0, oh * ph), slice(0, ow * pw))]
     least = min(oh, LEAST * max(1, extra))
     wide = _even(ow, budget // (line * (once * least + extra)))
     high = _even(oh, (budget // (line * wide) - extra) // once)
     return [
-        (slice(top, min(top + high, oh)), slice(left, min(left + wide, ow)))
+        (
+            slice(top * ph, min(top + high, oh) * ph),
+            slice(left * pw, min(left + wide, ow) * pw),
+        )
         for top in range(0, oh, high)
         for left in range(0, ow, wide)
     ]
@@ -141,81 +204,111 @@ def lower(x: Array, window: Window, groups: int, rows: slice, columns: slice) ->
         or before + broad > w
         or not seen.flags.c_contiguous
     ):
+        part = np.zeros((deep, c, broad, n), x.dtype)
         to_rows, of_rows = taken(first, 1, deep, h)
         to_columns, of_columns = taken(before, 1, broad, w)
-        part = np.zeros((deep, c, broad, n), x.dtype)
         part[to_rows, :, to_columns] = seen[of_rows, :, of_columns]
         seen, first, before = part, 0, 0
-    c //= groups
     v = x.itemsize
-    t, s, u = seen.strides[0], seen.shape[2] * n * v, n * v
+    t, r, u = seen.strides[0], seen.shape[2] * n * v, n * v  # a row, a channel, a column
+    per_group = c // groups
     if _is_shared(window):
-        lines, taps, step = (high - 1) * sh + kh, 1, sh
-        strides = (c * s, t, t, dw * u, s, sw * u, v)
+        lines, taps, step, down = (high - 1) * sh + kh, 1, sh, (t, t)
     else:
-        lines, taps, step = high, kh, kh
-        strides = (c * s, sh * t, dh * t, dw * u, s, sw * u, v)
-    shape = (groups, lines, taps, kw, c, wide, n)
-    low = np.empty(shape, x.dtype)
-    np.copyto(low, np.ndarray(shape, x.dtype, seen, first * t + before * u, strides))
-    line = kw * c * wide * n * v
-    strided = (lines * taps * line, step * line, wide * n * v, v)
-    return np.ndarray((groups, high, kh * kw * c, wide * n), x.dtype, low, 0, strided)
+        lines, taps, step, down = high, kh, kh, (sh * t, dh * t)
+    low = np.empty((groups, lines, taps, kw, per_group, wide, n), x.dtype)
+    strides = (per_group * r, *down, dw * u, r, sw * u, v)
+    np.copyto(low, np.ndarray(low.shape, x.dtype, seen, first * t + before * u, strides))
+    run = wide * n * v
+    line = kw * per_group * run
+    shape = (groups, high, kh * kw * per_group, wide * n)
+    return np.ndarray(shape, x.dtype, low, 0, (lines * taps * line, step * line, run, v))
 
 
-class Spread:
-    """The adjoint in the input: what each row of output gives back is added where it came from.
+class Adjoint:
+    """The adjoints in the weight and in the input, block after block of dz.
 
-    Input row ``r`` met output row ``o`` through tap ``i`` where ``r + top = o*sh + i*dh``. So all
-    rows that meet the taps ``i, i + sh, ...`` are had from one product with neighbouring rows
-    of dz, and nothing is multiplied that the stride left out.
+    Source of the second: input row ``r`` met output row ``o`` through tap ``i`` where
+    ``r + top = o*sh + i*dh``. So all rows that meet the taps ``i, i + sh, ...`` are had from one
+    product with neighbouring rows of dz, and nothing is multiplied that the stride left out.
+    What comes back for each tap of a kernel row is added where it came from.
     """
 
-    def __init__(self, weight: Array, window: Window, groups: int, x: Array) -> None:
+    def __init__(
+        self,
+        x: Array,
+        weight: Array,
+        window: Window,
+        groups: int,
+        input_grad: bool,
+    ) -> None:
         (kh, kw), (sh, _), (dh, _) = window.kernel, window.stride, window.dilation
         n, h, w, c = x.shape
-        self.window, self.groups = window, groups
-        self.dx = np.zeros((h, c, w, n), x.dtype)
+        c_out = weight.shape[3]
+        self._x, self._window, self._groups = x, window, groups
+        self._shape, self._dz = weight.shape, np.empty((0, 0, 0, 0), x.dtype)
+        self._dtaps = np.zeros((groups, kh * kw * c // groups, c_out // groups), x.dtype)
+        self._phases: list[tuple[int, int, Array]] = []
+        self._halo = 0
+        if not input_grad:
+            return
         turned = weight.reshape(kh, kw, c // groups, groups, -1)[::-1].transpose(3, 1, 2, 0, 4)
-        self.phases = []  # (first tap, how many taps, their matrix (g, 1, j*k, i*o))
-        for i in range(min(sh, kh) if dh == 1 else kh):
-            step = sh if dh == 1 else kh
+        step = sh if dh == 1 else kh
+        for i in range(min(step, kh)):
             taps = turned[:, :, :, (kh - 1 - i) % step :: step]
             many = taps.shape[3]
-            self.phases.append((i * dh, many, taps.reshape(groups, 1, kw * c // groups, -1)))
-        self.halo = max(many for _, many, _ in self.phases) - 1
+            self._phases.append((i * dh, many, taps.reshape(groups, 1, kw * c // groups, -1)))
+            self._halo = max(self._halo, many - 1)
+        self._back = np.zeros((h, c, w, n), x.dtype)
 
-    def add(self, padded: Array, top: int, left: int) -> None:
-        """Add what ``padded (rows, c_out, columns, n)`` gives back, dz from ``top, left`` on.
+    def room(self, many: int, wide: int) -> Array:
+        """Where the next block's dz ``(many, c_out, wide, n)`` is to be written."""
+        halo = self._halo
+        shape = (many + 2 * halo, self._shape[3], wide, len(self._x))
+        self._dz = np.empty(shape, self._x.dtype)
+        if halo:
+            self._dz[:halo] = 0
+            self._dz[halo + many :] = 0
+        return self._dz[halo : halo + many]
 
-        It has ``halo`` rows of zeros above and below.
-        """
-        window, groups, dx = self.window, self.groups, self.dx
-        (_, kw), (sh, sw), dw = window.kernel, window.stride, window.dilation[1]
-        h, c, w, n = dx.shape
-        lines, c_out, wide, _ = padded.shape
+    def add(self, rows: slice, columns: slice) -> None:
+        """Add what the dz that was written says of these rows and columns."""
+        groups, window, halo, padded = self._groups, self._window, self._halo, self._dz
+        low = lower(self._x, window, groups, rows, columns)
+        dz = padded[halo : len(padded) - halo]
+        self._dtaps += product_of_rows(low, _lines(dz, groups))
+        if not self._phases:
+            return
+        (_, kw), (sh, sw), (_, dw) = window.kernel, window.stride, window.dilation
+        (top, _), (left, _) = window.pads
+        lines, c_out, wide, n = padded.shape
         if groups > 1:
-            padded = padded.reshape(lines, groups, -1, wide, n).swapaxes(0, 1).copy()
-        c, c_out, v = c // groups, c_out // groups, padded.itemsize
-        dx = dx.reshape(h, groups, c, w, n)
-        line = c_out * wide * n * v
-        places = [taken(left * sw - window.pads[1][0] + j * dw, sw, wide, w) for j in range(kw)]
-        for i, many, taps in self.phases:
-            count = lines - 2 * self.halo + many - 1
-            dz = np.ndarray(
-                (groups, count, many * c_out, wide * n),
-                padded.dtype,
-                padded,
-                (self.halo - many + 1) * line,
-                (lines * line, line, wide * n * v, v),
-            )
-            back = np.empty((groups, count, kw * c, wide * n), padded.dtype)
-            product(taps, dz, back)
-            parts = back.reshape(groups, count, kw, c, wide, n).swapaxes(0, 1)
-            of_rows, to_rows = taken(top * sh + i - window.pads[0][0], sh, count, h)
+            padded = np.stack(np.split(padded, groups, axis=1))
+        h, c, w, _ = self._back.shape
+        back = self._back.reshape(h, groups, c // groups, w, n)
+        run, v = wide * n, padded.itemsize
+        line = c_out // groups * run * v
+        places = [taken(columns.start * sw + j * dw - left, sw, wide, w) for j in range(kw)]
+        for i, many, taps in self._phases:
+            count = lines - 2 * halo + many - 1
+            shape = (groups, count, many * c_out // groups, run)
+            strides = (lines * line, line, run * v, v)
+            near = np.ndarray(shape, padded.dtype, padded, (halo - many + 1) * line, strides)
+            given = np.empty((groups, count, taps.shape[2], run), padded.dtype)
+            product(taps, near, given)
+            parts = given.reshape(groups, count, kw, c // groups, wide, n).swapaxes(0, 1)
+            of_rows, to_rows = taken(rows.start * sh + i - top, sh, count, h)
             for j, (of, to) in enumerate(places):
-                place = dx[to_rows, :, :, to]
+                place = back[to_rows, :, :, to]
                 np.add(place, parts[of_rows, :, j, :, of], out=place)
+
+    def dweight(self) -> Array:
+        """The gradient of the weight."""
+        return self._dtaps.swapaxes(0, 1).reshape(self._shape)
+
+    def dx(self) -> Array | None:
+        """The gradient of the input; None if it was not wanted."""
+        return nhwc(self._back) if self._phases else None
 
 
 def _is_shared(window: Window) -> bool:
@@ -223,9 +316,40 @@ def _is_shared(window: Window) -> bool:
     return window.dilation[0] == 1 and window.kernel[0] > window.stride[0]
 
 
+def _pooled(places: slice, size: int) -> slice:
+    return slice(places.start // size, places.stop // size)
+
+
 def _even(n: int, most: int) -> int:
     """The size of blocks of at most that many, if they are to be as even as they can."""
     return -(-n // -(-n // max(1, most)))
+
+
+def _by_output(weight: Array, groups: int) -> Array:
+    """``(kh, kw, c, g*o)`` as contiguous ``(g, 1, o, kh*kw*c)``."""
+    taps = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
+    return np.ascontiguousarray(taps)
+
+
+def _lines(out: Array, groups: int) -> Array:
+    """``(rows, g*o, ..., n)`` as a view ``(g, rows, o, run)``."""
+    rows, c_out, *run = out.shape
+    return out.reshape(rows, groups, c_out // groups, math.prod(run)).swapaxes(0, 1)
+
+
+def _finish(out: Array, bias: Array | None, relu: bool) -> None:
+    """Add the bias and rectify, in place."""
+    if bias is not None:
+        np.add(out, bias, out=out)
+    if relu:
+        np.maximum(out, np.zeros(out.shape[2:], out.dtype), out=out)
+
+
+def _channel_sums(dz: Array) -> Array:
+    """The sums of ``(rows, c, columns, n)`` over all but c."""
+    rows, c, wide, n = dz.shape
+    total: Array = (dz.reshape(rows, c, wide * n) @ np.ones(wide * n, dz.dtype)).sum(axis=0)
+    return total
 
 
 def _at(bias: Array, rows: slice, columns: slice) -> Array:

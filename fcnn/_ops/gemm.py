@@ -82,7 +82,8 @@ def _cut_columns(b: Array, columns: int) -> Array:
 def product_of_rows(a: Array, b: Array) -> Array:
     """``sum over s of a[:, s] @ b[:, s].T``, for each g by itself.
 
-    ``a (g, s, m, n)``, ``b (g, s, k, n)``, the sum ``(g, m, k)``. The sums are taken piece by piece, then over the pieces.
+    ``a (g, s, m, n)``, ``b (g, s, k, n)``, the sum ``(g, m, k)``. The sums are taken piece by
+    piece, then over the pieces.
     """
     g, s, m, n = a.shape
     k = b.shape[2]

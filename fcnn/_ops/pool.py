@@ -30,8 +30,8 @@ def max_pool(x: Array, window: Window) -> Array:
     """
     y = np.empty((window.out[0], x.shape[3], window.out[1], len(x)), x.dtype)
     for out, seen in _blocks(x, window, -math.inf):
-        lines = _reduce(np.maximum, [_columns(seen, window, j) for j in range(window.kernel[1])])
-        _reduce(np.maximum, [_rows(lines, window, i) for i in range(window.kernel[0])], y[out])
+        lines = reduce_by(np.maximum, [_columns(seen, window, j) for j in range(window.kernel[1])])
+        reduce_by(np.maximum, [_rows(lines, window, i) for i in range(window.kernel[0])], y[out])
     return nhwc(y)
 
 
@@ -52,39 +52,40 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
         dx[kh * window.out[0] :] = 0
         dx[:, :, kw * window.out[1] :] = 0
     for out, seen in _blocks(x, window, -math.inf):
-        lines = _reduce(np.maximum, [_columns(seen, window, j) for j in range(kw)])
+        lines = reduce_by(np.maximum, [_columns(seen, window, j) for j in range(kw)])
         dblock = dx[out.start * window.stride[0] :][: len(seen)]
         dlines = make(lines.shape, dy.dtype)
         tops = [(_rows(lines, window, i), _rows(dlines, window, i)) for i in range(kh)]
-        _give(tops, y[out], dy[out], alone)
+        give(tops, y[out], dy[out], alone)
         places = [(_columns(seen, window, j), _columns(dblock, window, j)) for j in range(kw)]
-        _give(places, lines, dlines, alone)
+        give(places, lines, dlines, alone)
     return nhwc(dx[top : top + h, :, left : left + w])
 
 
-def _give(places: list[tuple[Array, Array]], most: Array, rest: Array, alone: bool) -> None:
+def give(places: list[tuple[Array, Array]], most: Array, rest: Array, alone: bool = True) -> None:
     """Hand ``rest`` out: to the first of the places that equals ``most``.
 
     ``places`` are pairs of a value and the gradient that it gets: set where it is ``alone``
     there, added elsewhere. A mask is made a float once, as a whole: a product of floats
     with booleans casts them in slow small pieces.
     """
-    here = np.empty(most.shape, rest.dtype)
-    own = None
-    for value, gradient in places:
-        if value is places[-1][0]:
-            if alone:
-                np.copyto(gradient, rest)
-            else:
-                np.add(gradient, rest, out=gradient)
-            return
+    *first, (_, last) = places
+    here = np.empty(most.shape, last.dtype)
+    for value, gradient in first:
         np.copyto(here, np.equal(value, most))
         np.multiply(here, rest, out=here)
-        if alone:
-            np.copyto(gradient, here)
-        else:
+        if not alone:
             np.add(gradient, here, out=gradient)
-        rest = own = np.subtract(rest, here, out=own)
+        else:
+            np.copyto(gradient, here)
+            if len(places) == 2:
+                np.subtract(rest, here, out=last)
+                return
+        rest = rest - here
+    if alone:
+        np.copyto(last, rest)
+    else:
+        np.add(last, rest, out=last)
 
 
 def avg_pool(x: Array, window: Window) -> Array:
@@ -92,8 +93,8 @@ def avg_pool(x: Array, window: Window) -> Array:
     y = np.empty((window.out[0], x.shape[3], window.out[1], len(x)), x.dtype)
     weight = _weights(window, x.dtype)
     for out, seen in _blocks(x, window, 0.0):
-        lines = _reduce(np.add, [_columns(seen, window, j) for j in range(window.kernel[1])])
-        _reduce(np.add, [_rows(lines, window, i) for i in range(window.kernel[0])], y[out])
+        lines = reduce_by(np.add, [_columns(seen, window, j) for j in range(window.kernel[1])])
+        reduce_by(np.add, [_rows(lines, window, i) for i in range(window.kernel[0])], y[out])
         np.multiply(y[out], weight[out], out=y[out])
     return nhwc(y)
 
@@ -129,7 +130,7 @@ def _weights(window: Window, dtype: np.dtype) -> Array:
     return weights
 
 
-def _reduce(ufunc: np.ufunc, parts: list[Array], out: Array | None = None) -> Array:
+def reduce_by(ufunc: np.ufunc, parts: list[Array], out: Array | None = None) -> Array:
     """``ufunc`` over the parts, in order."""
     if len(parts) == 1:
         if out is None:

@@ -8,14 +8,13 @@ added, and of a concatenation that each branch gets its slice of dy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._typing import Array, ModelPullback, Shape, Tree
 from fcnn.errors import ArgumentError, ShapeError, TreeError
-from fcnn.layers.activations import relu
 from fcnn.prng import Key, fold_in
 
 
@@ -54,11 +53,11 @@ def serial(*layers: Layer) -> Triple:
 
     def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
         _check_params(params, layers)
-        for i, each in stages:
+        for i, each, run in stages:
             try:
                 x = each.apply(params[i], x, ctx.child(i))
             except Exception as error:
-                relocate(error, f"serial[{i}]", each)
+                _blame(error, i, run, params, x, ctx)
         return x
 
     def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
@@ -66,12 +65,12 @@ def serial(*layers: Layer) -> Triple:
         # Without an input gradient, what stands before the first parameters needs no pullback.
         first = 0 if ctx.input_grad else _first_with_params(params)
         pullbacks: list[tuple[int, Layer, ModelPullback]] = []
-        for i, each in stages:
+        for i, each, run in stages:
             try:
                 child = ctx.child(i, input_grad=ctx.input_grad or i > first)
                 x, pullback = each.vjp(params[i], x, child)
             except Exception as error:
-                relocate(error, f"serial[{i}]", each)
+                _blame(error, i, run, params, x, ctx)
             if i >= first:
                 pullbacks.append((i, each, pullback))
 
@@ -237,19 +236,35 @@ def _sum(arrays: Sequence[Array]) -> Array:
     return total
 
 
-def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Layer]]:
-    """Place and layer of what runs: a relu is taken along by a layer before it that can.
+def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Layer, tuple[Layer, ...]]]:
+    """What runs: a place, a layer, and the layers that it stands for if it is several in one.
 
-    A relu's params and gradients are ``()``, so nothing is missed where it is skipped.
+    Those taken along have no params; their gradients are ``()``, so nothing is missed where
+    they are skipped.
     """
-    stages: list[tuple[int, Layer]] = []
-    for i, each in enumerate(layers):
-        before = stages[-1][1].rectified if stages else None
-        if each is relu and before is not None:
-            stages[-1] = (i - 1, before)
-        else:
-            stages.append((i, each))
+    stages: list[tuple[int, Layer, tuple[Layer, ...]]] = []
+    i = 0
+    while i < len(layers):
+        for many in (2, 1, 0):
+            followers = layers[i + 1 : i + 1 + many]
+            fused = layers[i].fuse(followers) if len(followers) == many > 0 else None
+            if fused is not None or many == 0:
+                stages.append((i, fused or layers[i], (layers[i], *followers)))
+                i += 1 + many
+                break
     return stages
+
+
+def _blame(
+    error: Exception, i: int, run: tuple[Layer, ...], params: Tree, x: Array, ctx: Context
+) -> NoReturn:
+    """Raise a stage's error; if it stands for several layers, that of the one it comes from."""
+    for k, each in enumerate(run if len(run) > 1 else (), i):
+        try:
+            x = each.apply(params[k], x, ctx.child(k))
+        except Exception as its_own:
+            relocate(its_own, f"serial[{k}]", each)
+    relocate(error, f"serial[{i}]", run[0])
 
 
 def _first_with_params(params: Tree) -> int:

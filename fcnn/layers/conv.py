@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from fcnn._check import pair, whole
-from fcnn._layer import EVAL, Apply, Context, Rectifiable, Vjp, check_dtype, layer
-from fcnn._ops.conv import correlate, correlate_adjoints
+from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
+from fcnn._ops.conv import (
+    correlate,
+    correlate_adjoints,
+    correlate_pooled,
+    correlate_pooled_adjoints,
+)
 from fcnn._ops.layout import images_innermost
-from fcnn._ops.window import Window, check_padding, slide
+from fcnn._ops.window import Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.initializers import he_normal, zeros
+from fcnn.layers.activations import relu
+from fcnn.layers.pool import tile
 from fcnn.prng import Key, split
 from fcnn.tree import node
 
@@ -37,7 +44,7 @@ def conv2d(
     flip: bool = False,
     weight_init: Any = he_normal,
     bias_init: Any = zeros,
-) -> Rectifiable:
+) -> Fusible:
     """Two-dimensional cross-correlation over all input channels, or convolution.
 
     With stride S, dilation D and the image padded by zeros::
@@ -140,6 +147,51 @@ def conv2d(
 
         return apply, vjp
 
+    def pooled_maps(rectify: bool, pool: Pair) -> tuple[Apply, Vjp]:
+        """Those of the layer, a max pool behind it, and maybe a relu behind either."""
+
+        def forward(params: ConvParams, x: Array, keep: bool) -> tuple[Window, Array, Any]:
+            view, weight = check(params, x), oriented(params.weight)
+            if view.out[0] < pool[0] or view.out[1] < pool[1]:
+                raise ShapeError(f"the pool {pool} is larger than its image {view.out}")
+            shift = params.bias if bias else None
+            return view, *correlate_pooled(x, weight, view, groups, shift, rectify, pool, keep)
+
+        def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
+            return forward(params, x, False)[1]
+
+        def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+            x = images_innermost(x)
+            view, y, raw = forward(params, x, True)
+
+            def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+                dweight, dbias, dx = correlate_pooled_adjoints(
+                    x,
+                    oriented(params.weight),
+                    dy,
+                    view,
+                    groups,
+                    bias is not None,
+                    pool,
+                    raw,
+                    y if rectify else None,
+                    ctx.input_grad,
+                )
+                return ConvParams(oriented(dweight), () if dbias is None else dbias), dx
+
+            return y, pullback
+
+        return apply, vjp
+
+    def fuse(followers: tuple[Layer, ...]) -> tuple[Apply, Vjp] | None:
+        if followers == (relu,):
+            return maps(True)
+        rest = [each for each in followers if each is not relu]
+        pool = tile(rest[0]) if len(rest) == 1 and len(followers) <= 2 else None
+        if pool is None or bias == "untied":
+            return None
+        return pooled_maps(relu in followers, pool)
+
     def oriented(weight: Array) -> Array:
         return weight[::-1, ::-1] if flip else weight
 
@@ -159,4 +211,4 @@ def conv2d(
             )
         return view
 
-    return Rectifiable(init, *maps(False), rectified=maps(True))
+    return Fusible(init, *maps(False), fuse)

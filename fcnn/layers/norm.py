@@ -24,12 +24,13 @@ from __future__ import annotations
 import numpy as np
 
 from fcnn._check import number
-from fcnn._layer import EVAL, Apply, Context, Rectifiable, Vjp, check_dtype, layer
+from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
 from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
 from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn.errors import ShapeError
 from fcnn.initializers import ones, zeros
+from fcnn.layers.activations import relu
 from fcnn.prng import Key
 from fcnn.tree import node, statistic
 
@@ -45,7 +46,7 @@ class BatchNormParams:
 
 
 @layer
-def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Rectifiable:
+def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Fusible:
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
 
     ``y = scale · (x - mean) / sqrt(variance + epsilon) + shift``. In training, mean and
@@ -137,4 +138,7 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Rectifiable:
                 f"of shape {x.shape} has {count}"
             )
 
-    return Rectifiable(init, *maps(False), rectified=maps(True))
+    def fuse(followers: tuple[Layer, ...]) -> tuple[Apply, Vjp] | None:
+        return maps(True) if followers == (relu,) else None
+
+    return Fusible(init, *maps(False), fuse)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fcnn._check import pair
-from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops import pool
-from fcnn._ops.window import Window, check_padding, slide
+from fcnn._ops.window import Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.prng import Key
@@ -33,6 +33,16 @@ class _Pool:
 
     def init(self, key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
         return (), (*self.over(shape).out, shape[2])
+
+
+def tile(pool: Layer) -> Pair | None:
+    """The window of a `max_pool2d` whose windows lie side by side and cover the image."""
+    if pool.spec.constructor is not max_pool2d:
+        return None
+    given = pool.spec.arguments
+    pooled = _Pool(given["window"], given["stride"], given["padding"])
+    alone = pooled.size == pooled.stride and pooled.margin in ("valid", ((0, 0), (0, 0)))
+    return pooled.size if alone else None
 
 
 @layer
