@@ -12,14 +12,12 @@ An executor is anything with the interface of ``concurrent.futures.Executor``.
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fcnn._blas import BLAS
 from fcnn._check import whole
 from fcnn._ops.memory import keep_freed_memory
 
@@ -67,54 +65,6 @@ def cut(n: int, size: int) -> list[slice]:
     return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
-class _BlasThreads:
-    """Counts who wants one BLAS thread: the first sets it, the last restores what was."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before: list[int] = []
-
-    @functools.cached_property
-    def _libraries(self) -> list[Any]:
-        """The BLAS libraries of this process, looked for once: both of NumPy's and SciPy's."""
-        from threadpoolctl import ThreadpoolController
-
-        importlib.import_module("scipy.linalg.cython_blas")  # SciPy brings a BLAS of its own
-
-        found = ThreadpoolController().select(user_api="blas")
-        return list(found.lib_controllers)
-
-    def enter(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._before = [library.get_num_threads() for library in self._libraries]
-                for library, count in zip(self._libraries, self._before, strict=True):
-                    if count != 1:
-                        _set_threads(library, 1)
-            self._users += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                for library, count in zip(self._libraries, self._before, strict=True):
-                    if count != 1:
-                        _set_threads(library, count)
-
-
-def _set_threads(library: Any, count: int) -> None:
-    # threadpoolctl 3.7 lets one thread only set the limit, whichever was first, until that
-    # thread clears its claim. Here the lock decides who sets it.
-    clear = getattr(library, "clear_controlling_thread", lambda force: None)
-    clear(force=True)
-    library.set_num_threads(count)
-    clear(force=True)
-
-
-_blas_threads = _BlasThreads()
-
-
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Within it BLAS uses one thread in this process; afterwards as many as before.
@@ -125,11 +75,11 @@ def one_blas_thread() -> Iterator[None]:
     >>> with one_blas_thread():
     ...     pass
     """
-    _blas_threads.enter()
+    BLAS.enter()
     try:
         yield
     finally:
-        _blas_threads.leave()
+        BLAS.leave()
 
 
 def map_shards(

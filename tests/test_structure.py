@@ -19,6 +19,7 @@ ROOT = Path(fcnn.__file__).parent
 ROWS = {
     "fcnn._typing": 0,
     "fcnn.errors": 0,
+    "fcnn._blas": 1,
     "fcnn._check": 1,
     "fcnn._value": 1,
     "fcnn.prng": 1,

@@ -14,28 +14,38 @@ them all. One thread of a Zen 4 core, GFLOP/s, whole and in pieces:
     (144 x 1024) @ (16 x 1024).T  70  108
     (288 x 512) @ (32 x 512).T    88  102
 
-The cuts follow from the shapes alone, and so do the bits.
+Where BLAS may use several threads, it shares a large product among them by itself, and so a
+large one stays whole. The cuts follow from the shapes and that number alone, and so do the bits.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from fcnn._blas import BLAS
 from fcnn._typing import Array
 
 LIMIT = 100**3  # of m * k * n, for a product without copies
 LIMIT_TRANSPOSED = 1200  # of m * n, for a product a @ b.T without copies
+LARGE = 8 * LIMIT  # of m * k * n, where several threads gain more than pieces
 VECTOR = 16  # elements that are multiplied at once
 
 
 def _divisor(n: int, most: int) -> int:
     """The largest divisor of n that is not above ``most``."""
+    if n <= most:
+        return n
     return next(d for d in range(max(1, min(n, most)), 0, -1) if n % d == 0)
+
+
+def _shared_by_threads(size: int) -> bool:
+    """Whether BLAS makes a product of that many multiplications with several threads."""
+    return size >= LARGE and BLAS.threads > 1
 
 
 def _piece(m: int, k: int, n: int) -> tuple[int, int]:
     """Rows and columns of a piece of an ``(m, k) @ (k, n)``."""
-    if n == 1 or m * k * n <= LIMIT:
+    if n == 1 or m * k * n <= LIMIT or _shared_by_threads(m * k * n):
         return m, n
     rows = _divisor(m, LIMIT // (k * n))
     if rows >= VECTOR:
@@ -87,16 +97,9 @@ def product_of_rows(a: Array, b: Array) -> Array:
     """
     g, s, m, n = a.shape
     k = b.shape[2]
-    columns = k if k <= VECTOR else _divisor(k, VECTOR)
-    rows = _divisor(m, LIMIT_TRANSPOSED // columns)
-    if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
-        rows, columns = m, k
-    length = n if rows * columns * n <= LIMIT else _divisor(n, LIMIT // (rows * columns))
-    if length < 4 * VECTOR:
-        length = n
+    rows, columns, length = _piece_of_rows(m, k, n)
     if (rows, columns, length) == (m, k, n):
-        whole: Array = np.add.reduce(np.matmul(a, b.swapaxes(2, 3)), axis=1)
-        return whole
+        return np.asarray(np.add.reduce(np.matmul(a, b.swapaxes(2, 3)), axis=1))
     a = a.reshape(g, s, m // rows, 1, rows, n // length, length)
     b = b.reshape(g, s, 1, k // columns, columns, n // length, length)
     parts = np.matmul(a.transpose(0, 1, 5, 2, 3, 4, 6), b.transpose(0, 1, 5, 2, 3, 6, 4))
@@ -105,10 +108,23 @@ def product_of_rows(a: Array, b: Array) -> Array:
     return total
 
 
+def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
+    """Rows, columns and length of a piece of an ``(m, n) @ (k, n).T``."""
+    if (m * k <= LIMIT_TRANSPOSED and m * k * n <= LIMIT) or _shared_by_threads(m * k * n):
+        return m, k, n
+    columns = _divisor(k, VECTOR)
+    rows = _divisor(m, LIMIT_TRANSPOSED // columns)
+    if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
+        rows, columns = m, k
+    length = _divisor(n, max(1, LIMIT // (rows * columns)))
+    return rows, columns, length if length >= 4 * VECTOR else n
+
+
 def product_over_rows(a: Array, b: Array) -> Array:
     """``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``, summed over pieces of k."""
     (k, m), n = a.shape, b.shape[1]
-    length = k if n <= 1 or k * m * n <= LIMIT else _divisor(k, LIMIT // (m * n))
+    small = n <= 1 or k * m * n <= LIMIT or _shared_by_threads(k * m * n)
+    length = k if small else _divisor(k, LIMIT // (m * n))
     if length == k or length < VECTOR:
         return np.asarray(a.T @ b)
     a, b = a.reshape(-1, length, m), b.reshape(-1, length, n)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fcnn._ops.layout import hcwn, images_innermost, nhwc
+from fcnn._ops.relu import where
 from fcnn._ops.window import Window, taken
 from fcnn._typing import Array
 
@@ -66,14 +67,11 @@ def give(places: list[tuple[Array, Array]], most: Array, rest: Array, alone: boo
     """Hand ``rest`` out: to the first of the places that equals ``most``.
 
     ``places`` are pairs of a value and the gradient that it gets: set where it is ``alone``
-    there, added elsewhere. A mask is made a float once, as a whole: a product of floats
-    with booleans casts them in slow small pieces.
+    there, added elsewhere.
     """
     *first, (_, last) = places
-    here = np.empty(most.shape, last.dtype)
     for value, gradient in first:
-        np.copyto(here, np.equal(value, most))
-        np.multiply(here, rest, out=here)
+        here = where(np.equal(value, most), rest)
         if not alone:
             np.add(gradient, here, out=gradient)
         else:

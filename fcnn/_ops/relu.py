@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnn._ops.layout import pieces
+from fcnn._ops.layout import PIECE, pieces
 from fcnn._typing import Array
 
 
@@ -26,6 +26,13 @@ def relu(x: Array) -> Array:
 
 def relu_adjoint(y: Array, dy: Array, out: Array | None = None) -> Array:
     """``dy`` where ``y = relu(x)`` is positive, 0 elsewhere; into ``out`` if given."""
-    dx = np.empty_like(dy) if out is None else out
-    np.copyto(dx, y > 0)
-    return np.multiply(dy, dx, out=dx)
+    return where(y > 0, dy, out)
+
+
+def where(mask: Array, values: Array, out: Array | None = None) -> Array:
+    """``values`` where the mask is true, 0 elsewhere; into ``out`` if given."""
+    if mask.size <= PIECE:
+        return np.multiply(values, mask, out=out)
+    kept = np.empty_like(values) if out is None else out
+    np.copyto(kept, mask)
+    return np.multiply(values, kept, out=kept)
