@@ -3,7 +3,8 @@
 In the order ``(h, c, w, n)`` of `fcnn._ops.layout`, one channel of an image row is one run of
 memory: its sum is a product with a vector of ones and the sum of products a dot product, both by
 BLAS, which reads as fast as memory gives. The passes work through blocks of rows that stay in
-cache. Sums are float32 along a row, float64 from row to row.
+cache, and the channels' factors are repeated to a row's length, which makes an inner loop of a
+whole row. Sums are float32 along a row, float64 from row to row.
 """
 
 from __future__ import annotations
@@ -25,29 +26,34 @@ def normalise(
 ) -> tuple[Array, Array, Array]:
     """``(y, mean, variance)``: ``y = (x - mean) / sqrt(variance + epsilon) * scale + shift``.
 
-    ``x (..., c)``; mean and (biased) variance ``(c,)`` over all other axes, in
-    float64. The variance is the mean square of ``x - mean``: two passes, since
-    ``E[x²] - E[x]²`` cancels. With ``relu``, ``max(y, 0)``.
+    ``x (..., c)``; mean and (biased) variance ``(c,)`` over all other axes, in float64. With
+    ``relu``, ``max(y, 0)``.
+
+    One pass has both sums, of ``x - k`` and of its square, where k is the mean of the first of
+    ``b`` blocks. ``E[(x - k)²] - E[x - k]²`` does not cancel as ``E[x²] - E[x]²`` does: a block
+    is a part of the data, so ``E[x - k]²`` is at most b times the variance.
     """
     rows, c, pixels = _rows(x), x.shape[-1], x.size // x.shape[-1]
-    mean, variance = np.zeros(c), np.zeros(c)
+    first = _lines(rows[next(_blocks(rows))])
+    near = (_sums(first) / (first.size / c)).astype(x.dtype)
+    y, centre = np.empty(rows.shape, x.dtype), _repeated(near, rows)
+    total, squares = np.zeros(c), np.zeros(c)
     for block in _blocks(rows):
-        mean += _sums(_lines(rows[block]))
-    mean /= pixels
-    centre, buffer = _column(mean, x), _buffer(rows)
+        away = np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
+        total += _sums(away)
+        squares += _dots(away, away)
+    rest = total / pixels
+    variance = np.maximum(squares / pixels - rest * rest, 0)
+    factor = scale / np.sqrt(variance + epsilon)
+    factors, offsets = _repeated(factor, rows), _repeated(shift - rest * factor, rows)
+    zero = np.zeros_like(factors)
     for block in _blocks(rows):
-        away = _away(rows[block], centre, buffer)
-        variance += np.vecdot(away, away).sum(axis=0, dtype=np.float64)
-    variance /= pixels
-    factor, offset = _column(scale / np.sqrt(variance + epsilon), x), _column(shift, x)
-    y, zero = np.empty(rows.shape, x.dtype), np.zeros(buffer.shape[2], x.dtype)
-    for block in _blocks(rows):
-        out = np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
-        np.multiply(out, factor, out=out)
-        np.add(out, offset, out=out)
+        out = _lines(y[block])
+        np.multiply(out, factors, out=out)
+        np.add(out, offsets, out=out)
         if relu:
             np.maximum(out, zero, out=out)
-    return nhwc(y).reshape(x.shape), mean, variance
+    return nhwc(y).reshape(x.shape), near + rest, variance
 
 
 def normalise_adjoint(
@@ -67,37 +73,35 @@ def normalise_adjoint(
     """
     rows, drows, live = _rows(x), _rows(dy), None if y is None else _rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
-    centre, buffer, dx = _column(mean, x), _buffer(rows), np.empty(rows.shape, x.dtype)
+    centre, buffer, dx = _repeated(mean, rows), _buffer(rows), np.empty(rows.shape, x.dtype)
     dshift, dscale = np.zeros(c), np.zeros(c)
     for block in _blocks(rows):
         if live is None:
             np.copyto(dx[block], drows[block])
         else:
             relu_adjoint(live[block], drows[block], dx[block])
-        dz = _lines(dx[block])
+        dz, seen = _lines(dx[block]), _lines(rows[block])
         dshift += _sums(dz)
-        away = _away(rows[block], centre, buffer)
-        dscale += np.vecdot(away, dz).sum(axis=0, dtype=np.float64)
+        dscale += _dots(np.subtract(seen, centre, out=buffer[: len(seen)]), dz)
     inverse = 1 / np.sqrt(variance + epsilon)
     dscale *= inverse
-    factor = _column(scale * inverse, x)
-    slope = _column(-scale * inverse * inverse * dscale / pixels, x)
-    level = _column(-scale * inverse * dshift / pixels, x)
+    slope = -scale * inverse * inverse * dscale / pixels
+    slopes, factors = _repeated(slope, rows), _repeated(scale * inverse, rows)
+    levels = _repeated(-scale * inverse * dshift / pixels - slope * mean, rows)
     for block in _blocks(rows):
-        away = _away(rows[block], centre, buffer)
-        np.multiply(away, slope, out=away)
-        np.add(away, level, out=away)
-        dz = _lines(dx[block])
-        out = np.multiply(dz, factor, out=dz)
-        np.add(out, away, out=out)
+        dz, seen = _lines(dx[block]), _lines(rows[block])
+        line = np.multiply(seen, slopes, out=buffer[: len(seen)])
+        np.add(line, levels, out=line)
+        np.multiply(dz, factors, out=dz)
+        np.add(dz, line, out=dz)
     return dscale.astype(x.dtype), dshift.astype(x.dtype), nhwc(dx).reshape(x.shape)
 
 
 def rescale(x: Array, mean: Array, factor: Array, shift: Array, relu: bool = False) -> Array:
     """``(x - mean) * factor + shift``, a channel at a time; with ``relu``, at least 0."""
     rows = _rows(x)
-    factors, offsets = _column(factor, x), _column(shift - mean * factor, x)
-    y, zero = np.empty(rows.shape, x.dtype), np.zeros(rows.shape[2] * len(x), x.dtype)
+    factors, offsets = _repeated(factor, rows), _repeated(shift - mean * factor, rows)
+    y, zero = np.empty(rows.shape, x.dtype), np.zeros_like(factors)
     for block in _blocks(rows):
         out = np.multiply(_lines(rows[block]), factors, out=_lines(y[block]))
         np.add(out, offsets, out=out)
@@ -124,13 +128,18 @@ def _sums(lines: Array) -> Array:
     return total
 
 
-def _away(rows: Array, centre: Array, buffer: Array) -> Array:
-    return np.subtract(_lines(rows), centre, out=buffer[: len(rows)])
+def _dots(a: Array, b: Array) -> Array:
+    """The sum of products of each channel, likewise."""
+    total: Array = np.vecdot(a, b).sum(axis=0, dtype=np.float64)
+    return total
 
 
-def _column(channels: Array, x: Array) -> Array:
-    """One number a channel, to meet rows ``(h, c, w*n)``."""
-    return channels.astype(x.dtype)[:, None]
+def _repeated(channels: Array, rows: Array) -> Array:
+    """One number a channel as ``(c, w*n)``, to meet `_lines`."""
+    _, c, w, n = rows.shape
+    out = np.empty((c, w * n), rows.dtype)
+    out[...] = channels[:, None]
+    return out
 
 
 def _buffer(rows: Array) -> Array:

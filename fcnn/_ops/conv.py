@@ -342,7 +342,7 @@ def _finish(out: Array, bias: Array | None, relu: bool) -> None:
     if bias is not None:
         np.add(out, bias, out=out)
     if relu:
-        np.maximum(out, np.zeros(out.shape[2:], out.dtype), out=out)
+        np.maximum(out, np.zeros(out.shape[1:], out.dtype), out=out)
 
 
 def _channel_sums(dz: Array) -> Array:
