@@ -13,14 +13,14 @@ from fcnn._ops.layout import PIECE, pieces
 from fcnn._typing import Array
 
 
-def relu(x: Array) -> Array:
-    """``max(x, 0)``."""
-    lines = pieces(x)
-    if lines is None:
-        small: Array = np.maximum(x, np.zeros_like(x))
-        return small
-    y = np.empty_like(x)
-    np.maximum(lines, np.zeros(lines.shape[1], x.dtype), out=pieces(y))
+def relu(x: Array, out: Array | None = None) -> Array:
+    """``max(x, 0)``; into ``out`` if given, an array like x or x itself."""
+    y = np.empty_like(x) if out is None else out
+    lines, target = pieces(x), pieces(y)
+    if lines is None or target is None:
+        np.maximum(x, np.zeros_like(x), out=y)
+    else:
+        np.maximum(lines, np.zeros(lines.shape[1], x.dtype), out=target)
     return y
 
 

@@ -14,7 +14,7 @@ EMBEDDED = Path(__file__).parent / "embedded"
 SPLITS = ("train", "test")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Source:
     """One data set: ``sha256`` is that of each file's content, unzipped."""
 

@@ -12,9 +12,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
+from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Triple, Vjp, layer, relocate
+from fcnn._ops.relu import relu as relu_of
+from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array, ModelPullback, Shape, Tree
 from fcnn.errors import ArgumentError, ShapeError, TreeError
+from fcnn.layers.activations import relu
 from fcnn.prng import Key, fold_in
 
 
@@ -90,7 +93,7 @@ def serial(*layers: Layer) -> Triple:
 
 
 @layer
-def add(*branches: Layer) -> Triple:
+def add(*branches: Layer) -> Fusible:
     """The sum of what the branches make of the same input: ``y = f_1(x) + ... + f_k(x)``.
 
     Raises:
@@ -107,7 +110,7 @@ def add(*branches: Layer) -> Triple:
 
 
 @layer
-def concat(*branches: Layer) -> Triple:
+def concat(*branches: Layer) -> Fusible:
     """What the branches make of the same input, one behind the other on the last axis.
 
     Raises:
@@ -131,14 +134,14 @@ def concat(*branches: Layer) -> Triple:
     def join(ys: Sequence[Array]) -> Array:
         return np.concatenate(ys, axis=-1)
 
-    def part(dy: Array, ys: Sequence[Array]) -> list[Array]:
-        return np.split(dy, np.cumsum([y.shape[-1] for y in ys])[:-1], axis=-1)
+    def part(dy: Array, widths: Sequence[int]) -> list[Array]:
+        return np.split(dy, np.cumsum(widths)[:-1], axis=-1)
 
     return _branching("concat", branches, join_shapes, join, part)
 
 
 @layer
-def residual(*body: Layer, shortcut: Layer | None = None) -> Triple:
+def residual(*body: Layer, shortcut: Layer | None = None) -> Fusible:
     """``y = shortcut(x) + body(x)``: ``add(shortcut, serial(*body))``.
 
     Args:
@@ -160,14 +163,14 @@ def residual(*body: Layer, shortcut: Layer | None = None) -> Triple:
     return _adding("residual", (shortcut or serial(), serial(*body)))
 
 
-def _adding(name: str, branches: tuple[Layer, ...]) -> Triple:
+def _adding(name: str, branches: tuple[Layer, ...]) -> Fusible:
     def join_shapes(shapes: Sequence[Shape]) -> Shape:
         if len(set(shapes)) > 1:
             raise ShapeError(f"the branches' outputs must have one shape, and they have {shapes}")
         return shapes[0]
 
-    def part(dy: Array, ys: Sequence[Array]) -> list[Array]:
-        return [dy] * len(ys)
+    def part(dy: Array, widths: Sequence[int]) -> list[Array]:
+        return [dy] * len(widths)
 
     return _branching(name, branches, join_shapes, _sum, part)
 
@@ -177,9 +180,12 @@ def _branching(
     branches: tuple[Layer, ...],
     join_shapes: Callable[[Sequence[Shape]], Shape],
     join: Callable[[Sequence[Array]], Array],
-    part: Callable[[Array, Sequence[Array]], list[Array]],
-) -> Triple:
-    """The triple of ``join(branch(x) for each branch)``; ``part`` is the adjoint of ``join``."""
+    part: Callable[[Array, Sequence[int]], list[Array]],
+) -> Fusible:
+    """The triple of ``join(branch(x) for each branch)``.
+
+    ``part`` is the adjoint of ``join``, given dy and the branches' numbers of channels.
+    """
 
     def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
         made = []
@@ -190,42 +196,58 @@ def _branching(
                 relocate(error, f"{name}[{i}]", branch)
         return tuple(params for params, _ in made), join_shapes([out for _, out in made])
 
-    def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
-        _check_params(params, branches)
-        ys = []
-        for i, branch in enumerate(branches):
-            try:
-                ys.append(branch.apply(params[i], x, ctx.child(i)))
-            except Exception as error:
-                relocate(error, f"{name}[{i}]", branch)
-        join_shapes([y.shape for y in ys])
-        return join(ys)
+    def maps(rectify: bool) -> tuple[Apply, Vjp]:
+        """The layer's apply and vjp, or those of the layer and a relu behind it."""
 
-    def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        _check_params(params, branches)
-        made = []
-        for i, branch in enumerate(branches):
-            try:
-                child = ctx.child(i, input_grad=ctx.input_grad)
-                made.append(branch.vjp(params[i], x, child))
-            except Exception as error:
-                relocate(error, f"{name}[{i}]", branch)
-        ys = [y for y, _ in made]
-        join_shapes([y.shape for y in ys])
+        def joined(ys: Sequence[Array]) -> Array:
+            join_shapes([y.shape for y in ys])
+            y = join(ys)
+            if not rectify:
+                return y
+            return relu_of(y, out=None if any(y is each for each in ys) else y)
 
-        def pullback(dy: Array) -> tuple[Tree, Any]:
-            pairs = []
-            for i, dpart in enumerate(part(dy, ys)):
+        def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
+            _check_params(params, branches)
+            ys = []
+            for i, branch in enumerate(branches):
                 try:
-                    pairs.append(made[i][1](dpart))
+                    ys.append(branch.apply(params[i], x, ctx.child(i)))
                 except Exception as error:
-                    relocate(error, f"{name}[{i}]", branches[i])
-            dx = _sum([dx for _, dx in pairs]) if ctx.input_grad else None
-            return tuple(grad for grad, _ in pairs), dx
+                    relocate(error, f"{name}[{i}]", branch)
+            return joined(ys)
 
-        return join(ys), pullback
+        def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+            _check_params(params, branches)
+            ys, pullbacks = [], []
+            for i, branch in enumerate(branches):
+                try:
+                    child = ctx.child(i, input_grad=ctx.input_grad)
+                    y, pull = branch.vjp(params[i], x, child)
+                except Exception as error:
+                    relocate(error, f"{name}[{i}]", branch)
+                ys.append(y)
+                pullbacks.append(pull)
+            y, widths = joined(ys), [y.shape[-1] for y in ys]
+            del ys  # a pullback that held them would hold their memory
 
-    return init, apply, vjp
+            def pullback(dy: Array) -> tuple[Tree, Any]:
+                pairs = []
+                for i, dpart in enumerate(part(relu_adjoint(y, dy) if rectify else dy, widths)):
+                    try:
+                        pairs.append(pullbacks[i](dpart))
+                    except Exception as error:
+                        relocate(error, f"{name}[{i}]", branches[i])
+                dx = _sum([dx for _, dx in pairs]) if ctx.input_grad else None
+                return tuple(grad for grad, _ in pairs), dx
+
+            return y, pullback
+
+        return apply, vjp
+
+    def fuse(followers: tuple[Layer, ...]) -> tuple[Apply, Vjp] | None:
+        return maps(True) if followers == (relu,) else None
+
+    return Fusible(init, *maps(False), fuse)
 
 
 def _sum(arrays: Sequence[Array]) -> Array:

@@ -110,7 +110,7 @@ def _transform(made: Any, spec: Spec) -> Transform:
     return Transform(init, update, pair.step, (pair,), spec)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Pair:
     """A transform of the whole tree."""
 
@@ -126,7 +126,7 @@ _ADD = Elementwise(())
 """No rules at all: its step adds the updates as they are."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Chain:
     """Transforms one after the other, the last of them together with the addition."""
 

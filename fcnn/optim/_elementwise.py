@@ -84,7 +84,7 @@ class State:
     moments: tuple[tuple[Any, ...], ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Elementwise:
     """A transform made of rules, each applied to what the one before it returned."""
 

@@ -16,7 +16,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 LIBRARIES = {"fcnn": "fcnn", "torch": "torch", "jax": "jax", "articles": "scipy", "gemm": "numpy"}
-STEERING = ("OMP_", "KMP_", "OPENBLAS_", "GOTO_", "BLIS_", "MKL_", "NVPL_", "XLA_", "JAX_", "TORCH")
+# What steers a contestant's threads or kernels, or keeps Python from storing its bytecode.
+STEERING = (
+    "PYTHONDONTWRITEBYTECODE",
+    "OMP_",
+    "KMP_",
+    "OPENBLAS_",
+    "GOTO_",
+    "BLIS_",
+    "MKL_",
+    "NVPL_",
+    "XLA_",
+    "JAX_",
+    "TORCH",
+)
 
 
 class LeftOutError(Exception):
@@ -24,7 +37,7 @@ class LeftOutError(Exception):
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what steers a contestant's threads or kernels."""
+    """This process's environment without what steers a contestant."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
     return kept | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # no pool of compilers beside the race
 

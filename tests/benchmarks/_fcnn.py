@@ -45,9 +45,10 @@ def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any
 
 
 def prepare(workload: str, batch: int, mode: str, workers: int | None = None) -> Run:
-    """The fastest of the whole batch here, with one BLAS thread or all, and two shards on a pool.
+    """The fastest of the whole batch here, with one BLAS thread or all, and shards on a pool.
 
-    `fit` chooses likewise in its first steps. ``workers`` asks for a pool of that many.
+    `fit` chooses likewise in its first steps. ``workers`` asks for two shards on a pool of
+    that many.
     """
     work = find(workload)
     make = _inference if mode == "inference" else _training
@@ -56,7 +57,8 @@ def prepare(workload: str, batch: int, mode: str, workers: int | None = None) ->
     whole = make(work, batch, None, None)
     runs = [whole, _with_one_blas_thread(whole)]
     if batch > SHARD_SIZE:
-        runs.append(make(work, batch, batch // 2, parallel.threads()))
+        pool = parallel.threads()
+        runs += [make(work, batch, shard, pool) for shard in {batch // 2, SHARD_SIZE}]
     return min(runs, key=_seconds)
 
 
