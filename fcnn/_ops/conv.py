@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from fcnn._ops.gemm import product, product_of_rows
-from fcnn._ops.layout import hcwn, images_innermost, nhwc
+from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
 from fcnn._ops.pool import give, reduce_by
 from fcnn._ops.relu import relu_adjoint
 from fcnn._ops.window import Pair, Window, taken
 from fcnn._typing import Array
 
 BUDGET = 1 << 22  # bytes of scratch for one block
-LEAST = 4
+LEAST = 4  # rows in a block for each that it shares with the next
+KEPT = 1 << 20  # bytes of a block that is kept for the adjoint
 
 
 def correlate(
@@ -24,7 +26,7 @@ def correlate(
     groups: int = 1,
     bias: Array | None = None,
     relu: bool = False,
-) -> Array:
+) -> tuple[Array, Array | None]:
     """Cross-correlation, plus bias, and if asked for the larger of that and 0.
 
     ``y[n, y, x, o] = bias[o]
@@ -33,16 +35,23 @@ def correlate(
     ``x (n, h, w, c_in)``, ``weight (kh, kw, c_in // groups, c_out)``, ``bias (c_out,)`` or
     ``(oh, ow, c_out)``, ``y (n, oh, ow, c_out)``. Group g takes the g-th part of the input
     channels to the g-th part of the output channels. With ``relu``, ``max(y, 0)``.
+
+    The second result, if it is small, may be given to `correlate_adjoints` as ``low``, which
+    then need not be made again.
     """
     x, weight = _operands(x, weight)
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
     taps = _by_output(weight, groups)
     y = np.empty((oh, c_out, ow, n), x.dtype)
-    for rows, columns in blocks(window, x, BUDGET):
+    places = blocks(window, x, BUDGET)
+    for rows, columns in places:
         out = y[rows, :, columns]
-        product(taps, lower(x, window, groups, rows, columns), _lines(out, groups))
+        seen = lower(x, window, groups, rows, columns)
+        product(taps, seen, _lines(out, groups))
+        low = _worth_keeping(seen, places)
+        del seen  # its memory serves the next block
         _finish(out, None if bias is None else _at(bias, rows, columns), relu)
-    return nhwc(y)
+    return nhwc(y), low
 
 
 def correlate_adjoints(
@@ -55,6 +64,7 @@ def correlate_adjoints(
     y: Array | None = None,
     bias: str | None = "tied",
     input_grad: bool = True,
+    low: Array | None = None,
 ) -> tuple[Array, Array | None, Array | None]:
     """``(dweight, dbias, dx)`` of `correlate` for ``dy (n, oh, ow, c_out)``.
 
@@ -63,22 +73,23 @@ def correlate_adjoints(
     gradient flows.
     """
     x, weight = _operands(x, weight)
-    adjoint = Adjoint(x, weight, window, groups, input_grad)
+    adjoint = Adjoint(x, weight, window, groups, input_grad, low)
     (oh, ow), c_out = window.out, weight.shape[3]
     dbias = np.zeros((oh, c_out, ow) if bias == "untied" else c_out, x.dtype)
     drows, live = hcwn(dy), None if y is None else hcwn(y)
-    for rows, columns in blocks(window, x, BUDGET // 2):
-        source = drows[rows, :, columns]
-        dz = adjoint.room(len(source), source.shape[2])
-        if live is None:
-            np.copyto(dz, source)
-        else:
-            relu_adjoint(live[rows, :, columns], source, dz)
+    for rows, columns in blocks(window, x, BUDGET // 2 if low is None else math.inf):
+        dz = drows[rows, :, columns]
+        if live is not None or adjoint.halo or not dz.flags.c_contiguous:
+            source, dz = dz, adjoint.room(len(dz), dz.shape[2])
+            if live is None:
+                np.copyto(dz, source)
+            else:
+                relu_adjoint(live[rows, :, columns], source, dz)
         if bias == "tied":
             dbias += _channel_sums(dz)
         elif bias == "untied":
             np.matmul(dz, np.ones(dz.shape[3], x.dtype), out=dbias[rows, :, columns])
-        adjoint.add(rows, columns)
+        adjoint.add(rows, columns, dz)
     if bias == "untied":
         dbias = np.ascontiguousarray(dbias.swapaxes(1, 2))
     return adjoint.dweight(), None if bias is None else dbias, adjoint.dx()
@@ -93,12 +104,12 @@ def correlate_pooled(
     relu: bool,
     pool: Pair,
     keep: bool,
-) -> tuple[Array, Array | None]:
+) -> tuple[Array, Array | None, Array | None]:
     """`correlate`, and the maximum of each ``pool`` of its output; what falls off is left out.
 
     To add a bias and to rectify keep the order of numbers, so both wait until after the pool,
     where a part of the elements is left. The second result, with ``keep``, is what
-    `correlate_pooled_adjoints` needs.
+    `correlate_pooled_adjoints` needs, and the third what it may be given.
     """
     x, weight = _operands(x, weight)
     (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
@@ -106,16 +117,20 @@ def correlate_pooled(
     taps = _by_output(weight, groups)
     y = np.empty((high, c_out, wide, n), x.dtype)
     raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
-    for rows, columns in blocks(window, x, BUDGET, pool):
+    places = blocks(window, x, BUDGET, pool)
+    for rows, columns in places:
         many, broad = rows.stop - rows.start, columns.stop - columns.start
         shape = (many, c_out, broad, n)
         out = np.empty(shape, x.dtype) if raw is None else raw[rows, :, columns]
-        product(taps, lower(x, window, groups, rows, columns), _lines(out, groups))
+        seen = lower(x, window, groups, rows, columns)
+        product(taps, seen, _lines(out, groups))
+        low = _worth_keeping(seen, places)
+        del seen
         most = y[_pooled(rows, ph), :, _pooled(columns, pw)]
         tops = reduce_by(np.maximum, [out[i::ph] for i in range(ph)])
         reduce_by(np.maximum, [tops[:, :, j::pw] for j in range(pw)], most)
         _finish(most, None if bias is None else bias[:, None, None], relu)
-    return nhwc(y), raw
+    return nhwc(y), raw, low
 
 
 def correlate_pooled_adjoints(
@@ -129,6 +144,7 @@ def correlate_pooled_adjoints(
     raw: Array,
     y: Array | None,
     input_grad: bool,
+    low: Array | None = None,
 ) -> tuple[Array, Array | None, Array | None]:
     """``(dweight, dbias, dx)`` of `correlate_pooled`; ``y`` is its output, if relu was applied.
 
@@ -136,11 +152,11 @@ def correlate_pooled_adjoints(
     row, that holds the maximum.
     """
     x, weight = _operands(x, weight)
-    adjoint = Adjoint(x, weight, window, groups, input_grad)
+    adjoint = Adjoint(x, weight, window, groups, input_grad, low)
     ph, pw = pool
     dbias = np.zeros(weight.shape[3], x.dtype)
     drows, live = hcwn(dy), None if y is None else hcwn(y)
-    for rows, columns in blocks(window, x, BUDGET // 2, pool):
+    for rows, columns in blocks(window, x, BUDGET // 2 if low is None else math.inf, pool):
         here = _pooled(rows, ph), slice(None), _pooled(columns, pw)
         dmost = drows[here] if live is None else relu_adjoint(live[here], drows[here])
         if bias:
@@ -152,11 +168,13 @@ def correlate_pooled_adjoints(
         give([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
         dz = adjoint.room(len(seen), seen.shape[2])
         give([(seen[:, :, j::pw], dz[:, :, j::pw]) for j in range(pw)], lines, dlines)
-        adjoint.add(rows, columns)
+        adjoint.add(rows, columns, dz)
     return adjoint.dweight(), dbias if bias else None, adjoint.dx()
 
 
-def blocks(window: Window, x: Array, budget: int, pool: Pair = (1, 1)) -> list[tuple[slice, slice]]:
+def blocks(
+    window: Window, x: Array, budget: float, pool: Pair = (1, 1)
+) -> list[tuple[slice, slice]]:
     """Rows and columns of the output, so many that what `lower` makes of each is in the budget.
 
     Only whole pools, and no rest. Rows that are lowered together share ``kh - sh`` rows of
@@ -171,8 +189,8 @@ def blocks(window: Window, x: Array, budget: int, pool: Pair = (1, 1)) -> list[t
     if line * (once * oh + extra) * ow <= budget:
         return [(slice(0, oh * ph), slice(0, ow * pw))]
     least = min(oh, LEAST * max(1, extra))
-    wide = _even(ow, budget // (line * (once * least + extra)))
-    high = _even(oh, (budget // (line * wide) - extra) // once)
+    wide = _even(ow, int(budget // (line * (once * least + extra))))
+    high = _even(oh, int(budget // (line * wide) - extra) // once)
     return [
         (
             slice(top * ph, min(top + high, oh) * ph),
@@ -241,15 +259,16 @@ class Adjoint:
         window: Window,
         groups: int,
         input_grad: bool,
+        low: Array | None = None,
     ) -> None:
         (kh, kw), (sh, _), (dh, _) = window.kernel, window.stride, window.dilation
         n, h, w, c = x.shape
         c_out = weight.shape[3]
-        self._x, self._window, self._groups = x, window, groups
+        self._x, self._window, self._groups, self._low = x, window, groups, low
         self._shape, self._dz = weight.shape, np.empty((0, 0, 0, 0), x.dtype)
         self._dtaps = np.zeros((groups, kh * kw * c // groups, c_out // groups), x.dtype)
         self._phases: list[tuple[int, int, Array]] = []
-        self._halo = 0
+        self.halo = 0
         if not input_grad:
             return
         turned = weight.reshape(kh, kw, c // groups, groups, -1)[::-1].transpose(3, 1, 2, 0, 4)
@@ -258,12 +277,12 @@ class Adjoint:
             taps = turned[:, :, :, (kh - 1 - i) % step :: step]
             many = taps.shape[3]
             self._phases.append((i * dh, many, taps.reshape(groups, 1, kw * c // groups, -1)))
-            self._halo = max(self._halo, many - 1)
+            self.halo = max(self.halo, many - 1)
         self._back = np.zeros((h, c, w, n), x.dtype)
 
     def room(self, many: int, wide: int) -> Array:
         """Where the next block's dz ``(many, c_out, wide, n)`` is to be written."""
-        halo = self._halo
+        halo = self.halo
         shape = (many + 2 * halo, self._shape[3], wide, len(self._x))
         self._dz = np.empty(shape, self._x.dtype)
         if halo:
@@ -271,16 +290,16 @@ class Adjoint:
             self._dz[halo + many :] = 0
         return self._dz[halo : halo + many]
 
-    def add(self, rows: slice, columns: slice) -> None:
-        """Add what the dz that was written says of these rows and columns."""
-        groups, window, halo, padded = self._groups, self._window, self._halo, self._dz
-        low = lower(self._x, window, groups, rows, columns)
-        dz = padded[halo : len(padded) - halo]
+    def add(self, rows: slice, columns: slice, dz: Array) -> None:
+        """Add what dz says of these rows and columns; it has its `room`, if there is a halo."""
+        groups, window, halo = self._groups, self._window, self.halo
+        low = lower(self._x, window, groups, rows, columns) if self._low is None else self._low
         self._dtaps += product_of_rows(low, _lines(dz, groups))
         if not self._phases:
             return
         (_, kw), (sh, sw), (_, dw) = window.kernel, window.stride, window.dilation
         (top, _), (left, _) = window.pads
+        padded = self._dz if halo else dz
         lines, c_out, wide, n = padded.shape
         if groups > 1:
             padded = np.stack(np.split(padded, groups, axis=1))
@@ -331,6 +350,12 @@ def _by_output(weight: Array, groups: int) -> Array:
     return np.ascontiguousarray(taps)
 
 
+def _worth_keeping(low: Array, places: list[Any]) -> Array | None:
+    """What was lowered, if it is the only block and small: it serves the adjoint too."""
+    size = low.strides[0] * len(low)
+    return low if len(places) == 1 and size <= KEPT else None
+
+
 def _lines(out: Array, groups: int) -> Array:
     """``(rows, g*o, ..., n)`` as a view ``(g, rows, o, run)``."""
     rows, c_out, *run = out.shape
@@ -338,8 +363,16 @@ def _lines(out: Array, groups: int) -> Array:
 
 
 def _finish(out: Array, bias: Array | None, relu: bool) -> None:
-    """Add the bias and rectify, in place."""
-    if bias is not None:
+    """Add the bias and rectify, in place.
+
+    To either, a line as long as a row of the image is passed, not a number: the inner loops
+    are longer, and that of a maximum is a slow one for a number.
+    """
+    if bias is not None and bias.ndim == 3 and out.size > PIECE:
+        line = np.empty(out.shape[1:], out.dtype)
+        line[...] = bias
+        np.add(out, line, out=out)
+    elif bias is not None:
         np.add(out, bias, out=out)
     if relu:
         np.maximum(out, np.zeros(out.shape[1:], out.dtype), out=out)

@@ -118,17 +118,17 @@ def conv2d(
     def maps(rectify: bool) -> tuple[Apply, Vjp]:
         """The layer's apply and vjp, or those of the layer and a relu behind it."""
 
-        def forward(params: ConvParams, x: Array, view: Window) -> Array:
+        def forward(params: ConvParams, x: Array, view: Window) -> tuple[Array, Array | None]:
             weight = oriented(params.weight)
             return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
 
         def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
-            return forward(params, x, check(params, x))
+            return forward(params, x, check(params, x))[0]
 
         def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
             view = check(params, x)
             x = images_innermost(x)
-            y = forward(params, x, view)
+            y, low = forward(params, x, view)
 
             def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
                 dweight, dbias, dx = correlate_adjoints(
@@ -140,6 +140,7 @@ def conv2d(
                     y=y if rectify else None,
                     bias=bias,
                     input_grad=ctx.input_grad,
+                    low=low,
                 )
                 return ConvParams(oriented(dweight), () if dbias is None else dbias), dx
 
@@ -150,7 +151,7 @@ def conv2d(
     def pooled_maps(rectify: bool, pool: Pair) -> tuple[Apply, Vjp]:
         """Those of the layer, a max pool behind it, and maybe a relu behind either."""
 
-        def forward(params: ConvParams, x: Array, keep: bool) -> tuple[Window, Array, Any]:
+        def forward(params: ConvParams, x: Array, keep: bool) -> tuple[Window, Array, Any, Any]:
             view, weight = check(params, x), oriented(params.weight)
             if view.out[0] < pool[0] or view.out[1] < pool[1]:
                 raise ShapeError(f"the pool {pool} is larger than its image {view.out}")
@@ -162,7 +163,7 @@ def conv2d(
 
         def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
             x = images_innermost(x)
-            view, y, raw = forward(params, x, True)
+            view, y, raw, low = forward(params, x, True)
 
             def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
                 dweight, dbias, dx = correlate_pooled_adjoints(
@@ -176,6 +177,7 @@ def conv2d(
                     raw,
                     y if rectify else None,
                     ctx.input_grad,
+                    low,
                 )
                 return ConvParams(oriented(dweight), () if dbias is None else dbias), dx
 
