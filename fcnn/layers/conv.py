@@ -6,12 +6,8 @@ from typing import Any
 
 from fcnn._check import pair, whole
 from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
-from fcnn._ops.conv import (
-    correlate,
-    correlate_adjoints,
-    correlate_pooled,
-    correlate_pooled_adjoints,
-)
+from fcnn._ops.conv import correlate, correlate_adjoints
+from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size

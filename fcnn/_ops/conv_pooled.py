@@ -1,0 +1,98 @@
+"""A correlation with a max pool behind it, in one pass over memory, and its adjoints."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fcnn._ops.conv import by_output, finish, operands
+from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
+from fcnn._ops.gemm import product
+from fcnn._ops.layout import hcwn, nhwc
+from fcnn._ops.lower import BUDGET, blocks, lower, worth_keeping
+from fcnn._ops.pool import give, reduce_by
+from fcnn._ops.relu import relu_adjoint
+from fcnn._ops.window import Pair, Window
+from fcnn._typing import Array
+
+
+def correlate_pooled(
+    x: Array,
+    weight: Array,
+    window: Window,
+    groups: int,
+    bias: Array | None,
+    relu: bool,
+    pool: Pair,
+    keep: bool,
+) -> tuple[Array, Array | None, Array | None]:
+    """`correlate`, and the maximum of each ``pool`` of its output; what falls off is left out.
+
+    To add a bias and to rectify keep the order of numbers, so both wait until after the pool,
+    where a part of the elements is left. The second result, with ``keep``, is what
+    `correlate_pooled_adjoints` needs, and the third what it may be given.
+    """
+    x, weight = operands(x, weight)
+    (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
+    high, wide = oh // ph, ow // pw
+    taps = by_output(weight, groups)
+    y = np.empty((high, c_out, wide, n), x.dtype)
+    raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
+    places = blocks(window, x, BUDGET, pool)
+    for rows, columns in places:
+        many, broad = rows.stop - rows.start, columns.stop - columns.start
+        shape = (many, c_out, broad, n)
+        out = np.empty(shape, x.dtype) if raw is None else raw[rows, :, columns]
+        seen = lower(x, window, groups, rows, columns)
+        product(taps, seen, as_lines(out, groups))
+        low = worth_keeping(seen, places)
+        del seen
+        most = y[_pooled(rows, ph), :, _pooled(columns, pw)]
+        tops = reduce_by(np.maximum, [out[i::ph] for i in range(ph)])
+        reduce_by(np.maximum, [tops[:, :, j::pw] for j in range(pw)], most)
+        finish(most, None if bias is None else bias[:, None, None], relu)
+    return nhwc(y), raw, low
+
+
+def correlate_pooled_adjoints(
+    x: Array,
+    weight: Array,
+    dy: Array,
+    window: Window,
+    groups: int,
+    bias: bool,
+    pool: Pair,
+    raw: Array,
+    y: Array | None,
+    input_grad: bool,
+    low: Array | None = None,
+) -> tuple[Array, Array | None, Array | None]:
+    """``(dweight, dbias, dx)`` of `correlate_pooled`; ``y`` is its output, if relu was applied.
+
+    As `fcnn._ops.pool.max_pool_adjoint` has it, a gradient goes to the first place, row by
+    row, that holds the maximum.
+    """
+    x, weight = operands(x, weight)
+    adjoint = Adjoint(x, weight, window, groups, input_grad, low)
+    ph, pw = pool
+    dbias = np.zeros(weight.shape[3], x.dtype)
+    drows, live = hcwn(dy), None if y is None else hcwn(y)
+    for rows, columns in blocks(window, x, BUDGET // 2 if low is None else math.inf, pool):
+        here = _pooled(rows, ph), slice(None), _pooled(columns, pw)
+        dmost = drows[here] if live is None else relu_adjoint(live[here], drows[here])
+        if bias:
+            dbias += channel_sums(dmost)
+        seen = raw[rows, :, columns]
+        lines = reduce_by(np.maximum, [seen[:, :, j::pw] for j in range(pw)])
+        most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
+        dlines = np.empty(lines.shape, x.dtype)
+        give([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
+        dz = adjoint.room(len(seen), seen.shape[2])
+        give([(seen[:, :, j::pw], dz[:, :, j::pw]) for j in range(pw)], lines, dlines)
+        adjoint.add(rows, columns, dz)
+    return adjoint.dweight(), dbias if bias else None, adjoint.dx()
+
+
+def _pooled(places: slice, size: int) -> slice:
+    return slice(places.start // size, places.stop // size)
