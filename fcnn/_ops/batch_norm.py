@@ -118,7 +118,7 @@ def _rows(x: Array) -> Array:
 def _lines(rows: Array) -> Array:
     """A block ``(h, c, w*n)``, a view where the images are innermost."""
     h, c, w, n = rows.shape
-    return rows.reshape(h, c, w * n)
+    return np.ascontiguousarray(rows).reshape(h, c, w * n)
 
 
 def _sums(lines: Array) -> Array:

@@ -1,10 +1,11 @@
-"""A relu that is taken along gives the bits of a relu that stands alone."""
+"""Layers that are taken along give what they give alone."""
 
 import numpy as np
 import pytest
 
 import fcnn
 from fcnn import tree
+from fcnn.errors import ShapeError
 
 LAYERS = [
     fcnn.conv2d(5, 3),
@@ -15,6 +16,18 @@ LAYERS = [
     fcnn.conv2d(1, 6),
     fcnn.conv2d(4, 1),
     fcnn.batch_norm(),
+    fcnn.residual(fcnn.conv2d(3, 3, padding="same")),
+    fcnn.concat(fcnn.conv2d(2, 3), fcnn.conv2d(3, 3)),
+    fcnn.add(fcnn.conv2d(2, 1)),
+]
+POOLED = [
+    (fcnn.conv2d(5, 3), fcnn.relu, fcnn.max_pool2d(2)),
+    (fcnn.conv2d(5, 3), fcnn.max_pool2d(2), fcnn.relu),
+    (fcnn.conv2d(5, 3, bias=None, padding="same"), fcnn.max_pool2d((3, 2))),
+    (fcnn.conv2d(6, 3, groups=3, stride=2, flip=True), fcnn.relu, fcnn.max_pool2d((1, 3))),
+    (fcnn.conv2d(5, (3, 2), dilation=2), fcnn.relu, fcnn.max_pool2d(4)),
+    (fcnn.conv2d(5, 3, bias="untied"), fcnn.relu, fcnn.max_pool2d(2)),
+    (fcnn.conv2d(5, 3), fcnn.relu, fcnn.max_pool2d(3, stride=2)),
 ]
 
 
@@ -47,3 +60,48 @@ def test_it_stays_two_layers_for_whoever_looks():
     _, pullback = model.vjp(params, np.ones((2, 8, 8, 1), np.float32))
     grads, _ = pullback(np.ones((2, 6, 6, 5), np.float32))
     assert tree.structure(grads) == tree.structure(params)
+
+
+@pytest.mark.parametrize("layers", POOLED, ids=repr)
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_a_pool_taken_along_gives_the_same_output_and_rounded_the_same_gradients(layers, n):
+    rng = np.random.default_rng(0)
+    together = fcnn.serial(*layers)
+    apart = fcnn.serial(*(fcnn.serial(layer) for layer in layers))
+    params, _ = together.init(fcnn.key(0), (14, 13, 3))
+    alone = tuple((each,) for each in params)
+    x = rng.standard_normal((n, 14, 13, 3)).astype(np.float32)
+    y, pullback = together.vjp(params, x)
+    wanted, wanted_pullback = apart.vjp(alone, x)
+    assert tree.equal((y, together.apply(params, x)), (wanted, wanted))
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    (grads, dx), (wanted_grads, wanted_dx) = pullback(dy), wanted_pullback(dy)
+    assert tree.structure(grads) == tree.structure(params)
+    found, expected = tree.leaves((grads, dx)), tree.leaves((wanted_grads, wanted_dx))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def test_ties_go_to_the_first_place_row_by_row():
+    """All four windows of ones tie; the kernel of one tap says where each gradient went."""
+    model = fcnn.serial(fcnn.conv2d(1, 1, bias=None), fcnn.relu, fcnn.max_pool2d(2))
+    params, _ = model.init(fcnn.key(0), (4, 4, 1))
+    params = (type(params[0])(np.ones((1, 1, 1, 1), np.float32), ()), *params[1:])
+    x = np.ones((1, 4, 4, 1), np.float32)
+    x[0, :2, :2, 0] = [[0, 1], [1, 0]]
+    _, pullback = model.vjp(params, x)
+    _, dx = pullback(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32).reshape(1, 2, 2, 1))
+    wanted = [[0, 1, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(dx[0, :, :, 0], wanted)
+
+
+@pytest.mark.parametrize("with_relu", [False, True])
+def test_an_error_names_the_layer_it_comes_from(with_relu):
+    layers = (fcnn.conv2d(2, 3), *([fcnn.relu] if with_relu else []), fcnn.max_pool2d(5))
+    model = fcnn.serial(*layers)
+    params, _ = model.init(fcnn.key(0), (9, 9, 1))
+    for run in (model.apply, model.vjp):
+        with pytest.raises(ShapeError, match=rf"serial\[{len(layers) - 1}\] max_pool2d\(5\): "):
+            run(params, np.ones((1, 6, 6, 1), np.float32))
+        with pytest.raises(ShapeError, match=r"serial\[0\] conv2d\(2, 3\): the weight"):
+            run(params, np.ones((1, 6, 6, 4), np.float32))

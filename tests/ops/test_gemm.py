@@ -1,0 +1,81 @@
+"""Products in pieces are products."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcnn import parallel
+from fcnn._ops import gemm
+
+# Small enough to be whole, and large enough to be cut in rows, in columns or in both.
+SIZES = st.sampled_from([1, 2, 7, 16, 24, 31, 64, 97, 200])
+
+
+def draw(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def close(found, a, b):
+    wanted = a.astype(np.float64) @ b.astype(np.float64)
+    scale = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
+    assert found.shape == wanted.shape
+    assert (np.abs(found - wanted) <= 1e-5 * scale + 1e-30).all()
+
+
+@given(m=SIZES, k=SIZES, n=st.sampled_from([1, 5, 64, 300, 1000, 1025]), stack=st.integers(1, 3))
+def test_product(m, k, n, stack):
+    rng = np.random.default_rng(m * k + n)
+    a, b = draw(rng, 1, m, k), draw(rng, stack, k, n)
+    with parallel.one_blas_thread():
+        close(gemm.product(a, b, np.empty((stack, m, n), np.float32)), a, b)
+    close(gemm.product(a, b, np.empty((stack, m, n), np.float32)), a, b)
+
+
+@given(m=SIZES, k=SIZES, n=st.sampled_from([1, 5, 64, 300, 1000, 1025]), stack=st.integers(1, 3))
+def test_product_of_rows(m, k, n, stack):
+    rng = np.random.default_rng(m * k + n)
+    a, b = draw(rng, 2, stack, m, n), draw(rng, 2, stack, k, n)
+    with parallel.one_blas_thread():
+        found = gemm.product_of_rows(a, b)
+    flat_a, flat_b = (np.moveaxis(x, 1, 2).reshape(2, x.shape[2], -1) for x in (a, b))
+    close(found, flat_a, flat_b.swapaxes(1, 2))
+
+
+@given(k=st.sampled_from([1, 30, 121, 1000, 1153]), m=SIZES, n=SIZES)
+def test_product_over_rows(k, m, n):
+    rng = np.random.default_rng(m * k + n)
+    a, b = draw(rng, k, m), draw(rng, k, n)
+    with parallel.one_blas_thread():
+        close(gemm.product_over_rows(a, b), a.T, b)
+
+
+def test_outer_keeps_what_is_not_finite_in_its_place():
+    a, b = np.array([1.0, np.inf], np.float32), np.array([2.0, 3.0, 0.5], np.float32)
+    with np.errstate(invalid="ignore"):  # BLAS fills its vectors up
+        np.testing.assert_array_equal(gemm.outer(a, b), np.outer(a, b))
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(16, 144, 1024), (32, 288, 512), (64, 576, 256), (3380, 100, 32), (100, 50, 4000)],
+)
+def test_a_piece_is_small_enough_for_blas_to_take_it_as_it_lies(m, k, n):
+    with parallel.one_blas_thread():
+        rows, columns = gemm._piece(m, k, n)
+        assert m % rows == 0
+        assert rows * k * columns <= gemm.LIMIT
+        rows, columns, length = gemm._piece_of_rows(m, k, n)
+    assert (m % rows, k % columns, n % length) == (0, 0, 0)
+    assert rows * columns <= gemm.LIMIT_TRANSPOSED
+    assert rows * columns * length <= gemm.LIMIT
+
+
+def test_a_product_into_a_part_of_an_array_leaves_the_rest():
+    rng = np.random.default_rng(0)
+    a, b, out = draw(rng, 32, 288), draw(rng, 2, 288, 300), np.zeros((2, 32, 700), np.float32)
+    with parallel.one_blas_thread():
+        gemm.product(a, b, out[..., 100:400])
+    close(out[..., 100:400], a, b)
+    assert not out[..., :100].any()
+    assert not out[..., 400:].any()
