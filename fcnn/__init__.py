@@ -14,7 +14,9 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 2.303
 """
 
-from fcnn import data, errors, initializers, losses, metrics, optim, parallel, testing, train, tree
+from typing import TYPE_CHECKING, Any
+
+from fcnn import errors, initializers, losses, optim, parallel, train, tree
 from fcnn._evaluate import evaluate, predict
 from fcnn._layer import EVAL, Context, Layer, layer, training
 from fcnn._summary import summary
@@ -43,6 +45,9 @@ from fcnn.layers import (
 )
 from fcnn.prng import Key, fold_in, key, split
 from fcnn.train import fit
+
+if TYPE_CHECKING:
+    from fcnn import data, metrics, testing
 
 __version__ = "0.1.0"
 
@@ -93,3 +98,16 @@ __all__ = [
     "tree",
     "value_and_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a namespace that a script may do without when it is first named."""
+    if name in ("data", "metrics", "testing"):
+        from importlib import import_module
+
+        return import_module(f"fcnn.{name}")
+    raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

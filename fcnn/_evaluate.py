@@ -11,13 +11,14 @@ from fcnn import parallel, tree
 from fcnn._check import whole
 from fcnn._layer import Layer, training
 from fcnn._typing import Array, Tree
-from fcnn.data import Dataset
 from fcnn.errors import DataError
 from fcnn.losses import Loss
 from fcnn.prng import Key, fold_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from fcnn.data import Dataset
 
 SHARD_SIZE = 64
 """How many examples are computed at a time, unless the caller says otherwise."""

@@ -24,7 +24,6 @@ from fcnn._evaluate import Evaluation, calibrate, count_correct, evaluate
 from fcnn._layer import Layer, training
 from fcnn._typing import Array, Tree
 from fcnn.autodiff import value_and_grad
-from fcnn.data import Dataset
 from fcnn.errors import DataError, NonFiniteError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
@@ -32,6 +31,8 @@ from fcnn.prng import Key, fold_in, permutation, split
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from fcnn.data import Dataset
 
 __all__ = [
     "Epoch",
