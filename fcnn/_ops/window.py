@@ -9,9 +9,8 @@ learning", 2016, https://arxiv.org/abs/1603.07285.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-import attrs
 import numpy as np
 
 from fcnn._check import pair, whole
@@ -21,39 +20,21 @@ from fcnn.errors import ArgumentError, ShapeError
 Pair: TypeAlias = tuple[int, int]
 
 
-@attrs.frozen
-class Window:
-    """How a ``kernel`` slides over an ``image``.
+class Window(NamedTuple):
+    """How a ``kernel`` slides over an ``image``; made by `slide`.
 
     Output pixel ``(y, x)`` and tap ``(i, j)`` meet at input pixel
     ``(y*stride[0] + i*dilation[0] - top, x*stride[1] + j*dilation[1] - left)``,
     with ``pads == ((top, bottom), (left, right))``; pixels outside the image
-    are padding. ``out`` follows from the rest.
+    are padding. ``out`` is the number of rows and columns of output.
     """
 
     image: Pair
     kernel: Pair
-    stride: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    pads: tuple[Pair, Pair] = ((0, 0), (0, 0))
-    out: Pair = attrs.field(init=False)
-
-    @out.default
-    def _out(self) -> Pair:
-        def along(axis: int) -> int:
-            room = (
-                self.image[axis]
-                + sum(self.pads[axis])
-                - self.dilation[axis] * (self.kernel[axis] - 1)
-                - 1
-            )
-            if room < 0:
-                raise ShapeError(
-                    f"{self!r}: the window does not fit into the image along axis {axis}"
-                )
-            return room // self.stride[axis] + 1
-
-        return along(0), along(1)
+    stride: Pair
+    dilation: Pair
+    pads: tuple[Pair, Pair]
+    out: Pair
 
     @property
     def is_padded(self) -> bool:
@@ -97,23 +78,28 @@ def slide(
     Raises:
         ShapeError: if the kernel, dilated, is larger than the image with its padding.
     """
-    pads: list[Pair] = []
-    for axis in (0, 1):
-        i, k, s, d = image[axis], kernel[axis], stride[axis], dilation[axis]
-        reach = d * (k - 1) + 1
-        if padding == "valid":
-            pad = (0, 0)
-        elif padding == "same":
-            total = max(0, (-(-i // s) - 1) * s + reach - i)
-            pad = (total // 2, total - total // 2)
-        else:
-            pad = padding[axis]  # type: ignore[assignment]
-        room = i + pad[0] + pad[1]
-        if room < reach:
-            name = ("rows", "columns")[axis]
-            raise ShapeError(
-                f"the window is larger than its image: {name} {d}·({k} - 1) + 1 = {reach} "
-                f"against {i} + {pad[0]} + {pad[1]} = {room}"
-            )
-        pads.append(pad)
-    return Window(image, kernel, stride, dilation, (pads[0], pads[1]))
+    both = (padding, padding) if isinstance(padding, str) else padding
+    (rows, high), (columns, wide) = [
+        _along(*sizes)
+        for sizes in zip(("rows", "columns"), image, kernel, stride, dilation, both, strict=True)
+    ]
+    return Window(image, kernel, stride, dilation, (rows, columns), (high, wide))
+
+
+def _along(name: str, i: int, k: int, s: int, d: int, padding: str | Pair) -> tuple[Pair, int]:
+    """Padding and number of places along one axis."""
+    reach = d * (k - 1) + 1
+    if padding == "valid":
+        before, after = 0, 0
+    elif isinstance(padding, str):  # "same"
+        total = max(0, (-(-i // s) - 1) * s + reach - i)
+        before, after = total // 2, total - total // 2
+    else:
+        before, after = padding
+    room = i + before + after
+    if room < reach:
+        raise ShapeError(
+            f"the window is larger than its image: {name} {d}·({k} - 1) + 1 = {reach} "
+            f"against {i} + {before} + {after} = {room}"
+        )
+    return (before, after), (room - reach) // s + 1
