@@ -17,7 +17,6 @@ import numpy as np
 from fcnn import tree
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Layer
-from fcnn._ops.memory import keep_freed_memory
 from fcnn._typing import Array, Tree
 from fcnn.errors import ShapeError
 from fcnn.losses import Loss
@@ -69,7 +68,6 @@ def value_and_grad(
     """
     if shard_size is not None:
         shard_size = whole(shard_size, "shard_size")
-    keep_freed_memory()
 
     def f(params: Tree, x: Array, target: Any, ctx: Context = EVAL) -> Any:
         n = _batch_length(x, target)

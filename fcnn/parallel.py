@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fcnn._blas import BLAS
 from fcnn._check import whole
-from fcnn._ops.memory import keep_freed_memory
 
 if TYPE_CHECKING:  # an import of some milliseconds, which `import fcnn` does not need
     from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -157,6 +156,5 @@ def _map_processes(
 
 
 def _in_worker(function: Callable[[Any, S], Any], common: Any, shards: Sequence[S]) -> list[Any]:
-    keep_freed_memory()
     with one_blas_thread():
         return [function(common, shard) for shard in shards]

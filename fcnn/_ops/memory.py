@@ -8,8 +8,8 @@ machine that took ten times as long as the arithmetic on the block (8 arrays of
 
 The library adapts, though: when a block that had been mapped is freed, blocks up to
 its size are kept from then on (mallopt(3), "dynamic mmap threshold"; at most 32 MiB).
-So one large block is asked for and freed, untouched, which costs some microseconds.
-With another C library this does nothing.
+So one large block is asked for and freed, untouched, which costs some microseconds, when the
+kernels are imported. With another C library this does nothing.
 """
 
 from __future__ import annotations
@@ -22,3 +22,6 @@ _LARGEST_KEPT = (32 << 20) - (64 << 10)
 def keep_freed_memory() -> None:
     """Let the C library keep freed blocks of up to 32 MiB for the next step."""
     np.empty(_LARGEST_KEPT, np.uint8)
+
+
+keep_freed_memory()

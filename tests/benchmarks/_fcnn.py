@@ -72,18 +72,22 @@ def _with_one_blas_thread(run: Run) -> Run:
 
 
 def _fastest(runs: list[Run]) -> Run:
-    """In turn, each for a while, three times; the first time warms up."""
+    """In turn, three times; what one leaves behind, such as spinning threads, fades first."""
     least = [math.inf] * len(runs)
-    for turn in range(4):
+    for _ in range(3):
         for i, run in enumerate(runs):
-            until, count, began = time.perf_counter() + 0.05, 0, time.perf_counter()
-            while count < 2 or time.perf_counter() < until:
-                run(1)
-                count += 1
-            took = (time.perf_counter() - began) / count
-            if turn:
-                least[i] = min(least[i], took)
+            _for_a_while(run)
+            least[i] = min(least[i], _for_a_while(run))
     return runs[least.index(min(least))]
+
+
+def _for_a_while(run: Run) -> float:
+    """Seconds for one of the runs of 50 ms, two at least."""
+    began, count = time.perf_counter(), 0
+    while count < 2 or time.perf_counter() < began + 0.05:
+        run(1)
+        count += 1
+    return (time.perf_counter() - began) / count
 
 
 def _inference(work: Workload, batch: int, shard: int | None, pool: Executor | None) -> Run:
