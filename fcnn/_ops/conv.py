@@ -153,7 +153,8 @@ def correlate_adjoints(
     drows, live = hcwn(dy), None if y is None else hcwn(y)
     for rows, columns in blocks(window, x, BUDGET // 2 if low is None else math.inf):
         dz = drows[rows, :, columns]
-        if live is not None or adjoint.halo or not dz.flags.c_contiguous:
+        as_it_is = live is None and not adjoint.halo and dz.dtype == x.dtype
+        if not (as_it_is and dz.flags.c_contiguous):
             source, dz = dz, adjoint.room(len(dz), dz.shape[2])
             if live is None:
                 np.copyto(dz, source)
