@@ -10,6 +10,9 @@ import importlib
 import threading
 from typing import Any
 
+IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
+"""The kernels of OpenBLAS that have a form for small matrices; Zen 4 and 5 run the first."""
+
 
 class Blas:
     """Counts who wants one BLAS thread: the first sets it, the last restores what was."""
@@ -28,6 +31,14 @@ class Blas:
 
         found = ThreadpoolController().select(user_api="blas")
         return list(found.lib_controllers)
+
+    @functools.cached_property
+    def multiplies_in_place(self) -> bool:
+        """Whether it multiplies small matrices where they lie: OpenBLAS does with AVX-512."""
+        from threadpoolctl import ThreadpoolController
+
+        found = ThreadpoolController().select(user_api="blas").lib_controllers
+        return any(getattr(library, "architecture", None) in IN_PLACE for library in found)
 
     @property
     def threads(self) -> int:

@@ -38,10 +38,11 @@ a stride makes one such product for each of its phases, and multiplies no zeros.
 What stands behind a convolution in a `serial` shares its pass over memory: bias and relu are
 applied block by block; a max pool that tiles its input goes before both (``conv_pooled``), since
 they keep the order of numbers, so they touch a quarter of the elements. The relu's mask
-is likewise taken at the pooled size. The output of the pooled pass is that of the layers one by
-one to the bit; its gradients are within the rounding of sums taken in another order, and where
-two elements of a window become equal only by the rounding of ``x + bias``, the gradient goes to
-the larger, not to the first.
+is likewise taken at the pooled size. With bias and relu alone the bits are those of the layers
+one by one. With a pool, which leaves out the columns that it drops, they are within the rounding
+of a product of another width and of sums taken in another order: 1e-5 of the terms' sizes; and
+where two elements of a window become equal only by the rounding of ``x + bias``, the gradient
+goes to the larger, not to the first.
 
 Scratch is at most ``BUDGET`` for what is lowered and as much again for what the input's adjoint
 multiplies; more images, rows or columns make more blocks. A block of up to 1 MiB is kept from the

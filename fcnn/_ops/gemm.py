@@ -15,7 +15,9 @@ them all. One thread of a Zen 4 core, GFLOP/s, whole and in pieces:
     (288 x 512) @ (32 x 512).T    88  102
 
 Where BLAS may use several threads, it shares a large product among them by itself, and so a
-large one stays whole. The cuts follow from the shapes and that number alone, and so do the bits.
+large one stays whole; and so does every product where BLAS has no form for small matrices, on
+processors without AVX-512: there pieces would cost ResNet-20 a twelfth. The cuts follow from the
+shapes, the kernels and the number of threads alone, and so do the bits.
 """
 
 from __future__ import annotations
@@ -38,14 +40,16 @@ def _divisor(n: int, most: int) -> int:
     return next(d for d in range(max(1, min(n, most)), 0, -1) if n % d == 0)
 
 
-def _shared_by_threads(size: int) -> bool:
-    """Whether BLAS makes a product of that many multiplications with several threads."""
+def _stays_whole(size: int) -> bool:
+    """Whether BLAS makes a product of that many multiplications best by itself."""
+    if size <= LIMIT or not BLAS.multiplies_in_place:
+        return True
     return size >= LARGE and BLAS.threads > 1
 
 
 def _piece(m: int, k: int, n: int) -> tuple[int, int]:
     """Rows and columns of a piece of an ``(m, k) @ (k, n)``."""
-    if n == 1 or m * k * n <= LIMIT or _shared_by_threads(m * k * n):
+    if n == 1 or _stays_whole(m * k * n):
         return m, n
     rows = _divisor(m, LIMIT // (k * n))
     if rows >= VECTOR:
@@ -110,7 +114,9 @@ def product_of_rows(a: Array, b: Array) -> Array:
 
 def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
     """Rows, columns and length of a piece of an ``(m, n) @ (k, n).T``."""
-    if (m * k <= LIMIT_TRANSPOSED and m * k * n <= LIMIT) or _shared_by_threads(m * k * n):
+    size = m * k * n
+    small = size <= LIMIT and m * k <= LIMIT_TRANSPOSED
+    if small or not BLAS.multiplies_in_place or (size > LIMIT and _stays_whole(size)):
         return m, k, n
     columns = _divisor(k, VECTOR)
     rows = _divisor(m, LIMIT_TRANSPOSED // columns)
@@ -123,8 +129,8 @@ def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
 def product_over_rows(a: Array, b: Array) -> Array:
     """``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``, summed over pieces of k."""
     (k, m), n = a.shape, b.shape[1]
-    small = n <= 1 or k * m * n <= LIMIT or _shared_by_threads(k * m * n)
-    length = k if small else _divisor(k, LIMIT // (m * n))
+    whole = n <= 1 or _stays_whole(k * m * n)
+    length = k if whole else _divisor(k, LIMIT // (m * n))
     if length == k or length < VECTOR:
         return np.asarray(a.T @ b)
     a, b = a.reshape(-1, length, m), b.reshape(-1, length, n)

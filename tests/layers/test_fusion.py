@@ -64,7 +64,7 @@ def test_it_stays_two_layers_for_whoever_looks():
 
 @pytest.mark.parametrize("layers", POOLED, ids=repr)
 @pytest.mark.parametrize("n", [1, 3, 40])
-def test_a_pool_taken_along_gives_the_same_output_and_rounded_the_same_gradients(layers, n):
+def test_a_pool_taken_along_gives_the_same_but_for_the_rounding_of_sums(layers, n):
     rng = np.random.default_rng(0)
     together = fcnn.serial(*layers)
     apart = fcnn.serial(*(fcnn.serial(layer) for layer in layers))
@@ -73,7 +73,8 @@ def test_a_pool_taken_along_gives_the_same_output_and_rounded_the_same_gradients
     x = rng.standard_normal((n, 14, 13, 3)).astype(np.float32)
     y, pullback = together.vjp(params, x)
     wanted, wanted_pullback = apart.vjp(alone, x)
-    assert tree.equal((y, together.apply(params, x)), (wanted, wanted))
+    assert tree.equal(y, together.apply(params, x))
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
     dy = rng.standard_normal(y.shape).astype(np.float32)
     (grads, dx), (wanted_grads, wanted_dx) = pullback(dy), wanted_pullback(dy)
     assert tree.structure(grads) == tree.structure(params)

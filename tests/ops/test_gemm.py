@@ -12,6 +12,14 @@ from fcnn._ops import gemm
 SIZES = st.sampled_from([1, 2, 7, 16, 24, 31, 64, 97, 200])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _in_pieces():
+    """As with AVX-512, whatever processor this is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gemm.BLAS, "multiplies_in_place", True, raising=False)
+        yield
+
+
 def draw(rng, *shape):
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -79,3 +87,12 @@ def test_a_product_into_a_part_of_an_array_leaves_the_rest():
     close(out[..., 100:400], a, b)
     assert not out[..., :100].any()
     assert not out[..., 400:].any()
+
+
+def test_without_a_form_for_small_matrices_products_stay_whole(monkeypatch):
+    monkeypatch.setattr(gemm.BLAS, "multiplies_in_place", False, raising=False)
+    assert gemm._piece(64, 576, 256) == (64, 256)
+    assert gemm._piece_of_rows(288, 32, 512) == (288, 32, 512)
+    rng = np.random.default_rng(0)
+    a, b = draw(rng, 2000, 64), draw(rng, 2000, 32)
+    close(gemm.product_over_rows(a, b), a.T, b)
