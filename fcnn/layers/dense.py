@@ -59,22 +59,28 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
 
     def apply(params: DenseParams, x: Array, ctx: Context = EVAL) -> Array:
         check(params, x)
-        columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
-        return affine(columns, params.weight, params.bias).T.reshape(*x.shape[:-1], units)
+        return rows(affine(columns(x), params.weight, params.bias), x.shape)
 
     def vjp(params: DenseParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         check(params, x)
-        columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
-        y = affine(columns, params.weight, params.bias).T.reshape(*x.shape[:-1], units)
+        seen = columns(x)
 
         def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
-            dcolumns = np.ascontiguousarray(dy.reshape(-1, units).T)
-            grads = DenseParams(*affine_adjoint(columns, dcolumns))
+            dcolumns = columns(dy)
+            grads = DenseParams(*affine_adjoint(seen, dcolumns))
             if not ctx.input_grad:
                 return grads, None
-            return grads, affine_input_adjoint(params.weight, dcolumns).T.reshape(x.shape)
+            return grads, rows(affine_input_adjoint(params.weight, dcolumns), x.shape)
 
-        return y, pullback
+        return rows(affine(seen, params.weight, params.bias), x.shape), pullback
+
+    def columns(x: Array) -> Array:
+        """Each row as a column."""
+        return np.ascontiguousarray(x.T if x.ndim == 2 else x.reshape(-1, x.shape[-1]).T)
+
+    def rows(columns: Array, shape: Shape) -> Array:
+        """Each column as a row, the rows in the leading axes of ``shape``."""
+        return columns.T if len(shape) == 2 else columns.T.reshape(*shape[:-1], len(columns))
 
     def check(params: DenseParams, x: Array) -> None:
         n_in = params.weight.shape[0]
