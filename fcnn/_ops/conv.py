@@ -81,8 +81,6 @@ What was tried and lost
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
@@ -125,7 +123,7 @@ def correlate(
         product(taps, seen, as_lines(out, groups))
         low = worth_keeping(seen, places)
         del seen  # its memory serves the next block
-        finish(out, None if bias is None else _at(bias, rows, columns), relu)
+        finish(out, bias_at(bias, rows, columns), relu)
     return nhwc(y), low
 
 
@@ -152,7 +150,7 @@ def correlate_adjoints(
     (oh, ow), c_out = window.out, weight.shape[3]
     dbias = np.zeros((oh, c_out, ow) if bias == "untied" else c_out, x.dtype)
     drows, live = hcwn(dy), None if y is None else hcwn(y)
-    for rows, columns in blocks(window, x, BUDGET // 2 if low is None else math.inf):
+    for rows, columns in adjoint.places():
         dz = drows[rows, :, columns]
         as_it_is = live is None and not adjoint.halo and dz.dtype == x.dtype
         if not (as_it_is and dz.flags.c_contiguous):
@@ -193,8 +191,10 @@ def finish(out: Array, bias: Array | None, relu: bool) -> None:
         np.maximum(out, np.zeros(out.shape[1:], out.dtype), out=out)
 
 
-def _at(bias: Array, rows: slice, columns: slice) -> Array:
-    """A bias ``(c,)`` or ``(oh, ow, c)``, to meet a block ``(rows, c, columns, n)``."""
+def bias_at(bias: Array | None, rows: slice, columns: slice) -> Array | None:
+    """A bias ``(c,)`` or ``(oh, ow, c)``, if any, to meet a block ``(rows, c, columns, n)``."""
+    if bias is None:
+        return None
     if bias.ndim == 1:
         return bias[:, None, None]
     return bias.swapaxes(1, 2)[rows, :, columns, None]

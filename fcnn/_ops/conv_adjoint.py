@@ -8,8 +8,8 @@ import numpy as np
 
 from fcnn._ops.gemm import product, product_of_rows
 from fcnn._ops.layout import nhwc
-from fcnn._ops.lower import lower
-from fcnn._ops.window import Window, taken
+from fcnn._ops.lower import BUDGET, Place, blocks, lower
+from fcnn._ops.window import Pair, Window, taken
 from fcnn._typing import Array
 
 
@@ -51,6 +51,12 @@ class Adjoint:
             self._phases.append((i * dh, many, taps.reshape(groups, 1, kw * c // groups, -1)))
             self.halo = max(self.halo, many - 1)
         self._back = np.zeros((h, c, w, n), x.dtype)
+
+    def places(self, pool: Pair = (1, 1)) -> list[Place]:
+        """The rows and columns to be added one after the other."""
+        return blocks(
+            self._window, self._x, math.inf if self._low is not None else BUDGET // 2, pool
+        )
 
     def room(self, many: int, wide: int) -> Array:
         """Where the next block's dz ``(many, c_out, wide, n)`` is to be written."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from fcnn._ops.conv import by_output, finish, operands
+from fcnn._ops.conv import bias_at, by_output, finish, operands
 from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import hcwn, nhwc
@@ -51,7 +49,7 @@ def correlate_pooled(
         most = y[_pooled(rows, ph), :, _pooled(columns, pw)]
         tops = reduce_by(np.maximum, [out[i::ph] for i in range(ph)])
         reduce_by(np.maximum, [tops[:, :, j::pw] for j in range(pw)], most)
-        finish(most, None if bias is None else bias[:, None, None], relu)
+        finish(most, bias_at(bias, rows, columns), relu)
     return nhwc(y), raw, low
 
 
@@ -78,7 +76,7 @@ def correlate_pooled_adjoints(
     ph, pw = pool
     dbias = np.zeros(weight.shape[3], x.dtype)
     drows, live = hcwn(dy), None if y is None else hcwn(y)
-    for rows, columns in blocks(window, x, BUDGET // 2 if low is None else math.inf, pool):
+    for rows, columns in adjoint.places(pool):
         here = _pooled(rows, ph), slice(None), _pooled(columns, pw)
         dmost = drows[here] if live is None else relu_adjoint(live[here], drows[here])
         if bias:

@@ -40,16 +40,15 @@ def _divisor(n: int, most: int) -> int:
     return next(d for d in range(max(1, min(n, most)), 0, -1) if n % d == 0)
 
 
-def _stays_whole(size: int) -> bool:
-    """Whether BLAS makes a product of that many multiplications best by itself."""
-    if size <= LIMIT or not BLAS.multiplies_in_place:
-        return True
-    return size >= LARGE and BLAS.threads > 1
+def _gains_nothing(size: int) -> bool:
+    """Whether BLAS makes a product of that many multiplications best as a whole."""
+    return not BLAS.multiplies_in_place or (size >= LARGE and BLAS.threads > 1)
 
 
 def _piece(m: int, k: int, n: int) -> tuple[int, int]:
     """Rows and columns of a piece of an ``(m, k) @ (k, n)``."""
-    if n == 1 or _stays_whole(m * k * n):
+    size = m * k * n
+    if n == 1 or size <= LIMIT or _gains_nothing(size):
         return m, n
     rows = _divisor(m, LIMIT // (k * n))
     if rows >= VECTOR:
@@ -115,8 +114,7 @@ def product_of_rows(a: Array, b: Array) -> Array:
 def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
     """Rows, columns and length of a piece of an ``(m, n) @ (k, n).T``."""
     size = m * k * n
-    small = size <= LIMIT and m * k <= LIMIT_TRANSPOSED
-    if small or not BLAS.multiplies_in_place or (size > LIMIT and _stays_whole(size)):
+    if (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _gains_nothing(size):
         return m, k, n
     columns = _divisor(k, VECTOR)
     rows = _divisor(m, LIMIT_TRANSPOSED // columns)
@@ -129,7 +127,8 @@ def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
 def product_over_rows(a: Array, b: Array) -> Array:
     """``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``, summed over pieces of k."""
     (k, m), n = a.shape, b.shape[1]
-    whole = n <= 1 or _stays_whole(k * m * n)
+    size = m * k * n
+    whole = n <= 1 or size <= LIMIT or _gains_nothing(size)
     length = k if whole else _divisor(k, LIMIT // (m * n))
     if length == k or length < VECTOR:
         return np.asarray(a.T @ b)

@@ -138,7 +138,7 @@ def conv2d(
                     input_grad=ctx.input_grad,
                     low=low,
                 )
-                return ConvParams(oriented(dweight), () if dbias is None else dbias), dx
+                return gradients(dweight, dbias), dx
 
             return y, pullback
 
@@ -175,7 +175,7 @@ def conv2d(
                     ctx.input_grad,
                     low,
                 )
-                return ConvParams(oriented(dweight), () if dbias is None else dbias), dx
+                return gradients(dweight, dbias), dx
 
             return y, pullback
 
@@ -189,6 +189,9 @@ def conv2d(
         if pool is None or bias == "untied":
             return None
         return pooled_maps(relu in followers, pool)
+
+    def gradients(dweight: Array, dbias: Array | None) -> ConvParams:
+        return ConvParams(oriented(dweight), () if dbias is None else dbias)
 
     def oriented(weight: Array) -> Array:
         return weight[::-1, ::-1] if flip else weight
