@@ -112,10 +112,6 @@ class Fusible(NamedTuple):
     fuse: Callable[[tuple[Layer, ...]], tuple[Apply, Vjp] | None]
 
 
-def _never(followers: tuple[Layer, ...]) -> None:
-    """Nothing is taken along."""
-
-
 @attrs.frozen(eq=False, repr=False, slots=False)
 class Layer(Value):
     """A triple ``(init, apply, vjp)`` that knows the call that made it.
@@ -137,7 +133,7 @@ class Layer(Value):
     apply: Apply
     vjp: Vjp
     spec: Spec
-    fuse: Callable[[tuple[Layer, ...]], Layer | None] = _never
+    fuse: Callable[[tuple[Layer, ...]], Layer | None]
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.init, self.apply, self.vjp))

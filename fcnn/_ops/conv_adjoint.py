@@ -54,9 +54,8 @@ class Adjoint:
 
     def places(self, pool: Pair = (1, 1)) -> list[Place]:
         """The rows and columns to be added one after the other."""
-        return blocks(
-            self._window, self._x, math.inf if self._low is not None else BUDGET // 2, pool
-        )
+        budget = BUDGET // 2 if self._low is None else math.inf  # what was kept was one block
+        return blocks(self._window, self._x, budget, pool)
 
     def room(self, many: int, wide: int) -> Array:
         """Where the next block's dz ``(many, c_out, wide, n)`` is to be written."""

@@ -41,7 +41,7 @@ def _divisor(n: int, most: int) -> int:
 
 
 def _gains_nothing(size: int) -> bool:
-    """Whether BLAS makes a product of that many multiplications best as a whole."""
+    """Whether a product of that many multiplications is as fast in one piece."""
     return not BLAS.multiplies_in_place or (size >= LARGE and BLAS.threads > 1)
 
 
