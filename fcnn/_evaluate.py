@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -57,8 +58,7 @@ class Evaluation:
         return f"{self.accuracy:.4f} ({self.correct}/{self.total})"
 
 
-def _apply_shard(common: Any, x: Array) -> Array:
-    model, params = common
+def _apply_shard(model: Layer, params: Tree, x: Array) -> Array:
     y: Array = model.apply(params, x)
     return y
 
@@ -92,7 +92,7 @@ def predict(
     if len(images) == 0:
         raise DataError("there is nothing to predict: no images came")
     shards = [images[part] for part in parallel.cut(len(images), shard_size)]
-    outputs = parallel.map_shards(_apply_shard, (model, params), shards, executor)
+    outputs = parallel.map_shards(functools.partial(_apply_shard, model), params, shards, executor)
     return np.concatenate(outputs)
 
 

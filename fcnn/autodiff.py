@@ -9,6 +9,7 @@ the order of the shards.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def value_and_grad(
     """
     if shard_size is not None:
         shard_size = whole(shard_size, "shard_size")
+    of_shard = functools.partial(_of_shard, model, loss, has_aux)
 
     def f(params: Tree, x: Array, target: Any, ctx: Context = EVAL) -> Any:
         n = _batch_length(x, target)
@@ -79,7 +81,7 @@ def value_and_grad(
                 (x[part], target[part], i, (part.stop - part.start) / n)
                 for i, part in enumerate(cut(n, shard_size))
             ]
-            done = map_shards(_shard, (model, loss, params, ctx, has_aux), shards, executor)
+            done = map_shards(of_shard, (params, ctx), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
             value = sum(values)
             grads = _sum_trees(gradients, [weight for *_, weight in shards])
@@ -135,8 +137,10 @@ def _weighted(
     return value * weight, prediction, grads
 
 
-def _shard(common: Any, shard: Any) -> tuple[float, Array | None, Tree]:
-    model, loss, params, ctx, has_aux = common
+def _of_shard(
+    model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
+) -> tuple[float, Array | None, Tree]:
+    params, ctx = common
     x, target, i, weight = shard
     if ctx.key is not None:
         ctx = Context(ctx.train, fold_in(ctx.key, i))

@@ -4,8 +4,10 @@ import itertools
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
@@ -72,6 +74,71 @@ def test_threads(data, alone, workers):
 def test_processes(data, alone):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
+
+
+def test_processes_that_share_memory(data, alone):
+    with parallel.processes(2) as pool:
+        assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
+        assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
+        with pytest.raises(TypeError, match="bad operand"):
+            pool.submit(abs, "1").result()
+        with pytest.raises(TypeError, match="does not pickle"):
+            pool.submit(threading.Lock).result()
+    with parallel.processes(1) as pool:  # this one alone
+        assert gradient_digest(data, pool) == alone[0]
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_a_killed_process_that_shares_memory_costs_time_only(data, alone):
+    with parallel.processes(2) as pool:
+        os.kill(pool.others[0].process.pid, signal.SIGKILL)
+        with pytest.warns(RuntimeWarning, match="a worker died"):
+            assert gradient_digest(data, pool) == alone[0]
+        assert gradient_digest(data, pool) == alone[0]  # another has taken its place
+        with pytest.raises(BrokenExecutor):
+            pool.submit(os._exit, 1).result()
+        assert gradient_digest(data, pool) == alone[0]
+
+
+def interrupt_here(common, shard):
+    if os.getpid() == common:
+        raise KeyboardInterrupt
+    return shard
+
+
+def test_what_an_interrupted_call_asked_for_is_not_taken_for_another_answer(data, alone):
+    with parallel.processes(2) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            parallel.map_shards(interrupt_here, os.getpid(), [1, 2], pool)
+        assert gradient_digest(data, pool) == alone[0]
+
+
+def test_results_of_processes_outlive_the_next_call():
+    with parallel.processes(2) as pool:
+        shards = [np.zeros(3), np.ones(3)]
+        first = parallel.map_shards(np.add, 1.0, shards, pool)
+        parallel.map_shards(np.add, 5.0, shards, pool)
+        np.testing.assert_array_equal(first, [[1, 1, 1], [2, 2, 2]])
+        first[1][0] = 7  # and are the caller's own
+
+
+def test_a_script_without_a_guard_is_told_of_it(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import fcnn\nfcnn.parallel.processes(2)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert "must stand below if __name__" in done.stderr.splitlines()[-1]
+
+
+def test_processes_leave_no_shared_memory_behind(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np, fcnn\n"
+        "if __name__ == '__main__':\n"
+        "    pool = fcnn.parallel.processes(2)\n"  # never shut down
+        "    print(sum(fcnn.parallel.map_shards(np.add, 1, [np.ones(9)] * 2, pool)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[4. 4. 4. 4. 4. 4. 4. 4. 4.]\n", "")
 
 
 def test_loky(data, alone):
@@ -150,7 +217,10 @@ def test_a_broken_pool_costs_time_only():
             assert done == [1, 2, 3]
 
 
-@pytest.mark.parametrize("make", [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2)])
+POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), parallel.processes]
+
+
+@pytest.mark.parametrize("make", POOLS)
 def test_a_shard_that_raises_raises_the_same_error_here(data, make):
     bad = Dataset(data.images[:, :20], data.labels)
     pool = make()

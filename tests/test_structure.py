@@ -33,6 +33,7 @@ ROWS = {
     "fcnn.optim": 4,
     "fcnn.data": 4,
     "fcnn.checkpoint": 4,
+    "fcnn._processes": 3,
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,

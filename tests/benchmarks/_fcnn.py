@@ -46,10 +46,9 @@ def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any
 
 
 def prepare(workload: str, batch: int, mode: str, workers: int | None = None) -> Run:
-    """The fastest of the whole batch here, with one BLAS thread or all, and shards on a pool.
+    """The fastest of the whole batch here, with one BLAS thread or all, and shards on pools.
 
-    `fit` chooses likewise in its first steps. ``workers`` asks for two shards on a pool of
-    that many.
+    ``workers`` asks for two shards on a pool of that many threads.
     """
     work = find(workload)
     make = _inference if mode == "inference" else _training
@@ -60,6 +59,7 @@ def prepare(workload: str, batch: int, mode: str, workers: int | None = None) ->
     if batch > SHARD_SIZE:
         pool = parallel.threads()
         runs += [make(work, batch, shard, pool) for shard in {batch // 2, SHARD_SIZE}]
+        runs += [make(work, batch, batch // 2, parallel.processes())]
     return _fastest(runs)
 
 

@@ -1,0 +1,262 @@
+"""Worker processes that find arrays where the caller left them: in shared memory.
+
+A training step of a small network takes a millisecond. Threads would spend as long waiting for
+Python's lock, and a pool that sends arrays through pipes as long sending them. Here a message is
+a pickle without its arrays (protocol 5); these are copied once, into memory that both
+processes see. The calling process works too, so two cores take one other process.
+
+Source: A. Pitrou, "PEP 574: Pickle protocol 5 with out-of-band data", 2018,
+https://peps.python.org/pep-0574/.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import pickle
+import signal
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from itertools import accumulate
+from multiprocessing.shared_memory import SharedMemory
+from queue import SimpleQueue
+from typing import Any
+
+from fcnn._blas import BLAS
+
+ALIGNMENT = 64  # bytes: where an array may begin
+READY = "ready"
+PATIENCE = 0.5  # seconds after which a receiver looks whether the sender still lives
+
+
+class Link:
+    """One end of a connection of two processes, each of which writes into memory of its own.
+
+    A bell wakes the receiver, not the pipe: who writes into a pipe gives its processor to the
+    process that waits for it, and who rings goes on beside it.
+    """
+
+    def __init__(self, pipe: Any, bells: tuple[Any, Any], other: Any) -> None:
+        self._pipe, (self._bell, self._own_bell), self._other = pipe, bells, other
+        self._written: SharedMemory | None = None
+        self._read: SharedMemory | None = None
+
+    def send(self, message: Any) -> None:
+        """Send a message; the memory of the one before it is written over."""
+        buffers: list[pickle.PickleBuffer] = []
+        data = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
+        parts = [memoryview(data), *(buffer.raw() for buffer in buffers)]
+        ends = list(accumulate(-(-part.nbytes // ALIGNMENT) * ALIGNMENT for part in parts))
+        places = [(start, part.nbytes) for start, part in zip([0, *ends], parts, strict=False)]
+        memory = self._written
+        if memory is None or memory.size < ends[-1]:
+            _release(memory, unlink=True)
+            memory = self._written = SharedMemory(create=True, size=2 * ends[-1])
+        for (start, size), part in zip(places, parts, strict=True):
+            memory.buf[start : start + size] = part
+        self._pipe.send_bytes(pickle.dumps((memory.name, ends[-1], places)))
+        self._bell.release()
+
+    def receive(self, *, copy: bool) -> Any:
+        """The next message; its arrays are copies, or read-only until the one after it comes.
+
+        Raises:
+            EOFError: if the other process has ended.
+        """
+        while not self._own_bell.acquire(timeout=PATIENCE):
+            if not self._other.is_alive():
+                raise EOFError
+        name, end, places = pickle.loads(self._pipe.recv_bytes())
+        if self._read is None or self._read.name != name:
+            _release(self._read)
+            self._read = SharedMemory(name)
+        found = self._read.buf[:end]
+        whole = memoryview(bytearray(found)) if copy else found.toreadonly()
+        data, *buffers = [whole[start : start + size] for start, size in places]
+        return pickle.loads(data, buffers=buffers)
+
+    def close(self) -> None:
+        """Let go of the pipe and of the memory."""
+        self._pipe.close()
+        _release(self._read)
+        _release(self._written, unlink=True)
+
+
+def _release(memory: SharedMemory | None, *, unlink: bool = False) -> None:
+    if memory is not None:
+        with contextlib.suppress(BufferError):  # arrays may still stand in it
+            memory.close()
+        if unlink:
+            memory.unlink()
+
+
+def _serve(pipe: Any, bells: tuple[Any, Any]) -> None:
+    """A worker's life: compute what comes until None comes, or the caller has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller's business
+    BLAS.enter()
+    link = Link(pipe, bells, multiprocessing.parent_process())
+    link.send(READY)
+    known, function = b"", None
+    with contextlib.suppress(EOFError, OSError):
+        while (message := link.receive(copy=False)) is not None:
+            code, common, part = message
+            try:
+                if code != known:
+                    known, function = code, pickle.loads(code)
+                reply = True, [function(common, shard) for shard in part]
+            except Exception as error:  # raised again where the results are wanted
+                reply = False, error
+            try:
+                link.send(reply)
+            except (TypeError, AttributeError, pickle.PicklingError) as error:
+                link.send((False, TypeError(f"what a worker returned does not pickle: {error}")))
+            del message, common, part, reply  # their memory will be written over
+    link.close()
+
+
+class Worker:
+    """A process and this end of the link to it; when it dies, another takes its place."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin a process, which is ready some time later."""
+        context = multiprocessing.get_context("spawn")
+        pipe, there = context.Pipe()
+        bells = context.Semaphore(0), context.Semaphore(0)
+        self.process = context.Process(target=_serve, args=(there, bells[::-1]), daemon=True)
+        self.process.start()
+        there.close()
+        self._link = Link(pipe, bells, self.process)
+        self._is_ready = False
+        self._function: Any = None
+        self._code = b""
+
+    def wait(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            RuntimeError: if it ended before.
+        """
+        if not self._is_ready:
+            try:
+                self._is_ready = self._link.receive(copy=True) == READY
+            except EOFError:
+                raise RuntimeError(
+                    "a worker process ended before it was ready: each of them imports the main "
+                    'script, whose own work must stand below if __name__ == "__main__":'
+                ) from None
+
+    def ask(self, function: Callable[[Any, Any], Any], common: Any, part: Sequence[Any]) -> None:
+        """Have ``function(common, shard)`` computed for each shard; `answer` must be next."""
+        self.wait()
+        if function is not self._function:  # with a model in it, perhaps: sent when it changes
+            self._function, self._code = function, pickle.dumps(function)
+        with contextlib.suppress(ConnectionError):  # `answer` will find out
+            self._link.send((self._code, common, part))
+
+    def answer(self) -> list[Any] | None:
+        """The results, or the error that came instead is raised; None if the process died."""
+        try:
+            returned, results = self._link.receive(copy=True)
+        except (EOFError, ConnectionError):
+            self.restart()
+            return None
+        if not returned:
+            raise results
+        return list(results)
+
+    def restart(self) -> None:
+        """Kill the process and begin another."""
+        self.process.kill()
+        self.close()
+        self.start()
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(OSError):
+            self._link.send(None)
+        self.process.join(timeout=5)
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self._link.close()
+
+
+class Processes(Executor):
+    """An executor whose workers are this process and others; see the module.
+
+    `share` is the quick way; ``submit`` and ``map`` are those of any executor.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._max_workers = workers
+        self.others = [Worker() for _ in range(workers - 1)]
+        self._end = weakref.finalize(self, _close, self.others)
+        for worker in self.others:
+            worker.wait()
+        self._lock = threading.Lock()
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self.others:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="fcnn")
+
+    def share(
+        self, function: Callable[[Any, Any], Any], common: Any, parts: Sequence[Sequence[Any]]
+    ) -> list[list[Any] | None]:
+        """``[function(common, shard) for shard in part]`` for each part, the first of them here.
+
+        None stands for the results of a worker that died.
+        """
+        with self._lock:
+            asked = [self._idle.get() for _ in parts[1:]]
+        waiting = list(asked)
+        try:
+            for worker, part in zip(asked, parts[1:], strict=True):
+                worker.ask(function, common, part)
+            results: list[list[Any] | None] = [[function(common, shard) for shard in parts[0]]]
+            while waiting:
+                results.append(waiting.pop(0).answer())
+        except BaseException:
+            for worker in waiting:  # its answer would be taken for that to another question
+                worker.restart()
+            raise
+        finally:
+            for worker in asked:
+                self._idle.put(worker)
+        return results
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call ``fn`` in one of the other processes, or in a thread if there is none."""
+        if not self.others:
+            return self._threads.submit(fn, *args, **kwargs)
+        return self._threads.submit(self._remotely, fn, args, kwargs)
+
+    def _remotely(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        worker = self._idle.get()
+        try:
+            worker.ask(_call, fn, [(args, kwargs)])
+            results = worker.answer()
+        finally:
+            self._idle.put(worker)
+        if results is None:
+            raise BrokenExecutor("a worker process died")
+        return results[0]
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes."""
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        self._end()
+
+
+def _call(fn: Callable[..., Any], how: tuple[Any, Any]) -> Any:
+    args, kwargs = how
+    return fn(*args, **kwargs)
+
+
+def _close(workers: list[Worker]) -> None:
+    while workers:
+        workers.pop().close()
