@@ -16,8 +16,7 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 
 from typing import TYPE_CHECKING, Any
 
-from fcnn import errors, initializers, losses, optim, parallel, train, tree
-from fcnn._evaluate import evaluate, predict
+from fcnn import errors, initializers, parallel, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
 from fcnn._summary import summary
 from fcnn.autodiff import grad, value_and_grad
@@ -44,10 +43,11 @@ from fcnn.layers import (
     tanh,
 )
 from fcnn.prng import Key, fold_in, key, split
-from fcnn.train import fit
 
 if TYPE_CHECKING:
-    from fcnn import data, metrics, testing
+    from fcnn import data, losses, metrics, optim, testing, train
+    from fcnn._evaluate import evaluate, predict
+    from fcnn.train import fit
 
 __version__ = "0.1.0"
 
@@ -101,12 +101,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a namespace that a script may do without when it is first named."""
-    if name in ("data", "metrics", "testing"):
-        from importlib import import_module
+    """Import what a script may do without when it is first named."""
+    from importlib import import_module
 
+    if name in ("data", "losses", "metrics", "optim", "testing", "train"):
         return import_module(f"fcnn.{name}")
-    raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
+    home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
+    if home is None:
+        raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
+    return getattr(import_module(f"fcnn.{home}"), name)
 
 
 def __dir__() -> list[str]:

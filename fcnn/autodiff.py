@@ -20,12 +20,13 @@ from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Layer
 from fcnn._typing import Array, Tree
 from fcnn.errors import ShapeError
-from fcnn.losses import Loss
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from fcnn.losses import Loss
 
 
 def value_and_grad(

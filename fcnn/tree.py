@@ -109,7 +109,9 @@ def node(cls: type[T]) -> type[T]:
     >>> affine == Affine(np.ones((2, 3)), np.zeros(3))
     True
     """
-    made: Any = attrs.frozen(cls, eq=False, field_transformer=_with_converter)
+    made: Any = attrs.frozen(
+        cls, eq=False, getstate_setstate=False, field_transformer=_with_converter
+    )
     fields = attrs.fields(made)
     made.__node_fields__ = tuple(field.name for field in fields)
     made.__node_statistics__ = frozenset(f.name for f in fields if _STATISTIC in f.metadata)

@@ -81,6 +81,8 @@ What was tried and lost
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
@@ -114,7 +116,7 @@ def correlate(
     """
     x, weight = operands(x, weight)
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
-    taps = by_output(weight, groups)
+    taps = by_output(weight, groups, n)
     y = np.empty((oh, c_out, ow, n), x.dtype)
     places = blocks(window, x, BUDGET)
     for rows, columns in places:
@@ -148,7 +150,7 @@ def correlate_adjoints(
     x, weight = operands(x, weight)
     adjoint = Adjoint(x, weight, window, groups, input_grad, low)
     (oh, ow), c_out = window.out, weight.shape[3]
-    dbias = np.zeros((oh, c_out, ow) if bias == "untied" else c_out, x.dtype)
+    dbias: Any = np.empty((oh, c_out, ow), x.dtype) if bias == "untied" else 0
     drows, live = hcwn(dy), None if y is None else hcwn(y)
     for rows, columns in adjoint.places():
         dz = drows[rows, :, columns]
@@ -160,7 +162,7 @@ def correlate_adjoints(
             else:
                 relu_adjoint(live[rows, :, columns], source, dz)
         if bias == "tied":
-            dbias += channel_sums(dz)
+            dbias = dbias + channel_sums(dz)
         elif bias == "untied":
             np.matmul(dz, np.ones(dz.shape[3], x.dtype), out=dbias[rows, :, columns])
         adjoint.add(rows, columns, dz)
@@ -169,10 +171,10 @@ def correlate_adjoints(
     return adjoint.dweight(), None if bias is None else dbias, adjoint.dx()
 
 
-def by_output(weight: Array, groups: int) -> Array:
-    """``(kh, kw, c, g*o)`` as contiguous ``(g, 1, o, kh*kw*c)``."""
+def by_output(weight: Array, groups: int, images: int) -> Array:
+    """``(kh, kw, c, g*o)`` as ``(g, 1, o, kh*kw*c)``; for one image it is not worth a copy."""
     taps = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
-    return np.ascontiguousarray(taps)
+    return taps if images == 1 else np.ascontiguousarray(taps)
 
 
 def finish(out: Array, bias: Array | None, relu: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -34,10 +35,9 @@ class Adjoint:
     ) -> None:
         (kh, kw), (sh, _), (dh, _) = window.kernel, window.stride, window.dilation
         n, h, w, c = x.shape
-        c_out = weight.shape[3]
         self._x, self._window, self._groups, self._low = x, window, groups, low
         self._shape, self._dz = weight.shape, np.empty((0, 0, 0, 0), x.dtype)
-        self._dtaps = np.zeros((groups, kh * kw * c // groups, c_out // groups), x.dtype)
+        self._dtaps: Any = 0  # (g, kh*kw*c, o)
         # first tap of a phase, how many it has, and their matrix (g, 1, kw*c, taps*o)
         self._phases: list[tuple[int, int, Array]] = []
         self.halo = 0
@@ -71,7 +71,7 @@ class Adjoint:
         """Add what dz says of these rows and columns; it has its `room`, if there is a halo."""
         groups, window, halo = self._groups, self._window, self.halo
         low = lower(self._x, window, groups, rows, columns) if self._low is None else self._low
-        self._dtaps += product_of_rows(low, as_lines(dz, groups))
+        self._dtaps = self._dtaps + product_of_rows(low, as_lines(dz, groups))
         if not self._phases:
             return
         (_, kw), (sh, sw), (_, dw) = window.kernel, window.stride, window.dilation
@@ -100,7 +100,8 @@ class Adjoint:
 
     def dweight(self) -> Array:
         """The gradient of the weight."""
-        return self._dtaps.swapaxes(0, 1).reshape(self._shape)
+        dweight: Array = self._dtaps.swapaxes(0, 1).reshape(self._shape)
+        return dweight
 
     def dx(self) -> Array | None:
         """The gradient of the input; None if it was not wanted."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fcnn._ops.conv import bias_at, by_output, finish, operands
@@ -34,7 +36,7 @@ def correlate_pooled(
     x, weight = operands(x, weight)
     (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
     high, wide = oh // ph, ow // pw
-    taps = by_output(weight, groups)
+    taps = by_output(weight, groups, n)
     y = np.empty((high, c_out, wide, n), x.dtype)
     raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
     places = blocks(window, x, BUDGET, pool)
@@ -74,13 +76,13 @@ def correlate_pooled_adjoints(
     x, weight = operands(x, weight)
     adjoint = Adjoint(x, weight, window, groups, input_grad, low)
     ph, pw = pool
-    dbias = np.zeros(weight.shape[3], x.dtype)
+    dbias: Any = 0
     drows, live = hcwn(dy), None if y is None else hcwn(y)
     for rows, columns in adjoint.places(pool):
         here = _pooled(rows, ph), slice(None), _pooled(columns, pw)
         dmost = drows[here] if live is None else relu_adjoint(live[here], drows[here])
         if bias:
-            dbias += channel_sums(dmost)
+            dbias = dbias + channel_sums(dmost)
         seen = raw[rows, :, columns]
         lines = reduce_by(np.maximum, [seen[:, :, j::pw] for j in range(pw)])
         most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])

@@ -62,7 +62,14 @@ def sigmoid() -> Triple:
     >>> fcnn.sigmoid.apply((), np.array([[-1000.0, 0.0, 1000.0]]))
     array([[0. , 0.5, 1. ]])
     """
-    return _activation(_sigmoid, lambda y, dy: dy * (y * (1 - y)))
+
+    def pull(y: Array, dy: Array) -> Array:
+        dx: Array = np.subtract(1, y)
+        dx *= y
+        dx *= dy
+        return dx
+
+    return _activation(_sigmoid, pull)
 
 
 @as_value
@@ -74,7 +81,14 @@ def tanh() -> Triple:
     >>> fcnn.tanh.apply((), np.array([[0.0, 1000.0]]))
     array([[0., 1.]])
     """
-    return _activation(np.tanh, lambda y, dy: dy * (1 - y * y))
+
+    def pull(y: Array, dy: Array) -> Array:
+        dx: Array = np.square(y)
+        np.subtract(1, dx, out=dx)
+        dx *= dy
+        return dx
+
+    return _activation(np.tanh, pull)
 
 
 @as_value
