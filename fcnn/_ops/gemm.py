@@ -125,15 +125,21 @@ def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
 
 
 def product_over_rows(a: Array, b: Array) -> Array:
-    """``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``, summed over pieces of k."""
+    """``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``, summed over pieces of k.
+
+    A piece has few columns of b, so that it may have many rows, and the sum few terms.
+    """
     (k, m), n = a.shape, b.shape[1]
     size = m * k * n
     whole = n <= 1 or size <= LIMIT or _gains_nothing(size)
-    length = k if whole else _divisor(k, LIMIT // (m * n))
+    columns = 2 * VECTOR if n % (2 * VECTOR) == 0 else n
+    length = k if whole else _divisor(k, LIMIT // (m * columns))
     if length == k or length < VECTOR:
         return np.asarray(a.T @ b)
-    a, b = a.reshape(-1, length, m), b.reshape(-1, length, n)
-    total: Array = np.add.reduce(np.matmul(a.swapaxes(1, 2), b), axis=0)
+    a, b = a.reshape(-1, 1, length, m), b.reshape(-1, length, n)
+    parts = np.empty((len(b), m, n), a.dtype)
+    np.matmul(a.swapaxes(2, 3), _cut_columns(b, columns), out=_cut_columns(parts, columns))
+    total: Array = np.add.reduce(parts, axis=0)
     return total
 
 
