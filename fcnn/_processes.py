@@ -54,8 +54,9 @@ class Link:
         if memory is None or memory.size < ends[-1]:
             _release(memory, unlink=True)
             memory = self._written = SharedMemory(create=True, size=2 * ends[-1])
+        room = _bytes(memory)
         for (start, size), part in zip(places, parts, strict=True):
-            memory.buf[start : start + size] = part
+            room[start : start + size] = part
         self._pipe.send_bytes(pickle.dumps((memory.name, ends[-1], places)))
         self._bell.release()
 
@@ -72,7 +73,7 @@ class Link:
         if self._read is None or self._read.name != name:
             _release(self._read)
             self._read = SharedMemory(name)
-        found = self._read.buf[:end]
+        found = _bytes(self._read)[:end]
         whole = memoryview(bytearray(found)) if copy else found.toreadonly()
         data, *buffers = [whole[start : start + size] for start, size in places]
         return pickle.loads(data, buffers=buffers)
@@ -82,6 +83,11 @@ class Link:
         self._pipe.close()
         _release(self._read)
         _release(self._written, unlink=True)
+
+
+def _bytes(memory: SharedMemory) -> memoryview[int]:
+    assert memory.buf is not None, "it has been closed"
+    return memory.buf
 
 
 def _release(memory: SharedMemory | None, *, unlink: bool = False) -> None:
@@ -98,10 +104,11 @@ def _serve(pipe: Any, bells: tuple[Any, Any]) -> None:
     BLAS.enter()
     link = Link(pipe, bells, multiprocessing.parent_process())
     link.send(READY)
-    known, function = b"", None
+    known, function = b"", _call
     with contextlib.suppress(EOFError, OSError):
         while (message := link.receive(copy=False)) is not None:
             code, common, part = message
+            reply: tuple[bool, Any]
             try:
                 if code != known:
                     known, function = code, pickle.loads(code)
@@ -146,8 +153,9 @@ class Worker:
                 self._is_ready = self._link.receive(copy=True) == READY
             except EOFError:
                 raise RuntimeError(
-                    "a worker process ended before it was ready: each of them imports the main "
-                    'script, whose own work must stand below if __name__ == "__main__":'
+                    "a worker process ended before it was ready, and has said why; if it found no "
+                    "main guard: each worker imports the main script, whose own work must stand "
+                    'below if __name__ == "__main__":'
                 ) from None
 
     def ask(self, function: Callable[[Any, Any], Any], common: Any, part: Sequence[Any]) -> None:
@@ -196,8 +204,12 @@ class Processes(Executor):
         self._max_workers = workers
         self.others = [Worker() for _ in range(workers - 1)]
         self._end = weakref.finalize(self, _close, self.others)
-        for worker in self.others:
-            worker.wait()
+        try:
+            for worker in self.others:
+                worker.wait()
+        except BaseException:
+            self._end()
+            raise
         self._lock = threading.Lock()
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         for worker in self.others:
@@ -219,9 +231,10 @@ class Processes(Executor):
                 worker.ask(function, common, part)
             results: list[list[Any] | None] = [[function(common, shard) for shard in parts[0]]]
             while waiting:
-                results.append(waiting.pop(0).answer())
+                results.append(waiting[0].answer())
+                del waiting[0]
         except BaseException:
-            for worker in waiting:  # its answer would be taken for that to another question
+            for worker in waiting:  # its answer may be left, and must answer nothing else
                 worker.restart()
             raise
         finally:
