@@ -102,14 +102,17 @@ class Fusible(NamedTuple):
     """A triple that can also do the work of layers behind it, in the same passes over memory.
 
     ``fuse(followers)`` returns apply and vjp of this layer and those together, or None; the
-    followers have no params, so both take those of this layer. It is `serial`'s business
-    alone: whoever looks at the model sees the layers one by one.
+    followers have no params, so both take those of this layer. ``fold(followers)`` returns an
+    apply, or None, that gives the same within rounding in evaluation alone, and takes the
+    tuple of the params of all. Both are `serial`'s business: whoever looks at the model
+    sees the layers one by one.
     """
 
     init: Init
     apply: Apply
     vjp: Vjp
     fuse: Callable[[tuple[Layer, ...]], tuple[Apply, Vjp] | None]
+    fold: Callable[[tuple[Layer, ...]], Apply | None] = lambda followers: None
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -134,6 +137,7 @@ class Layer(Value):
     vjp: Vjp
     spec: Spec
     fuse: Callable[[tuple[Layer, ...]], Layer | None]
+    fold: Callable[[tuple[Layer, ...]], Apply | None]
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.init, self.apply, self.vjp))
@@ -200,7 +204,8 @@ def _checked(triple: Triple | Fusible, spec: Spec) -> Layer:
 
         return y, checked_pullback
 
-    return Layer(checked_init, checked_apply, checked_vjp, spec, fuse)
+    fold = triple.fold if isinstance(triple, Fusible) else lambda followers: None
+    return Layer(checked_init, checked_apply, checked_vjp, spec, fuse, fold)
 
 
 def _check_array(x: Any) -> None:

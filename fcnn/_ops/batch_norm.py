@@ -97,10 +97,10 @@ def normalise_adjoint(
     return dscale.astype(x.dtype), dshift.astype(x.dtype), nhwc(dx).reshape(x.shape)
 
 
-def rescale(x: Array, mean: Array, factor: Array, shift: Array, relu: bool = False) -> Array:
-    """``(x - mean) * factor + shift``, a channel at a time; with ``relu``, at least 0."""
+def rescale(x: Array, factor: Array, offset: Array, relu: bool = False) -> Array:
+    """``x * factor + offset``, a channel at a time; with ``relu``, at least 0."""
     rows = _rows(x)
-    factors, offsets = _repeated(factor, rows), _repeated(shift - mean * factor, rows)
+    factors, offsets = _repeated(factor, rows), _repeated(offset, rows)
     y, zero = np.empty(rows.shape, x.dtype), np.zeros_like(factors)
     for block in _blocks(rows):
         out = np.multiply(_lines(rows[block]), factors, out=_lines(y[block]))

@@ -44,6 +44,9 @@ of a product of another width and of sums taken in another order: 1e-5 of the te
 where two elements of a window become equal only by the rounding of ``x + bias``, the gradient
 goes to the larger, not to the first.
 
+In evaluation a batch norm behind a convolution is ``x * factor + offset``, so it is folded into
+its weight and bias (`fcnn.layers.conv2d`), within rounding: a pass less over every output.
+
 Scratch is at most ``BUDGET`` for what is lowered and as much again for what the input's adjoint
 multiplies; more images, rows or columns make more blocks. A block of up to 1 MiB is kept from the
 forward pass for its adjoint.

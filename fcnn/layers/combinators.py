@@ -8,7 +8,7 @@ added, and of a concatenation that each branch gets its slice of dy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def serial(*layers: Layer) -> Triple:
     fcnn.errors.ShapeError: serial[0] conv2d(4, 5): the window is larger than its image: ...
     """
     _check_layers("serial", layers)
-    stages = _stages(layers)
+    in_training, in_evaluation = _stages(layers), _stages(layers, fold=True)
 
     def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
         params = []
@@ -56,35 +56,34 @@ def serial(*layers: Layer) -> Triple:
 
     def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
         _check_params(params, layers)
-        for i, each, run in stages:
+        for stage in in_training if ctx.train else in_evaluation:
             try:
-                x = each.apply(params[i], x, ctx.child(i))
+                x = stage.apply(params, x, ctx)
             except Exception as error:
-                _blame(error, i, run, params, x, ctx)
+                stage.blame(error, params, x, ctx)
         return x
 
     def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         _check_params(params, layers)
         # Without an input gradient, what stands before the first parameters needs no pullback.
         first = 0 if ctx.input_grad else _first_with_params(params)
-        pullbacks: list[tuple[int, Layer, ModelPullback]] = []
-        for i, each, run in stages:
+        pullbacks: list[tuple[_Stage, ModelPullback]] = []
+        for stage in in_training if ctx.train else in_evaluation:
             try:
-                child = ctx.child(i, input_grad=ctx.input_grad or i > first)
-                x, pullback = each.vjp(params[i], x, child)
+                x, pullback = stage.vjp(params, x, ctx, ctx.input_grad or stage.at > first)
             except Exception as error:
-                _blame(error, i, run, params, x, ctx)
-            if i >= first:
-                pullbacks.append((i, each, pullback))
+                stage.blame(error, params, x, ctx)
+            if stage.at >= first:
+                pullbacks.append((stage, pullback))
 
         def pullback_all(dy: Array) -> tuple[Tree, Any]:
             grads = list(params)
             dx: Any = dy
-            for i, each, pullback in reversed(pullbacks):
+            for stage, pullback in reversed(pullbacks):
                 try:
-                    grads[i], dx = pullback(dx)
+                    grads[stage.own], dx = pullback(dx)
                 except Exception as error:
-                    relocate(error, f"serial[{i}]", each)
+                    relocate(error, f"serial[{stage.at}]", stage.run[0])
             return tuple(grads), dx if ctx.input_grad else None
 
         return x, pullback_all
@@ -258,35 +257,74 @@ def _sum(arrays: Sequence[Array]) -> Array:
     return total
 
 
-def _stages(layers: tuple[Layer, ...]) -> list[tuple[int, Layer, tuple[Layer, ...]]]:
-    """What runs: a place, a layer, and the layers that it stands for if it is several in one.
+class _Stage(NamedTuple):
+    """A part of a `serial` that runs in one: ``run`` are the layers that it stands for.
 
-    Those taken along have no params; their gradients are ``()``, so nothing is missed where
-    they are skipped.
+    ``layer`` takes the params of the first, which are at ``own``; the others have none, and
+    nothing is missed where their gradients ``()`` are skipped. ``folded``, if there is one,
+    does the work in evaluation and takes the params of all, which are at ``own``.
     """
-    stages: list[tuple[int, Layer, tuple[Layer, ...]]] = []
-    i = 0
-    while i < len(layers):
+
+    at: int
+    run: tuple[Layer, ...]
+    own: Any
+    layer: Layer
+    folded: Apply | None
+
+    def apply(self, params: Tree, x: Array, ctx: Context) -> Array:
+        if self.folded is not None:
+            return self.folded(params[self.own], x, ctx)
+        y: Array = self.layer.apply(params[self.own], x, ctx.child(self.at))
+        return y
+
+    def vjp(
+        self, params: Tree, x: Array, ctx: Context, input_grad: bool
+    ) -> tuple[Array, ModelPullback]:
+        child = ctx.child(self.at, input_grad=input_grad)
+        if self.folded is None:
+            return self.layer.vjp(params[self.own], x, child)
+
+        def pullback(dy: Array) -> tuple[Tree, Any]:
+            """That of the layers one by one; in evaluation it is seldom wanted."""
+            y, here, pullbacks = x, child, []
+            for each, its in zip(self.run, params[self.own], strict=True):
+                y, pull = each.vjp(its, y, here)
+                here = Context(ctx.train, child.key)  # the next ones owe their input's gradient
+                pullbacks.append(pull)
+            grads = []
+            for pull in reversed(pullbacks):
+                grad, dy = pull(dy)
+                grads.append(grad)
+            return tuple(reversed(grads)), dy
+
+        return self.folded(params[self.own], x, child), pullback
+
+    def blame(self, error: Exception, params: Tree, x: Array, ctx: Context) -> NoReturn:
+        """Raise its error; if it stands for several layers, that of the one it comes from."""
+        for k, each in enumerate(self.run if len(self.run) > 1 else (), self.at):
+            try:
+                x = each.apply(params[k], x, ctx.child(k))
+            except Exception as its_own:
+                relocate(its_own, f"serial[{k}]", each)
+        relocate(error, f"serial[{self.at}]", self.run[0])
+
+
+def _stages(layers: tuple[Layer, ...], *, fold: bool = False) -> list[_Stage]:
+    """What runs, as many layers in one as they can; those that fold only if asked for."""
+    stages: list[_Stage] = []
+    while (i := stages[-1].at + len(stages[-1].run) if stages else 0) < len(layers):
+        head = layers[i]
         for many in (2, 1, 0):
-            followers = layers[i + 1 : i + 1 + many]
-            fused = layers[i].fuse(followers) if len(followers) == many > 0 else None
-            if fused is not None or many == 0:
-                stages.append((i, fused or layers[i], (layers[i], *followers)))
-                i += 1 + many
+            run = layers[i : i + 1 + many]
+            if len(run) <= many:
+                continue
+            folded = head.fold(run[1:]) if fold and many else None
+            does = head if folded or not many else head.fuse(run[1:])
+            if does is not None:
+                own = i if folded is None else slice(i, i + 1 + many)
+                stages.append(_Stage(i, run, own, does, folded))
                 break
     return stages
-
-
-def _blame(
-    error: Exception, i: int, run: tuple[Layer, ...], params: Tree, x: Array, ctx: Context
-) -> NoReturn:
-    """Raise a stage's error; if it stands for several layers, that of the one it comes from."""
-    for k, each in enumerate(run if len(run) > 1 else (), i):
-        try:
-            x = each.apply(params[k], x, ctx.child(k))
-        except Exception as its_own:
-            relocate(its_own, f"serial[{k}]", each)
-    relocate(error, f"serial[{i}]", run[0])
 
 
 def _first_with_params(params: Tree) -> int:

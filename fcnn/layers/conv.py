@@ -14,6 +14,7 @@ from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.initializers import he_normal, zeros
 from fcnn.layers.activations import relu
+from fcnn.layers.norm import as_affine
 from fcnn.layers.pool import tile
 from fcnn.prng import Key, split
 from fcnn.tree import node
@@ -190,6 +191,24 @@ def conv2d(
             return None
         return pooled_maps(relu in followers, pool)
 
+    def fold(followers: tuple[Layer, ...]) -> Apply | None:
+        """A batch norm behind it, which in evaluation is affine, as another weight and bias."""
+        affine = as_affine(followers[0]) if followers[1:] in ((), (relu,)) else None
+        if affine is None:
+            return None
+
+        def apply(params: Any, x: Array, ctx: Context = EVAL) -> Array:
+            own, norm = params[:2]
+            view = check(own, x)
+            factor, offset = affine(norm)
+            if norm.mean.shape != (filters,) or norm.mean.dtype != x.dtype:
+                raise ShapeError("the batch norm is one of other arrays")  # it says so itself
+            shift = own.bias * factor + offset if bias else offset
+            weight = oriented(own.weight * factor)
+            return correlate(x, weight, view, groups, shift, len(followers) > 1)[0]
+
+        return apply
+
     def gradients(dweight: Array, dbias: Array | None) -> ConvParams:
         return ConvParams(oriented(dweight), () if dbias is None else dbias)
 
@@ -212,4 +231,4 @@ def conv2d(
             )
         return view
 
-    return Fusible(init, *maps(False), fuse)
+    return Fusible(init, *maps(False), fuse, fold)

@@ -21,6 +21,8 @@ training by reducing internal covariate shift", 2015, https://arxiv.org/abs/1502
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fcnn._check import number
@@ -43,6 +45,20 @@ class BatchNormParams:
     shift: Array
     mean: Array = statistic()
     variance: Array = statistic()
+
+
+def _affine(params: BatchNormParams, epsilon: float) -> tuple[Array, Array]:
+    """What it is in evaluation: ``x * factor + offset``."""
+    factor = params.scale / np.sqrt(params.variance + epsilon)
+    return factor, params.shift - params.mean * factor
+
+
+def as_affine(norm: Layer) -> Callable[[BatchNormParams], tuple[Array, Array]] | None:
+    """What a `batch_norm` is in evaluation, ``x * factor + offset``, given its params."""
+    if norm.spec.constructor is not batch_norm:
+        return None
+    epsilon = float(norm.spec.arguments["epsilon"])
+    return lambda params: _affine(params, epsilon)
 
 
 @layer
@@ -88,8 +104,7 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Fusible:
             check(params, x, ctx)
             if ctx.train:
                 return normalise(x, params.scale, params.shift, epsilon, rectify)[0]
-            inverse = 1 / np.sqrt(params.variance + epsilon)
-            return rescale(x, params.mean, params.scale * inverse, params.shift, rectify)
+            return rescale(x, *_affine(params, epsilon), rectify)
 
         def vjp(
             params: BatchNormParams, x: Array, ctx: Context = EVAL

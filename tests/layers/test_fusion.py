@@ -5,7 +5,7 @@ import pytest
 
 import fcnn
 from fcnn import tree
-from fcnn.errors import ShapeError
+from fcnn.errors import DTypeError, ShapeError
 
 LAYERS = [
     fcnn.conv2d(5, 3),
@@ -106,3 +106,61 @@ def test_an_error_names_the_layer_it_comes_from(with_relu):
             run(params, np.ones((1, 6, 6, 1), np.float32))
         with pytest.raises(ShapeError, match=r"serial\[0\] conv2d\(2, 3\): the weight"):
             run(params, np.ones((1, 6, 6, 4), np.float32))
+
+
+NORMED = [
+    (fcnn.conv2d(5, 3, padding="same"), fcnn.batch_norm(), fcnn.relu),
+    (fcnn.conv2d(5, 3, bias=None), fcnn.batch_norm(epsilon=0.1)),
+    (fcnn.conv2d(6, 3, groups=3, stride=2, flip=True), fcnn.batch_norm(), fcnn.relu),
+    (fcnn.conv2d(5, (3, 2), bias="untied"), fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(2)),
+]
+
+
+def trained(layers, dtype):
+    """Params with statistics as after training."""
+    rng = np.random.default_rng(1)
+    params, _ = fcnn.serial(*layers).init(fcnn.key(0), (14, 13, 3))
+    conv, norm, *rest = tree.map(
+        lambda leaf: leaf + rng.random(leaf.shape, np.float32), params, statistic=lambda s: s + 0.5
+    )
+    return tree.astype((conv, norm, *rest), dtype)
+
+
+@pytest.mark.parametrize("layers", NORMED, ids=repr)
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 1e-5), (np.float64, 1e-13)])
+def test_a_batch_norm_folds_into_the_convolution_in_evaluation_alone(layers, dtype, close):
+    rng = np.random.default_rng(0)
+    together = fcnn.serial(*layers)
+    apart = fcnn.serial(*(fcnn.serial(layer) for layer in layers))
+    params = trained(layers, dtype)
+    alone = tuple((each,) for each in params)
+    x = rng.standard_normal((4, 14, 13, 3)).astype(dtype)
+    for ctx in (fcnn.EVAL, fcnn.training()):
+        y, pullback = together.vjp(params, x, ctx)
+        wanted, wanted_pullback = apart.vjp(alone, x, ctx)
+        assert tree.equal(y, together.apply(params, x, ctx))
+        np.testing.assert_allclose(y, wanted, rtol=close, atol=close * np.abs(wanted).max())
+        assert ctx.train or not tree.equal(y, wanted), "nothing was folded"
+        dy = rng.standard_normal(y.shape).astype(dtype)
+        (grads, dx), (wanted_grads, wanted_dx) = pullback(dy), wanted_pullback(dy)
+        assert tree.structure(grads) == tree.structure(params)
+        found, expected = tree.leaves((grads, dx)), tree.leaves((wanted_grads, wanted_dx))
+        for one, other in zip(found, expected, strict=True):
+            near = 10 * close * np.abs(other).max() + close
+            np.testing.assert_allclose(one, other, rtol=10 * close, atol=near)
+    f = fcnn.grad(together, fcnn.losses.mean_squared_error)  # without an input gradient
+    assert tree.structure(f(params, x, np.zeros_like(y))) == tree.structure(params)
+
+
+def test_an_error_in_a_folded_stage_names_the_layer_it_comes_from():
+    model = fcnn.serial(fcnn.conv2d(2, 3), fcnn.batch_norm(), fcnn.relu)
+    params, _ = model.init(fcnn.key(0), (9, 9, 1))
+    x = np.ones((1, 9, 9, 1), np.float32)
+    other, _ = fcnn.batch_norm().init(fcnn.key(0), (9, 9, 1))
+    for run in (model.apply, model.vjp):
+        with pytest.raises(ShapeError, match=r"serial\[0\] conv2d\(2, 3\): the weight"):
+            run(params, np.ones((1, 6, 6, 4), np.float32))
+        with pytest.raises(ShapeError, match=r"serial\[1\] batch_norm\(\): 1 channels wanted"):
+            run((params[0], other, params[2]), x)
+        with pytest.raises(DTypeError, match=r"serial\[1\] batch_norm\(\): the input is float32"):
+            run((params[0], tree.astype(params[1], np.float64), params[2]), x)
