@@ -57,7 +57,7 @@ def _freeze(value: Any) -> Any:
     if cls is np.ndarray:
         if value.flags.writeable:
             value = value.view()
-            value.flags.writeable = False
+            value.setflags(write=False)
         return value
     if cls is tuple:
         return tuple([_freeze(child) for child in value])
@@ -344,8 +344,10 @@ def _map2(function: Any, on_statistic: Any, tree: Tree, other: Tree) -> Tree:
     special = cls.__node_statistics__
     children = []
     for name in names:
+        child, its = getattr(tree, name), getattr(other, name)
         here = on_statistic if name in special else function
-        children.append(_map2(here, on_statistic, getattr(tree, name), getattr(other, name)))
+        alike = type(child) is type(its) is np.ndarray and child.shape == its.shape
+        children.append(here(child, its) if alike else _map2(here, on_statistic, child, its))
     return cls(*children)
 
 

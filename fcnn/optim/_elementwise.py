@@ -198,16 +198,16 @@ def _leaf(
         raise TreeError(f"the gradient of an array of shape {p.shape} came as {g!r:.80}")
     if type(g) is not np.ndarray or g.dtype is not p.dtype:
         g = np.asarray(g, p.dtype)
-    if not p.shape or (p.size > PIECE and moments):  # two operations alone gain nothing by pieces
+    if not p.shape or (moments and p.size > PIECE):  # two operations alone gain nothing by pieces
         return _by_pieces(kernel, finish, p, g, moments)
     u, *kept = kernel(g, p, *moments)
     # An update that is a new array of its own, and no moment, may become the new leaf.
-    spare = u.base is None and u is not g and all(u is not moment for moment in kept)
+    spare = u.base is None and u is not g and not (kept and any(u is each for each in kept))
     return finish(p, u, u if spare else None), tuple(kept)
 
 
 def _add(p: Any, u: Any, out: Any = None) -> Any:
-    moved = np.add(p, u, out=out)
+    moved = np.add(p, u, out)
     moved.setflags(write=False)  # so that the node that will hold it needs no view of it
     return moved
 
