@@ -144,17 +144,17 @@ def map_shards(
 def _map_processes(
     function: Callable[[Any, S], Any], common: Any, shards: Sequence[S], executor: Executor
 ) -> list[Any]:
-    client = getattr(executor, "_client", None)
+    client, sent = getattr(executor, "_client", None), common
     if client is not None and hasattr(client, "scatter"):  # Dask: broadcast, one task a shard
         parts = [[shard] for shard in shards]
-        common = client.scatter(common, broadcast=True, hash=False)
+        sent = client.scatter(common, broadcast=True, hash=False)
     else:
         workers = min(len(shards), getattr(executor, "_max_workers", None) or len(shards))
         parts = [list(shards[part]) for part in cut(len(shards), -(-len(shards) // workers))]
     done: Iterable[list[Any] | None]
     share = getattr(executor, "share", None)
     if share is None:
-        done = _submitted(function, common, parts, executor)
+        done = _submitted(function, sent, parts, executor)
     else:
         with one_blas_thread():
             done = share(function, common, parts)
@@ -174,8 +174,11 @@ def _map_processes(
 def _submitted(
     function: Callable[[Any, S], Any], common: Any, parts: Sequence[list[S]], executor: Executor
 ) -> Iterator[list[Any] | None]:
-    """The results of each part; None if its worker died."""
-    from concurrent.futures import BrokenExecutor
+    """The results of each part; None if its worker died.
+
+    With a worker, Dask may lose what was scattered, and cancels what was to be computed of it.
+    """
+    from concurrent.futures import BrokenExecutor, CancelledError
 
     futures: list[Future[list[Any]] | None] = []
     for part in parts:
@@ -186,7 +189,7 @@ def _submitted(
     for future in futures:
         try:
             yield None if future is None else future.result()
-        except BrokenExecutor:
+        except (BrokenExecutor, CancelledError):
             yield None
 
 

@@ -1,13 +1,20 @@
 """The same bits, whoever computes the shards."""
 
 import itertools
+import operator
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from multiprocessing import get_context
 
 import numpy as np
@@ -215,6 +222,25 @@ def test_a_broken_pool_costs_time_only():
             with pytest.warns(RuntimeWarning, match="a worker died"):
                 done = parallel.map_shards(die_in_a_worker, os.getpid(), [1, 2, 3], pool)
             assert done == [1, 2, 3]
+
+
+class LosesWhatItWasGiven(Executor):
+    """As Dask when the worker dies that alone has what was scattered."""
+
+    class _client:  # noqa: N801 (Dask's name)
+        scatter = staticmethod(lambda data, **options: object())
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_a_cancelled_shard_costs_time_only():
+    with pytest.warns(RuntimeWarning, match="a worker died"):
+        done = parallel.map_shards(operator.add, 10, [1, 2], LosesWhatItWasGiven())
+    assert done == [11, 12]
 
 
 POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), parallel.processes]
