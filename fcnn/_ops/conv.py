@@ -33,7 +33,9 @@ its input and output have 16,384 elements each, so that a pass is 2 to 3 us. Thr
 The adjoints use the same rows. The weight's gradient is the sum over rows of ``low[r] @ dz[r].T``.
 The input's is a product of the taps with ``kh`` neighbouring rows of dz, which are a matrix as they
 lie (rows of zeros above and below serve the border), and then ``kw`` additions in runs of a row;
-a stride makes one such product for each of its phases, and multiplies no zeros.
+a stride makes one such product for each of its phases, and multiplies no zeros. Under a stride
+the additions are slow, since their runs are single columns; where few channels of dz meet many
+of dx, dz's columns are lowered too, and one addition a phase is left (003's step: 56 -> 52 us).
 
 What stands behind a convolution in a `serial` shares its pass over memory: bias and relu are
 applied block by block; a max pool that tiles its input goes before both (``conv_pooled``), since
