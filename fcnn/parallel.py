@@ -70,6 +70,11 @@ def processes(workers: int | None = None) -> Processes:
 
     Raises:
         RuntimeError: if a process ends before it is ready.
+
+    >>> from fcnn.parallel import processes
+    >>> with processes(1) as pool:
+    ...     pool.submit(abs, -1).result()
+    1
     """
     from fcnn._processes import Processes
 
