@@ -22,7 +22,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from itertools import accumulate
 from multiprocessing.shared_memory import SharedMemory
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from fcnn._blas import BLAS
 
@@ -86,8 +86,7 @@ class Link:
 
 
 def _bytes(memory: SharedMemory) -> memoryview[int]:
-    assert memory.buf is not None, "it has been closed"
-    return memory.buf
+    return cast("memoryview[int]", memory.buf)  # None once it is closed
 
 
 def _release(memory: SharedMemory | None, *, unlink: bool = False) -> None:
