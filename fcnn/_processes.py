@@ -1,9 +1,12 @@
 """Worker processes that find arrays where the caller left them: in shared memory.
 
-A training step of a small network takes a millisecond. Threads would spend as long waiting for
-Python's lock, and a pool that sends arrays through pipes as long sending them. Here a message is
-a pickle without its arrays (protocol 5); these are copied once, into memory that both
-processes see. The calling process works too, so two cores take one other process.
+A training step of a small network takes a millisecond. Two threads spend half of it waiting
+for Python's lock: who waits sleeps, and to wake takes as long as an operation on 32 small images.
+A pool that sends arrays through pipes spends as long sending them. Here a message is a pickle
+without its arrays (protocol 5); these are copied once, into memory that both processes see, and
+a function is sent when it is another than before. The calling process works too, so two cores
+take one other process. Of LeNet-5's step on 64 images, 2.4 ms, this costs 0.5: mostly Python
+whose code the step has driven out of the cache. To watch the bell, awake, gained nothing.
 
 Source: A. Pitrou, "PEP 574: Pickle protocol 5 with out-of-band data", 2018,
 https://peps.python.org/pep-0574/.

@@ -239,7 +239,8 @@ def fit(
         shard_size: see `fcnn.value_and_grad`.
         executor: see `fcnn.value_and_grad`; if None and a batch has more than one shard,
             threads, one a core, or this thread alone, whichever is faster in the first
-            steps. The bits of the result are the same for all.
+            steps. `fcnn.parallel.processes` is faster still for small models. The bits of
+            the result are the same for all.
         log: what to do with each epoch's line; None is silent, without a bar.
 
     Raises:

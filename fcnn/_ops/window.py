@@ -78,11 +78,10 @@ def slide(
     Raises:
         ShapeError: if the kernel, dilated, is larger than the image with its padding.
     """
-    both = (padding, padding) if isinstance(padding, str) else padding
-    (rows, high), (columns, wide) = [
-        _along(*sizes)
-        for sizes in zip(("rows", "columns"), image, kernel, stride, dilation, both, strict=True)
-    ]
+    high_pads, wide_pads = (padding, padding) if isinstance(padding, str) else padding
+    (h, w), (kh, kw), (sh, sw), (dh, dw) = image, kernel, stride, dilation
+    rows, high = _along("rows", h, kh, sh, dh, high_pads)
+    columns, wide = _along("columns", w, kw, sw, dw, wide_pads)
     return Window(image, kernel, stride, dilation, (rows, columns), (high, wide))
 
 
