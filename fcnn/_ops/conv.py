@@ -79,8 +79,8 @@ What was tried and lost
   61, 57, 52, 51, 55 us an image; ResNet-20 6.3, 5.3, 4.6, 4.3, 4.3, 4.4 ms.
 * A pool's gradient written where it belongs at once: NumPy multiplies into runs of 32 elements
   slower (94 us for LeNet-5's first pool) than it multiplies in one run and copies (80 us).
-* The weight as a view, not in the product's order: 5 to 15 % slower but for a single image, where
-  it is done.
+* The weight as a view, not in the product's order: 5 to 15 % slower, but for a single image and
+  32 taps or more, where it is done.
 * Winograd's F(2, 3) along the rows would save a third of the products (14 us of 43 for
   32x32x16) and cost passes of 0.8 ns an element (13 us): it was not built.
 """
@@ -178,9 +178,9 @@ def correlate_adjoints(
 
 
 def by_output(weight: Array, groups: int, images: int) -> Array:
-    """``(kh, kw, c, g*o)`` as ``(g, 1, o, kh*kw*c)``; for one image it is not worth a copy."""
+    """``(kh, kw, c, g*o)`` as ``(g, 1, o, kh*kw*c)``; for one image it may not be worth a copy."""
     taps = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
-    return taps if images == 1 else np.ascontiguousarray(taps)
+    return taps if images == 1 and taps.shape[3] >= 32 else np.ascontiguousarray(taps)
 
 
 def finish(out: Array, bias: Array | None, relu: bool) -> None:
