@@ -53,14 +53,17 @@ class Link:
         parts = [memoryview(data), *(buffer.raw() for buffer in buffers)]
         ends = list(accumulate(-(-part.nbytes // ALIGNMENT) * ALIGNMENT for part in parts))
         places = [(start, part.nbytes) for start, part in zip([0, *ends], parts, strict=False)]
+        table = pickle.dumps(places)  # stands behind the parts: a pipe holds little
+        end = ends[-1] + len(table)
         memory = self._written
-        if memory is None or memory.size < ends[-1]:
+        if memory is None or memory.size < end:
             _release(memory, unlink=True)
-            memory = self._written = SharedMemory(create=True, size=2 * ends[-1])
+            memory = self._written = SharedMemory(create=True, size=2 * end)
         room = _bytes(memory)
         for (start, size), part in zip(places, parts, strict=True):
             room[start : start + size] = part
-        self._pipe.send_bytes(pickle.dumps((memory.name, ends[-1], places)))
+        room[ends[-1] : end] = table
+        self._pipe.send_bytes(pickle.dumps((memory.name, ends[-1], end)))
         self._bell.release()
 
     def receive(self, *, copy: bool) -> Any:
@@ -72,11 +75,12 @@ class Link:
         while not self._own_bell.acquire(timeout=PATIENCE):
             if not self._other.is_alive():
                 raise EOFError
-        name, end, places = pickle.loads(self._pipe.recv_bytes())
+        name, table, end = pickle.loads(self._pipe.recv_bytes())
         if self._read is None or self._read.name != name:
             _release(self._read)
             self._read = SharedMemory(name)
         found = _bytes(self._read)[:end]
+        places = pickle.loads(found[table:])
         whole = memoryview(bytearray(found)) if copy else found.toreadonly()
         data, *buffers = [whole[start : start + size] for start, size in places]
         return pickle.loads(data, buffers=buffers)

@@ -129,6 +129,16 @@ def test_results_of_processes_outlive_the_next_call():
         first[1][0] = 7  # and are the caller's own
 
 
+def test_processes_take_as_many_arrays_as_they_get():
+    many = [np.full(1, i) for i in range(20_000)]
+    with parallel.processes(2) as pool:
+        assert parallel.map_shards(sum_of, many, [1, 2], pool) == [199990001, 199990002]
+
+
+def sum_of(common, shard):
+    return int(sum(array[0] for array in common)) + shard
+
+
 def test_a_script_without_a_guard_is_told_of_it(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import fcnn\nfcnn.parallel.processes(2)\n")
