@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import pickle
 import signal
 import threading
@@ -58,7 +59,8 @@ class Link:
         memory = self._written
         if memory is None or memory.size < end:
             _release(memory, unlink=True)
-            memory = self._written = SharedMemory(create=True, size=2 * end)
+            self._written = None
+            memory = self._written = _reserved(end + end // 4)
         room = _bytes(memory)
         for (start, size), part in zip(places, parts, strict=True):
             room[start : start + size] = part
@@ -80,16 +82,37 @@ class Link:
             _release(self._read)
             self._read = SharedMemory(name)
         found = _bytes(self._read)[:end]
-        places = pickle.loads(found[table:])
         whole = memoryview(bytearray(found)) if copy else found.toreadonly()
+        places = pickle.loads(whole[table:])
         data, *buffers = [whole[start : start + size] for start, size in places]
         return pickle.loads(data, buffers=buffers)
 
-    def close(self) -> None:
-        """Let go of the pipe and of the memory."""
+    def close(self, *, alone: bool = False) -> None:
+        """Let go of the pipe and of the memory; if alone, also of what the other has left."""
+        with contextlib.suppress(EOFError, OSError):
+            while alone and self._pipe.poll():  # what it wrote last, perhaps in new memory
+                name, *_ = pickle.loads(self._pipe.recv_bytes())
+                if self._read is None or self._read.name != name:
+                    _release(self._read)
+                    self._read = SharedMemory(name)
         self._pipe.close()
-        _release(self._read)
+        _release(self._read, unlink=alone)
         _release(self._written, unlink=True)
+
+
+def _reserved(size: int) -> SharedMemory:
+    """New shared memory that is there: what is only promised may fail when it is written."""
+    memory = SharedMemory(create=True, size=size)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
+    except OSError as error:
+        _release(memory, unlink=True)
+        raise MemoryError(
+            f"there is no room for {size} bytes of shared memory ({error.strerror}): give "
+            f"/dev/shm more, or send fewer examples at a time, or use fcnn.parallel.threads"
+        ) from None
+    return memory
 
 
 def _bytes(memory: SharedMemory) -> memoryview[int]:
@@ -101,7 +124,8 @@ def _release(memory: SharedMemory | None, *, unlink: bool = False) -> None:
         with contextlib.suppress(BufferError):  # arrays may still stand in it
             memory.close()
         if unlink:
-            memory.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                memory.unlink()
 
 
 def _serve(pipe: Any, bells: tuple[Any, Any]) -> None:
@@ -111,22 +135,44 @@ def _serve(pipe: Any, bells: tuple[Any, Any]) -> None:
     link = Link(pipe, bells, multiprocessing.parent_process())
     link.send(READY)
     known, function = b"", _call
-    with contextlib.suppress(EOFError, OSError):
-        while (message := link.receive(copy=False)) is not None:
-            code, common, part = message
+    with contextlib.suppress(EOFError, ConnectionError):
+        while (message := _next(link)) is not None:
             reply: tuple[bool, Any]
             try:
+                if isinstance(message, Exception):
+                    raise message
+                code, common, part = message
                 if code != known:
                     known, function = code, pickle.loads(code)
                 reply = True, [function(common, shard) for shard in part]
             except Exception as error:  # raised again where the results are wanted
-                reply = False, error
+                reply = False, _sendable(error)
             try:
                 link.send(reply)
-            except (TypeError, AttributeError, pickle.PicklingError) as error:
-                link.send((False, TypeError(f"what a worker returned does not pickle: {error}")))
-            del message, common, part, reply  # their memory will be written over
+            except Exception as error:
+                kind = MemoryError if isinstance(error, MemoryError) else TypeError
+                link.send((False, kind(f"what a worker returned does not pickle: {error}")))
+            message = common = part = reply = None  # type: ignore[assignment]
     link.close()
+
+
+def _next(link: Link) -> Any:
+    """The next message, or the error that came of unpickling it."""
+    try:
+        return link.receive(copy=False)
+    except (EOFError, ConnectionError):
+        raise
+    except Exception as error:
+        return error
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one that says the same if it does not pickle."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 class Worker:
@@ -145,8 +191,6 @@ class Worker:
         there.close()
         self._link = Link(pipe, bells, self.process)
         self._is_ready = False
-        self._function: Any = None
-        self._code = b""
 
     def wait(self) -> None:
         """Wait until it is ready.
@@ -167,10 +211,9 @@ class Worker:
     def ask(self, function: Callable[[Any, Any], Any], common: Any, part: Sequence[Any]) -> None:
         """Have ``function(common, shard)`` computed for each shard; `answer` must be next."""
         self.wait()
-        if function is not self._function:  # with a model in it, perhaps: sent when it changes
-            self._function, self._code = function, pickle.dumps(function)
+        code = pickle.dumps(function)  # with a model in it, perhaps: made there when it changes
         with contextlib.suppress(ConnectionError):  # `answer` will find out
-            self._link.send((self._code, common, part))
+            self._link.send((code, common, part))
 
     def answer(self) -> list[Any] | None:
         """The results, or the error that came instead is raised; None if the process died."""
@@ -191,13 +234,13 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MemoryError):
             self._link.send(None)
         self.process.join(timeout=5)
         self.process.kill()
         self.process.join()
         self.process.close()
-        self._link.close()
+        self._link.close(alone=True)
 
 
 class Processes(Executor):
@@ -209,7 +252,7 @@ class Processes(Executor):
     def __init__(self, workers: int) -> None:
         self._max_workers = workers
         self.others = [Worker() for _ in range(workers - 1)]
-        self._end = weakref.finalize(self, _close, self.others)
+        self._end = weakref.finalize(self, _close, self.others, os.getpid())
         try:
             for worker in self.others:
                 worker.wait()
@@ -229,11 +272,14 @@ class Processes(Executor):
 
         None stands for the results of a worker that died.
         """
-        with self._lock:
-            asked = [self._idle.get() for _ in parts[1:]]
-        waiting = list(asked)
+        asked: list[Worker] = []
+        waiting: list[Worker] = []
         try:
+            with self._lock:
+                for _ in parts[1:]:
+                    asked.append(self._idle.get())
             for worker, part in zip(asked, parts[1:], strict=True):
+                waiting.append(worker)
                 worker.ask(function, common, part)
             results: list[list[Any] | None] = [[function(common, shard) for shard in parts[0]]]
             while waiting:
@@ -266,8 +312,8 @@ class Processes(Executor):
         return results[0]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes."""
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        """End the processes, when what was submitted is done: it waits for that in any case."""
+        self._threads.shutdown(wait=True, cancel_futures=cancel_futures)
         self._end()
 
 
@@ -276,6 +322,6 @@ def _call(fn: Callable[..., Any], how: tuple[Any, Any]) -> Any:
     return fn(*args, **kwargs)
 
 
-def _close(workers: list[Worker]) -> None:
-    while workers:
+def _close(workers: list[Worker], owner: int) -> None:
+    while workers and os.getpid() == owner:  # not in a fork of it
         workers.pop().close()

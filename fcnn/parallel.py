@@ -134,7 +134,7 @@ def map_shards(
     ...     map_shards(operator.add, 10, [1, 2, 3], pool)
     [11, 12, 13]
     """
-    if executor is None or len(shards) == 1:  # a single shard is not worth the journey
+    if executor is None or len(shards) <= 1:  # a single shard is not worth the journey
         with one_blas_thread():
             return [function(common, shard) for shard in shards]
     from concurrent.futures import ThreadPoolExecutor

@@ -114,7 +114,7 @@ def product_of_rows(a: Array, b: Array) -> Array:
 def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
     """Rows, columns and length of a piece of an ``(m, n) @ (k, n).T``."""
     size = m * k * n
-    if (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _gains_nothing(size):
+    if not size or (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _gains_nothing(size):
         return m, k, n
     columns = _divisor(k, VECTOR)
     rows = _divisor(m, LIMIT_TRANSPOSED // columns)

@@ -17,7 +17,7 @@ from fcnn.layers.activations import relu
 from fcnn.layers.norm import as_affine
 from fcnn.layers.pool import tile
 from fcnn.prng import Key, split
-from fcnn.tree import node
+from fcnn.tree import leaves, node
 
 
 @node
@@ -199,10 +199,13 @@ def conv2d(
 
         def apply(params: Any, x: Array, ctx: Context = EVAL) -> Array:
             own, norm = params[:2]
+            if any(a.shape != (filters,) or a.dtype != x.dtype for a in leaves(norm)):
+                y = maps(False)[0](own, x, ctx)  # it has its own say on that
+                for each, its in zip(followers, params[1:], strict=True):
+                    y = each.apply(its, y, ctx)
+                return y
             view = check(own, x)
             factor, offset = affine(norm)
-            if norm.mean.shape != (filters,) or norm.mean.dtype != x.dtype:
-                raise ShapeError("the batch norm is one of other arrays")  # it says so itself
             shift = own.bias * factor + offset if bias else offset
             weight = oriented(own.weight * factor)
             return correlate(x, weight, view, groups, shift, len(followers) > 1)[0]

@@ -162,5 +162,19 @@ def test_an_error_in_a_folded_stage_names_the_layer_it_comes_from():
             run(params, np.ones((1, 6, 6, 4), np.float32))
         with pytest.raises(ShapeError, match=r"serial\[1\] batch_norm\(\): 1 channels wanted"):
             run((params[0], other, params[2]), x)
+        one = type(params[1])(*([np.ones(1, np.float32)] * 4))
+        with pytest.raises(ShapeError, match=r"serial\[1\] batch_norm\(\): 1 channels wanted"):
+            run((params[0], one, params[2]), x)
         with pytest.raises(DTypeError, match=r"serial\[1\] batch_norm\(\): the input is float32"):
             run((params[0], tree.astype(params[1], np.float64), params[2]), x)
+
+
+def test_statistics_of_another_precision_go_their_own_way():
+    layers = (fcnn.conv2d(2, 3), fcnn.batch_norm())
+    params, _ = fcnn.serial(*layers).init(fcnn.key(0), (9, 9, 1))
+    norm = params[1]
+    wide = type(norm)(norm.scale, norm.shift, norm.mean.astype(np.float64), norm.variance)
+    x = np.ones((1, 9, 9, 1), np.float32)
+    y = fcnn.serial(*layers).apply((params[0], wide), x)
+    wanted = fcnn.serial(fcnn.serial(layers[0]), layers[1]).apply(((params[0],), wide), x)
+    assert tree.equal(y, wanted)
