@@ -119,8 +119,7 @@ def evaluate(
     return Evaluation(loss(scores, data.labels), count_correct(scores, data.labels), len(data))
 
 
-def _observe_shard(common: Any, shard: Any) -> Tree:
-    model, params, key = common
+def _observe_shard(model: Layer, key: Key, params: Tree, shard: Any) -> Tree:
     x, i = shard
     y, pullback = model.vjp(params, x, training(fold_in(key, i)))
     return pullback(np.zeros_like(y))[0]
@@ -161,8 +160,9 @@ def calibrate(
     full = [part for part in parts if part.stop - part.start == shard_size] or parts
     shards = [(images[part], i) for i, part in enumerate(full)]
     moved = tree.map(_itself, params, statistic=lambda stored: stored + 1)
-    seen = parallel.map_shards(_observe_shard, (model, params, key), shards, executor)
-    again = parallel.map_shards(_observe_shard, (model, moved, key), shards[:1], executor)
+    observe = functools.partial(_observe_shard, model, key)
+    seen = parallel.map_shards(observe, params, shards, executor)
+    again = parallel.map_shards(observe, moved, shards[:1], executor)
 
     def observed(stored: Array, other: Array, first: Array, *rest: Array) -> Array:
         slope = other - first

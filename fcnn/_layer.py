@@ -111,7 +111,7 @@ class Fusible(NamedTuple):
     init: Init
     apply: Apply
     vjp: Vjp
-    fuse: Callable[[tuple[Layer, ...]], tuple[Apply, Vjp] | None]
+    fuse: Callable[[tuple[Layer, ...]], tuple[Apply, Vjp] | None] = lambda followers: None
     fold: Callable[[tuple[Layer, ...]], Apply | None] = lambda followers: None
 
 
@@ -167,10 +167,11 @@ def layer(constructor: Callable[P, Triple | Fusible]) -> Callable[P, Layer]:
 
 
 def _checked(triple: Triple | Fusible, spec: Spec) -> Layer:
-    init, apply, vjp = triple[:3]
+    whole = triple if isinstance(triple, Fusible) else Fusible(*triple)
+    init, apply, vjp = whole[:3]
 
     def fuse(followers: tuple[Layer, ...]) -> Layer | None:
-        pair = triple.fuse(followers) if isinstance(triple, Fusible) else None
+        pair = whole.fuse(followers)
         return None if pair is None else _checked((init, *pair), spec)
 
     def checked_init(key: Key, shape: Shape, /) -> tuple[Tree, Shape]:
@@ -204,8 +205,7 @@ def _checked(triple: Triple | Fusible, spec: Spec) -> Layer:
 
         return y, checked_pullback
 
-    fold = triple.fold if isinstance(triple, Fusible) else lambda followers: None
-    return Layer(checked_init, checked_apply, checked_vjp, spec, fuse, fold)
+    return Layer(checked_init, checked_apply, checked_vjp, spec, fuse, whole.fold)
 
 
 def _check_array(x: Any) -> None:

@@ -4,9 +4,9 @@ A training step of a small network takes a millisecond. Two threads spend half o
 for Python's lock: who waits sleeps, and to wake takes as long as an operation on 32 small images.
 A pool that sends arrays through pipes spends as long sending them. Here a message is a pickle
 without its arrays (protocol 5); these are copied once, into memory that both processes see, and
-a function is sent when it is another than before. The calling process works too, so two cores
-take one other process. Of LeNet-5's step on 64 images, 2.4 ms, this costs 0.5: mostly Python
-whose code the step has driven out of the cache. To watch the bell, awake, gained nothing.
+a function is made anew there when it is another than before. The calling process works too, so
+two cores take one other process. Of LeNet-5's step on 64 images, 2.4 ms, this costs 0.5: mostly
+Python whose code the step has driven out of the cache. To watch the bell, awake, gained nothing.
 
 Source: A. Pitrou, "PEP 574: Pickle protocol 5 with out-of-band data", 2018,
 https://peps.python.org/pep-0574/.
@@ -208,10 +208,12 @@ class Worker:
                     'below if __name__ == "__main__":'
                 ) from None
 
-    def ask(self, function: Callable[[Any, Any], Any], common: Any, part: Sequence[Any]) -> None:
-        """Have ``function(common, shard)`` computed for each shard; `answer` must be next."""
+    def ask(self, code: bytes, common: Any, part: Sequence[Any]) -> None:
+        """Have ``function(common, shard)`` computed for each shard; `answer` must be next.
+
+        ``code`` is the function's pickle, by which the process knows whether it has it already.
+        """
         self.wait()
-        code = pickle.dumps(function)  # with a model in it, perhaps: made there when it changes
         with contextlib.suppress(ConnectionError):  # `answer` will find out
             self._link.send((code, common, part))
 
@@ -278,9 +280,10 @@ class Processes(Executor):
             with self._lock:
                 for _ in parts[1:]:
                     asked.append(self._idle.get())
+            code = pickle.dumps(function)
             for worker, part in zip(asked, parts[1:], strict=True):
                 waiting.append(worker)
-                worker.ask(function, common, part)
+                worker.ask(code, common, part)
             results: list[list[Any] | None] = [[function(common, shard) for shard in parts[0]]]
             while waiting:
                 results.append(waiting[0].answer())
@@ -303,7 +306,7 @@ class Processes(Executor):
     def _remotely(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         worker = self._idle.get()
         try:
-            worker.ask(_call, fn, [(args, kwargs)])
+            worker.ask(pickle.dumps(_call), fn, [(args, kwargs)])
             results = worker.answer()
         finally:
             self._idle.put(worker)

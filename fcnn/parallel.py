@@ -62,7 +62,8 @@ def processes(workers: int | None = None) -> Processes:
     Faster than `threads` where a shard is work for less than some milliseconds, since nobody
     waits for Python's lock, and than other pools of processes, since arrays are copied and not
     sent. As with those, a script's own work must stand below ``if __name__ == "__main__":``,
-    because the other processes import it::
+    because the other processes import it. What they are given is read-only and theirs until they
+    return::
 
         if __name__ == "__main__":
             with fcnn.parallel.processes() as pool:
