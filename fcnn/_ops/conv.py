@@ -7,7 +7,7 @@ A convolution of a small network is a matrix product and the work of feeding it.
 of the machine that this was measured on (Zen 4, AVX-512, 1 MiB of L2; OpenBLAS 0.3.31, float32)
 multiplies at 115 GFLOP/s and passes over an array in cache in 0.1 to 0.2 ns an element,
 out of it in twice that. For 32x32x16 -> 16 channels, 3x3, an image is 43 us of products;
-its input and output have 16,384 elements each, so that a pass is 2 to 3 us. Three ideas:
+its input and output have 16,384 elements each, so that a pass is 2 to 3 us. Four ideas:
 
 * **Images innermost** (``layout``). A batch lies in memory as ``(h, c, w, n)``. NumPy sees arrays
   ``(n, h, w, c)`` all the same, since they are views; layers behind one another keep the order,
@@ -29,6 +29,9 @@ its input and output have 16,384 elements each, so that a pass is 2 to 3 us. Thr
 * **Products in pieces** (``gemm``) of at most a million multiplications, which OpenBLAS
   multiplies where they lie instead of packing them first: 53 GFLOP/s become 112 for the
   convolution above, 20 become 105 for 6 filters of 5x5.
+
+* **Fewer products** (``winograd``) for three kernel rows and 32 channels or more: rows are
+  mixed in tiles so that six products do the work of twelve.
 
 The adjoints use the same rows. The weight's gradient is the sum over rows of ``low[r] @ dz[r].T``.
 The input's is a product of the taps with ``kh`` neighbouring rows of dz, which are a matrix as they
@@ -64,8 +67,8 @@ network), and what the products alone take at 110 GFLOP/s::
     26x26x32 -> 64, 3x3             217   529     193   386
     32x32x16 -> 16, 3x3, padded      61   160      43    86
 
-A whole ResNet-20 step is 4.3 ms an image, of which 2.5 are products, 0.4 lowering, 0.3 the
-additions to dx, 0.7 batch norm.
+The line of 26x26x32 is that of the plain products: with fewer (`fcnn._ops.winograd`) it is 139 and
+400. A whole ResNet-20 step is 4.0 ms an image, of which 0.7 are batch norm.
 
 What was tried and lost
 -----------------------
@@ -81,8 +84,8 @@ What was tried and lost
   slower (94 us for LeNet-5's first pool) than it multiplies in one run and copies (80 us).
 * The weight as a view, not in the product's order: 5 to 15 % slower, but for a single image and
   32 taps or more, where it is done.
-* Winograd's F(2, 3) along the rows would save a third of the products (14 us of 43 for
-  32x32x16) and cost passes of 0.8 ns an element (13 us): it was not built.
+* Winograd's F(2, 3) along the rows, in place of F(4, 3): it saves a third of the products, not
+  half, and its rows are more copies: 194 us for 26x26x32 -> 64, against 139 (213 without).
 """
 
 from __future__ import annotations
@@ -94,9 +97,10 @@ import numpy as np
 from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
-from fcnn._ops.lower import BUDGET, blocks, lower, worth_keeping
+from fcnn._ops.lower import BUDGET, Place, blocks, lower, worth_keeping
 from fcnn._ops.relu import relu_adjoint
-from fcnn._ops.window import Window
+from fcnn._ops.window import Pair, Window
+from fcnn._ops.winograd import Winograd, WinogradAdjoint, suits
 from fcnn._typing import Array
 
 
@@ -122,13 +126,13 @@ def correlate(
     """
     x, weight = operands(x, weight)
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
-    taps = by_output(weight, groups, n)
+    method = method_for(weight, window, groups, n)
     y = np.empty((oh, c_out, ow, n), x.dtype)
-    places = blocks(window, x, BUDGET)
+    places = method.places(x)
     for rows, columns in places:
         out = y[rows, :, columns]
-        seen = lower(x, window, groups, rows, columns)
-        product(taps, seen, as_lines(out, groups))
+        seen = method.lower(x, rows, columns)
+        method.product(seen, out)
         low = worth_keeping(seen, places)
         del seen  # its memory serves the next block
         finish(out, bias_at(bias, rows, columns), relu)
@@ -154,13 +158,13 @@ def correlate_adjoints(
     gradient flows.
     """
     x, weight = operands(x, weight)
-    adjoint = Adjoint(x, weight, window, groups, input_grad, low)
+    adjoint = adjoint_for(x, weight, window, groups, input_grad, low)
     (oh, ow), c_out = window.out, weight.shape[3]
     dbias: Any = np.empty((oh, c_out, ow), x.dtype) if bias == "untied" else 0
     drows, live = hcwn(dy), None if y is None else hcwn(y)
     for rows, columns in adjoint.places():
         dz = drows[rows, :, columns]
-        as_it_is = live is None and not adjoint.halo and dz.dtype == x.dtype
+        as_it_is = live is None and not any(adjoint.halo) and dz.dtype == x.dtype
         if not (as_it_is and dz.flags.c_contiguous):
             source, dz = dz, adjoint.room(len(dz), dz.shape[2])
             if live is None:
@@ -177,10 +181,42 @@ def correlate_adjoints(
     return adjoint.dweight(), None if bias is None else dbias, adjoint.dx()
 
 
-def by_output(weight: Array, groups: int, images: int) -> Array:
-    """``(kh, kw, c, g*o)`` as ``(g, 1, o, kh*kw*c)``; for one image it may not be worth a copy."""
-    taps = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
-    return taps if images == 1 and taps.shape[3] >= 32 else np.ascontiguousarray(taps)
+class Direct:
+    """A correlation by its definition: each output row from its own rows of input."""
+
+    def __init__(self, weight: Array, window: Window, groups: int, images: int) -> None:
+        taps = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
+        as_it_is = images == 1 and taps.shape[3] >= 32  # a copy would not pay
+        self._taps = taps if as_it_is else np.ascontiguousarray(taps)  # (g, 1, o, kh*kw*c)
+        self._window, self._groups = window, groups
+
+    def places(self, x: Array, pool: Pair = (1, 1)) -> list[Place]:
+        """The blocks of output."""
+        return blocks(self._window, x, BUDGET, pool)
+
+    def lower(self, x: Array, rows: slice, columns: slice) -> Array:
+        """What a block of output is a product of."""
+        return lower(x, self._window, self._groups, rows, columns)
+
+    def product(self, low: Array, out: Array) -> None:
+        """The taps times what was lowered, into ``out (rows, c_out, columns, n)``."""
+        product(self._taps, low, as_lines(out, self._groups))
+
+
+def method_for(weight: Array, window: Window, groups: int, images: int) -> Direct | Winograd:
+    """The faster way for these shapes."""
+    if suits(window, weight.shape, groups, images):
+        return Winograd(weight, window)
+    return Direct(weight, window, groups, images)
+
+
+def adjoint_for(
+    x: Array, weight: Array, window: Window, groups: int, input_grad: bool, low: Array | None
+) -> Adjoint:
+    """The adjoint of `method_for`'s choice."""
+    if suits(window, weight.shape, groups, len(x)):
+        return WinogradAdjoint(x, weight, window, input_grad, low)
+    return Adjoint(x, weight, window, groups, input_grad, low)
 
 
 def finish(out: Array, bias: Array | None, relu: bool) -> None:

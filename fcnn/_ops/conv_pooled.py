@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fcnn._ops.conv import bias_at, by_output, finish, operands
-from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
-from fcnn._ops.gemm import product
+from fcnn._ops.conv import adjoint_for, bias_at, finish, method_for, operands
+from fcnn._ops.conv_adjoint import channel_sums
 from fcnn._ops.layout import hcwn, nhwc
-from fcnn._ops.lower import BUDGET, blocks, lower, worth_keeping
+from fcnn._ops.lower import worth_keeping
 from fcnn._ops.pool import give, reduce_by
 from fcnn._ops.relu import relu_adjoint
 from fcnn._ops.window import Pair, Window
@@ -36,16 +35,16 @@ def correlate_pooled(
     x, weight = operands(x, weight)
     (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
     high, wide = oh // ph, ow // pw
-    taps = by_output(weight, groups, n)
+    method = method_for(weight, window, groups, n)
     y = np.empty((high, c_out, wide, n), x.dtype)
     raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
-    places = blocks(window, x, BUDGET, pool)
+    places = method.places(x, pool)
     for rows, columns in places:
         many, broad = rows.stop - rows.start, columns.stop - columns.start
         shape = (many, c_out, broad, n)
         out = np.empty(shape, x.dtype) if raw is None else raw[rows, :, columns]
-        seen = lower(x, window, groups, rows, columns)
-        product(taps, seen, as_lines(out, groups))
+        seen = method.lower(x, rows, columns)
+        method.product(seen, out)
         low = worth_keeping(seen, places)
         del seen
         most = y[_pooled(rows, ph), :, _pooled(columns, pw)]
@@ -74,7 +73,7 @@ def correlate_pooled_adjoints(
     row, that holds the maximum.
     """
     x, weight = operands(x, weight)
-    adjoint = Adjoint(x, weight, window, groups, input_grad, low)
+    adjoint = adjoint_for(x, weight, window, groups, input_grad, low)
     ph, pw = pool
     dbias: Any = 0
     drows, live = hcwn(dy), None if y is None else hcwn(y)

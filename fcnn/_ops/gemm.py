@@ -92,6 +92,19 @@ def _cut_columns(b: Array, columns: int) -> Array:
     return b.reshape(*b.shape[:-1], -1, columns).swapaxes(-2, -3)
 
 
+def mixed(matrix: Array, rows: Array, out: Array) -> Array:
+    """``out[t] = matrix @ rows[t]`` for a few long rows each time, in pieces of their length.
+
+    ``matrix (m, k)``, ``rows (t, k, n)``, whose rows may overlap, ``out (t, m, n)``.
+    """
+    (m, k), n = matrix.shape, rows.shape[2]
+    length = n if _gains_nothing(m * k * n) else _divisor(n, LIMIT // (m * k))
+    if length == n or length < 4 * VECTOR:
+        return np.matmul(matrix, rows, out=out)
+    np.matmul(matrix, _cut_columns(rows, length), out=_cut_columns(out, length))
+    return out
+
+
 def product_of_rows(a: Array, b: Array) -> Array:
     """``sum over s of a[:, s] @ b[:, s].T``, for each g by itself.
 

@@ -1,0 +1,138 @@
+"""Fewer multiplications, the same correlation: against SciPy and against the plain products."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy.signal import correlate2d
+
+from fcnn._ops import conv, lower, winograd
+from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
+from fcnn._ops.window import slide
+
+
+def test_the_matrices_are_exact():
+    # y = out @ ((kernel @ g) * (data @ d)) for each unit tap and each unit row
+    for i in range(winograd.TAPS):
+        for j in range(winograd.MIXED):
+            mixed = winograd.KERNEL[:, i] * winograd.DATA[:, j]
+            wanted = [float(row + i == j) for row in range(winograd.TILE)]
+            np.testing.assert_allclose(winograd.OUT @ mixed, wanted, atol=1e-14)
+
+
+def draw(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def view(image, kw, pads):
+    return slide(image, (3, kw), (1, 1), (1, 1), pads)
+
+
+def test_against_scipy():
+    x, weight = draw(0, 2, 16, 17, 16), draw(1, 3, 3, 16, 16)
+    window = view((16, 17), 3, ((0, 0), (0, 0)))
+    assert not winograd.suits(window, weight.shape, 1, 2)  # too few channels and pixels
+    with mock.patch.multiple(winograd, CHANNELS=16, PIXELS=420):
+        assert winograd.suits(window, weight.shape, 1, 2)
+        y, _ = conv.correlate(x, weight, window)
+    for image, o in ((0, 0), (1, 15)):
+        planes = [correlate2d(x[image, :, :, k], weight[:, :, k, o], "valid") for k in range(16)]
+        np.testing.assert_allclose(y[image, :, :, o], sum(planes), rtol=1e-10, atol=1e-10)
+
+
+def both_ways(function):
+    """By fewer multiplications, whatever the size, and by the plain products."""
+    with mock.patch.multiple(winograd, CHANNELS=1, PIXELS=0, WASTE=9.0):
+        fewer = function()
+    with mock.patch.object(winograd, "CHANNELS", 1 << 30):
+        plain = function()
+    return fewer, plain
+
+
+SIZE = st.integers(1, 14)
+PAD = st.integers(0, 4)
+
+
+@settings(max_examples=60)
+@given(
+    high=SIZE,
+    wide=SIZE,
+    kw=st.integers(1, 4),
+    top=PAD,
+    bottom=PAD,
+    left=PAD,
+    right=PAD,
+    n=st.integers(1, 3),
+    budget=st.sampled_from([1 << 12, 1 << 15, 1 << 22]),
+    relu=st.booleans(),
+    input_grad=st.booleans(),
+)
+@example(12, 12, 3, 4, 4, 4, 4, 2, 1 << 12, True, True)
+def test_values_and_adjoints(high, wide, kw, top, bottom, left, right, n, budget, relu, input_grad):
+    if high + top + bottom < 3 or wide + left + right < kw:
+        return
+    window = view((high, wide), kw, ((top, bottom), (left, right)))
+    x, weight, bias = draw(2, n, high, wide, 16), draw(3, 3, kw, 16, 17), draw(4, 17)
+    dy = draw(5, n, *window.out, 17)
+
+    def gradients():
+        y, low = conv.correlate(x, weight, window, 1, bias, relu)
+        given = conv.correlate_adjoints(
+            x, weight, dy, window, y=y if relu else None, input_grad=input_grad, low=low
+        )
+        return [y, *(each for each in given if each is not None)]
+
+    with mock.patch.object(winograd, "BUDGET", budget):
+        fewer, plain = both_ways(gradients)
+    assert len(fewer) == len(plain) == 3 + input_grad
+    for one, other in zip(fewer, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("pool", [(2, 2), (3, 2), (2, 3), (1, 4)])
+@pytest.mark.parametrize("budget", [1 << 12, 1 << 15, 1 << 22])
+def test_with_a_pool(pool, budget):
+    window = view((15, 14), 3, ((1, 1), (1, 1)))
+    x, weight, bias = draw(2, 3, 15, 14, 16), draw(3, 3, 3, 16, 17), draw(4, 17)
+    dy = draw(5, 3, 15 // pool[0], 14 // pool[1], 17)
+
+    def gradients():
+        y, raw, low = correlate_pooled(x, weight, window, 1, bias, True, pool, True)
+        given = correlate_pooled_adjoints(x, weight, dy, window, 1, True, pool, raw, y, True, low)
+        return [y, *given]
+
+    with mock.patch.object(winograd, "BUDGET", budget):
+        fewer, plain = both_ways(gradients)
+    for one, other in zip(fewer, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
+
+
+def test_rounding_in_float32():
+    x, weight = draw(0, 4, 16, 16, 32), draw(1, 3, 3, 32, 32)
+    window, dy = view((16, 16), 3, ((1, 1), (1, 1))), draw(2, 4, 16, 16, 32)
+    assert winograd.suits(window, weight.shape, 1, 4)
+    single = [each.astype(np.float32) for each in (x, weight, dy)]
+    found = [conv.correlate(*single[:2], window)[0]]
+    found += conv.correlate_adjoints(*single, window, bias=None)[::2]
+    exact = [conv.correlate(x, weight, window)[0]]
+    exact += conv.correlate_adjoints(x, weight, dy, window, bias=None)[::2]
+    sizes = [conv.correlate(abs(x), abs(weight), window)[0]]
+    sizes += conv.correlate_adjoints(abs(x), abs(weight), abs(dy), window, bias=None)[::2]
+    for one, other, size in zip(found, exact, sizes, strict=True):
+        assert one.dtype == np.float32
+        assert (np.abs(one - other) <= 1e-6 * size).all()
+
+
+def test_lowered_rows_serve_the_adjoint():
+    x, weight = draw(0, 8, 8, 8, 32), draw(1, 3, 3, 32, 32)
+    window, dy = view((8, 8), 3, ((1, 1), (1, 1))), draw(2, 8, 8, 8, 32)
+    assert winograd.suits(window, weight.shape, 1, 8)
+    _, low = conv.correlate(x, weight, window)
+    assert low is not None
+    assert low.nbytes <= lower.KEPT
+    kept = conv.correlate_adjoints(x, weight, dy, window, low=low)
+    again = conv.correlate_adjoints(x, weight, dy, window)
+    for one, other in zip(kept, again, strict=True):
+        np.testing.assert_array_equal(one, other)
