@@ -38,6 +38,8 @@ class Adjoint:
     side, and what comes back for several taps is added at once.
     """
 
+    tile = 1  # rows of output that are had together
+
     def __init__(
         self,
         x: Array,
@@ -83,7 +85,7 @@ class Adjoint:
     def places(self, pool: Pair = (1, 1)) -> list[Place]:
         """The rows and columns to be added one after the other."""
         budget = BUDGET // 2 if self._low is None else math.inf  # what was kept was one block
-        return blocks(self._window, self._x, budget, pool)
+        return blocks(self._window, self._x, budget, pool, self.tile)
 
     def room(self, many: int, wide: int) -> Array:
         """Where the next block's dz ``(many, c_out, wide, n)`` is to be written."""

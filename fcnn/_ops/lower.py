@@ -41,7 +41,8 @@ def blocks(
     wide = _even(ow, int(budget // (line * (once * least + extra))))
     high = _even(oh, int(budget // (line * wide) - extra) // once)
     tall = tile // math.gcd(tile, ph)
-    high = max(1, high // tall) * tall if high > 1 else high
+    if high > tall:
+        high -= high % tall
     return [
         (
             slice(top * ph, min(top + high, oh) * ph),

@@ -27,8 +27,6 @@ https://doi.org/10.1137/1.9781611970364.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fcnn._ops.conv_adjoint import Adjoint
@@ -84,21 +82,8 @@ class Winograd:
         return blocks(self._window, x, BUDGET // 2, pool, TILE)
 
     def lower(self, x: Array, rows: slice, columns: slice) -> Array:
-        """What the tiles of a block meet, mixed: ``(1, tiles*6, kw*c, columns*n)``."""
-        window = self._window
-        first, before = rows.start - window.pads[0][0], columns.start - window.pads[1][0]
-        wide = columns.stop - columns.start
-        broad = wide + window.kernel[1] - 1
-        tiles = _tiles(rows.stop - rows.start)
-        start = max(0, before)  # no column is mixed that the block does not meet
-        image = hcwn(x)[:, :, start : before + broad]
-        deep = tiles * TILE + TAPS - 1
-        seen, first, before = met(image, first, before - start, deep, broad)
-        near = mixed_rows(seen, first, tiles)
-        image = nhwc(near.reshape(-1, *seen.shape[1:]))
-        size, along = image.shape[1:3], (1, window.kernel[1])
-        view = Window(size, along, (1, 1), (1, 1), ((0, 0), (0, 0)), size)
-        return lower(image, view, 1, slice(0, size[0]), slice(before, before + wide))
+        """What `product` takes for a block."""
+        return lower_mixed(x, self._window, rows, columns)
 
     def product(self, low: Array, out: Array) -> None:
         """The taps times what was lowered, into ``out (rows, o, columns, n)``."""
@@ -111,25 +96,19 @@ class Winograd:
 class WinogradAdjoint(Adjoint):
     """`Adjoint` by fewer multiplications: the same steps, for tiles of rows."""
 
+    tile = TILE
+
     def __init__(
         self, x: Array, weight: Array, window: Window, input_grad: bool, low: Array | None
     ) -> None:
         super().__init__(x, weight, window, 1, False, low)
         n, h, w, c = x.shape
-        self._forward, self._dmixed = (
-            Winograd(weight, window),
-            np.zeros((), x.dtype),
-        )  # (6, kw*c, o)
+        self._dmixed = np.zeros((), x.dtype)  # (6, kw*c, o)
         self._taps, self._back = None, np.zeros((h, c, w, n) if input_grad else 0, x.dtype)
         self.halo = TAPS - 1, TILE + TAPS - 2  # the last tiles may reach that far
         if input_grad:
             turned = mixed_taps(np.ascontiguousarray(weight[::-1]))  # (6, kw, c, o)
             self._taps = turned.reshape(MIXED, -1, weight.shape[3])
-
-    def places(self, pool: Pair = (1, 1)) -> list[Place]:
-        """The rows and columns to be added one after the other."""
-        budget = BUDGET // 2 if self._low is None else math.inf
-        return blocks(self._window, self._x, budget, pool, TILE)
 
     def add(self, rows: slice, columns: slice, dz: Array) -> None:
         """Add what dz says of these rows and columns; it has its `room`."""
@@ -138,8 +117,10 @@ class WinogradAdjoint(Adjoint):
             self._add_to_dx(rows, columns, self._taps)
 
     def _add_to_dweight(self, rows: slice, columns: slice, shape: tuple[int, ...]) -> None:
-        """The rows of dz, mixed, meet what `Winograd.lower` made for the output."""
-        low = self._forward.lower(self._x, rows, columns) if self._low is None else self._low
+        """The rows of dz, mixed, meet what `lower_mixed` made for the output."""
+        low = self._low
+        if low is None:
+            low = lower_mixed(self._x, self._window, rows, columns)
         (above, _), (high, o, wide, n) = self.halo, shape
         tiles = _tiles(high)
         dy = self._dz[above : above + tiles * TILE].reshape(tiles, TILE, -1)
@@ -179,6 +160,21 @@ class WinogradAdjoint(Adjoint):
     def dx(self) -> Array | None:
         """The gradient of the input; None if it was not wanted."""
         return None if self._taps is None else nhwc(self._back)
+
+
+def lower_mixed(x: Array, window: Window, rows: slice, columns: slice) -> Array:
+    """What the tiles of a block of output meet, mixed: ``(1, tiles*6, kw*c, columns*n)``."""
+    first, before = rows.start - window.pads[0][0], columns.start - window.pads[1][0]
+    wide, kw = columns.stop - columns.start, window.kernel[1]
+    tiles, broad = _tiles(rows.stop - rows.start), wide + kw - 1
+    start = max(0, before)  # no column is mixed that the block does not meet
+    part = hcwn(x)[:, :, start : before + broad]
+    deep = tiles * TILE + TAPS - 1
+    seen, first, before = met(part, first, before - start, deep, broad)
+    image = nhwc(mixed_rows(seen, first, tiles).reshape(-1, *seen.shape[1:]))
+    size = image.shape[1:3]
+    along = Window(size, (1, kw), (1, 1), (1, 1), ((0, 0), (0, 0)), size)
+    return lower(image, along, 1, slice(0, size[0]), slice(before, before + wide))
 
 
 def mixed_taps(weight: Array) -> Array:

@@ -4,11 +4,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
-from fcnn._ops import conv, lower, winograd
+from fcnn._ops import conv, conv_adjoint, lower, winograd
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.window import slide
 
@@ -42,9 +42,10 @@ def test_against_scipy():
         np.testing.assert_allclose(y[image, :, :, o], sum(planes), rtol=1e-10, atol=1e-10)
 
 
-def both_ways(function):
-    """By fewer multiplications, whatever the size, and by the plain products."""
-    with mock.patch.multiple(winograd, CHANNELS=1, PIXELS=0, WASTE=9.0):
+def both_ways(function, budget):
+    """By fewer multiplications, whatever the size, in blocks; and by the plain products."""
+    always = mock.patch.multiple(winograd, CHANNELS=1, PIXELS=0, WASTE=9.0, BUDGET=budget)
+    with always, mock.patch.object(conv_adjoint, "BUDGET", budget):
         fewer = function()
     with mock.patch.object(winograd, "CHANNELS", 1 << 30):
         plain = function()
@@ -71,8 +72,8 @@ PAD = st.integers(0, 4)
 )
 @example(12, 12, 3, 4, 4, 4, 4, 2, 1 << 12, True, True)
 def test_values_and_adjoints(high, wide, kw, top, bottom, left, right, n, budget, relu, input_grad):
-    if high + top + bottom < 3 or wide + left + right < kw:
-        return
+    assume(high + top + bottom >= 3)
+    assume(wide + left + right >= kw)
     window = view((high, wide), kw, ((top, bottom), (left, right)))
     x, weight, bias = draw(2, n, high, wide, 16), draw(3, 3, kw, 16, 17), draw(4, 17)
     dy = draw(5, n, *window.out, 17)
@@ -84,8 +85,7 @@ def test_values_and_adjoints(high, wide, kw, top, bottom, left, right, n, budget
         )
         return [y, *(each for each in given if each is not None)]
 
-    with mock.patch.object(winograd, "BUDGET", budget):
-        fewer, plain = both_ways(gradients)
+    fewer, plain = both_ways(gradients, budget)
     assert len(fewer) == len(plain) == 3 + input_grad
     for one, other in zip(fewer, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
@@ -103,8 +103,7 @@ def test_with_a_pool(pool, budget):
         given = correlate_pooled_adjoints(x, weight, dy, window, 1, True, pool, raw, y, True, low)
         return [y, *given]
 
-    with mock.patch.object(winograd, "BUDGET", budget):
-        fewer, plain = both_ways(gradients)
+    fewer, plain = both_ways(gradients, budget)
     for one, other in zip(fewer, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
