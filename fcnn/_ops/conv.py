@@ -164,7 +164,7 @@ def correlate_adjoints(
     drows, live = hcwn(dy), None if y is None else hcwn(y)
     for rows, columns in adjoint.places():
         dz = drows[rows, :, columns]
-        as_it_is = live is None and not any(adjoint.halo) and dz.dtype == x.dtype
+        as_it_is = live is None and not adjoint.halo and dz.dtype == x.dtype
         if not (as_it_is and dz.flags.c_contiguous):
             source, dz = dz, adjoint.room(len(dz), dz.shape[2])
             if live is None:
@@ -212,7 +212,7 @@ def method_for(weight: Array, window: Window, groups: int, images: int) -> Direc
 
 def adjoint_for(
     x: Array, weight: Array, window: Window, groups: int, input_grad: bool, low: Array | None
-) -> Adjoint:
+) -> Adjoint | WinogradAdjoint:
     """The adjoint of `method_for`'s choice."""
     if suits(window, weight.shape, groups, len(x)):
         return WinogradAdjoint(x, weight, window, input_grad, low)

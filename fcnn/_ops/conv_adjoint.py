@@ -38,8 +38,6 @@ class Adjoint:
     side, and what comes back for several taps is added at once.
     """
 
-    tile = 1  # rows of output that are had together
-
     def __init__(
         self,
         x: Array,
@@ -56,12 +54,12 @@ class Adjoint:
         self._dtaps: Any = 0  # (g, kh*kw*c, o)
         self._rows: list[tuple[int, int]] = []  # the phases: their first tap, how many they have
         self._columns: list[_Columns] = []
-        self.halo = 0, 0
+        self.halo = 0
         if not input_grad:
             return
         step = sh if dh == 1 else kh
         self._rows = [(i, -(-(kh - i) // step)) for i in range(min(step, kh))]
-        self.halo = (max(many for _, many in self._rows) - 1,) * 2
+        self.halo = max(many for _, many in self._rows) - 1
         taps = weight.reshape(kh, kw, c // groups, groups, -1)[::-1]
         copied, saved = kw * weight.shape[3], (kw - sw) * c  # elements, for a column of dz
         if sw == 1 or dw > 1 or n == 1 or copied > 4 * saved:
@@ -85,23 +83,24 @@ class Adjoint:
     def places(self, pool: Pair = (1, 1)) -> list[Place]:
         """The rows and columns to be added one after the other."""
         budget = BUDGET // 2 if self._low is None else math.inf  # what was kept was one block
-        return blocks(self._window, self._x, budget, pool, self.tile)
+        return blocks(self._window, self._x, budget, pool)
 
     def room(self, many: int, wide: int) -> Array:
         """Where the next block's dz ``(many, c_out, wide, n)`` is to be written."""
-        above, below = self.halo
-        shape = (above + many + below, self._shape[3], wide, len(self._x))
+        halo = self.halo
+        shape = (many + 2 * halo, self._shape[3], wide, len(self._x))
         self._dz = np.empty(shape, self._x.dtype)
-        self._dz[:above] = 0
-        self._dz[above + many :] = 0
-        return self._dz[above : above + many]
+        if halo:
+            self._dz[:halo] = 0
+            self._dz[halo + many :] = 0
+        return self._dz[halo : halo + many]
 
     def add(self, rows: slice, columns: slice, dz: Array) -> None:
         """Add what dz says of these rows and columns; it has its `room`, if there is a halo."""
         groups, window = self._groups, self._window
         low = lower(self._x, window, groups, rows, columns) if self._low is None else self._low
         self._dtaps = self._dtaps + product_of_rows(low, as_lines(dz, groups))
-        padded = self._dz if any(self.halo) else dz
+        padded = self._dz if self.halo else dz
         if groups > 1 and self._columns:
             padded = np.stack(np.split(padded, groups, axis=1))
         seen = {many: _side_by_side(padded, many) for many in {t.many for t in self._columns}}
@@ -110,7 +109,7 @@ class Adjoint:
 
     def _add_back(self, top: int, left: int, seen: Array, taps: _Columns) -> None:
         """Add to dx what rows of dz, with their halo and side by side, say of these taps."""
-        groups, window, (halo, _) = self._groups, self._window, self.halo
+        groups, window, halo = self._groups, self._window, self.halo
         *_, lines, deep, wide, n = seen.shape
         h, c, w, _ = self._back.shape
         back = self._back.reshape(h, groups, c // groups, w, n)

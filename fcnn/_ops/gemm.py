@@ -22,6 +22,8 @@ shapes, the kernels and the number of threads alone, and so do the bits.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fcnn._blas import BLAS
@@ -35,9 +37,12 @@ VECTOR = 16  # elements that are multiplied at once
 
 def _divisor(n: int, most: int) -> int:
     """The largest divisor of n that is not above ``most``."""
+    most, root = max(1, most), math.isqrt(n)
     if n <= most:
         return n
-    return next(d for d in range(max(1, min(n, most)), 0, -1) if n % d == 0)
+    quotients = range(-(-n // most), root + 1)  # the fewer the larger the divisor may be
+    largest = next((n // q for q in quotients if n % q == 0), None)
+    return largest or next(d for d in range(min(most, root), 0, -1) if n % d == 0)
 
 
 def _gains_nothing(size: int) -> bool:
@@ -93,11 +98,11 @@ def _cut_columns(b: Array, columns: int) -> Array:
 
 
 def mixed(matrix: Array, rows: Array, out: Array) -> Array:
-    """``out[t] = matrix @ rows[t]`` for a few long rows each time, in pieces of their length.
+    """``out = matrix @ rows`` for a few long rows each time, in pieces of their length.
 
-    ``matrix (m, k)``, ``rows (t, k, n)``, whose rows may overlap, ``out (t, m, n)``.
+    ``matrix (m, k)``, ``rows (..., k, n)``, which may overlap, ``out (..., m, n)``.
     """
-    (m, k), n = matrix.shape, rows.shape[2]
+    (m, k), n = matrix.shape, rows.shape[-1]
     length = n if _gains_nothing(m * k * n) else _divisor(n, LIMIT // (m * k))
     if length == n or length < 4 * VECTOR:
         return np.matmul(matrix, rows, out=out)

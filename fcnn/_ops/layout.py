@@ -53,6 +53,15 @@ def pieces(x: Array) -> Array | None:
     return x.reshape(-1, math.gcd(x.size, PIECE))
 
 
+def runs(x: Array) -> Array:
+    """``x (..., n)``, whose n lie side by side, as an array ``(...)`` of runs to be copied.
+
+    NumPy copies one after the other faster than it copies rows of n elements: 32 float32 in a
+    third of the time where every fourth run is meant.
+    """
+    return x.view(f"V{x.shape[-1] * x.itemsize}")[..., 0]
+
+
 def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
     """Each example in another shape; the examples of a batch stay innermost where they were."""
     if x.flags.c_contiguous:

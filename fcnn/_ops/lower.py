@@ -5,11 +5,9 @@ The form is told at the top of `fcnn._ops.conv`.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from fcnn._ops.layout import hcwn
+from fcnn._ops.layout import hcwn, runs
 from fcnn._ops.window import Pair, Window, taken
 from fcnn._typing import Array
 
@@ -21,14 +19,12 @@ Place = tuple[slice, slice]
 """Rows and columns of the output."""
 
 
-def blocks(
-    window: Window, x: Array, budget: float, pool: Pair = (1, 1), tile: int = 1
-) -> list[Place]:
+def blocks(window: Window, x: Array, budget: float, pool: Pair = (1, 1)) -> list[Place]:
     """Rows and columns of the output, so many that what `lower` makes of each is in the budget.
 
-    Only whole pools, and no rest; whole tiles of rows, if there is room for one. Rows that are
-    lowered together share ``kh - sh`` rows of input, so a block has some of them before its
-    columns are cut; but long runs of columns make fast products.
+    Only whole pools, and no rest. Rows that are lowered together share ``kh - sh`` rows of
+    input, so a block has some of them before its columns are cut; but long runs of columns
+    make fast products.
     """
     (kh, kw), (sh, _), (oh, ow), (ph, pw) = window.kernel, window.stride, window.out, pool
     oh, ow = oh // ph, ow // pw
@@ -38,11 +34,8 @@ def blocks(
     if line * (once * oh + extra) * ow <= budget:
         return [(slice(0, oh * ph), slice(0, ow * pw))]
     least = min(oh, LEAST * max(1, extra))
-    wide = _even(ow, int(budget // (line * (once * least + extra))))
-    high = _even(oh, int(budget // (line * wide) - extra) // once)
-    tall = tile // math.gcd(tile, ph)
-    if high > tall:
-        high -= high % tall
+    wide = even(ow, int(budget // (line * (once * least + extra))))
+    high = even(oh, int(budget // (line * wide) - extra) // once)
     return [
         (
             slice(top * ph, min(top + high, oh) * ph),
@@ -65,8 +58,20 @@ def lower(x: Array, window: Window, groups: int, rows: slice, columns: slice) ->
     high, wide = rows.stop - rows.start, columns.stop - columns.start
     first, before = rows.start * sh - top, columns.start * sw - left
     deep, broad = (high - 1) * sh + (kh - 1) * dh + 1, (wide - 1) * sw + (kw - 1) * dw + 1
-    seen, first, before = met(hcwn(x), first, before, deep, broad)
-    _, c, _, n = seen.shape
+    seen = hcwn(x)
+    h, c, w, n = seen.shape
+    if (
+        first < 0
+        or before < 0
+        or first + deep > h
+        or before + broad > w
+        or not seen.flags.c_contiguous
+    ):
+        part = np.zeros((deep, c, broad, n), x.dtype)
+        to_rows, of_rows = taken(first, 1, deep, h)
+        to_columns, of_columns = taken(before, 1, broad, w)
+        part[to_rows, :, to_columns] = seen[of_rows, :, of_columns]
+        seen, first, before = part, 0, 0
     v = x.itemsize
     u = n * v  # bytes from a column to the next, and likewise for channels and rows
     r = seen.shape[2] * u
@@ -78,28 +83,15 @@ def lower(x: Array, window: Window, groups: int, rows: slice, columns: slice) ->
         lines, taps, step, down = high, kh, kh, (sh * t, dh * t)
     low = np.empty((groups, lines, taps, kw, per_group, wide, n), x.dtype)
     strides = (per_group * r, *down, dw * u, r, sw * u, v)
-    np.copyto(low, np.ndarray(low.shape, x.dtype, seen, first * t + before * u, strides))
+    source = np.ndarray(low.shape, x.dtype, seen, first * t + before * u, strides)
+    if sw > 1:
+        np.copyto(runs(low), runs(source))
+    else:
+        np.copyto(low, source)
     run = wide * n * v
     line = kw * per_group * run
     shape = (groups, high, kh * kw * per_group, wide * n)
     return np.ndarray(shape, x.dtype, low, 0, (lines * taps * line, step * line, run, v))
-
-
-def met(image: Array, first: int, before: int, deep: int, broad: int) -> tuple[Array, int, int]:
-    """Contiguous rows ``(h, c, w, n)`` that hold a part of the image, and where it begins there.
-
-    The part has ``deep`` rows and ``broad`` columns from ``first`` and ``before`` on. What
-    reaches over the border is copied, with zeros for what is not there.
-    """
-    h, c, w, n = image.shape
-    inside = first >= 0 and before >= 0 and first + deep <= h and before + broad <= w
-    if inside and image.flags.c_contiguous:
-        return image, first, before
-    part = np.zeros((deep, c, broad, n), image.dtype)
-    to_rows, of_rows = taken(first, 1, deep, h)
-    to_columns, of_columns = taken(before, 1, broad, w)
-    part[to_rows, :, to_columns] = image[of_rows, :, of_columns]
-    return part, 0, 0
 
 
 def worth_keeping(low: Array, places: list[Place]) -> Array | None:
@@ -113,6 +105,6 @@ def _is_shared(window: Window) -> bool:
     return window.dilation[0] == 1 and window.kernel[0] > window.stride[0]
 
 
-def _even(n: int, most: int) -> int:
+def even(n: int, most: int) -> int:
     """The size of blocks of at most that many, if they are to be as even as they can."""
     return -(-n // -(-n // max(1, most)))

@@ -1,160 +1,192 @@
-"""Correlation with kernels of three rows, by fewer multiplications.
+"""Correlation with kernels of 3 x 3, by fewer multiplications.
 
-Four rows of output meet six rows of input, each of the four by three taps: twelve products
-with rows of the kernel. Winograd's F(4, 3) makes it six: with d the six rows, g the three
-taps and ``*`` between the transformed ones a product for each of the six,
+Four outputs in a row meet six inputs, each of the four by three taps: twelve products. Winograd's
+F(4, 3) makes it six. The taps g, the inputs d and the products are seen as polynomials: their
+values at six points are multiplied, one by one, and y is had from them,
 
-    y = out @ ((taps @ g) * (data @ d))
+    y = out @ ((kernel @ g) * (data @ d))
 
-In code a tap is a matrix ``(o, kw*c)`` and a row the matrix ``(kw*c, ow*n)`` that
-`fcnn._ops.lower` makes of its columns; ``data @``, ``out @`` mix whole rows, so that they are
-products too, of few long rows, which take 0.2 ns an element. Only the rows are treated like this:
-columns are as many runs of n elements, which are too short to be mixed fast.
+With rows and columns treated like this, a tile of 4 x 4 outputs takes 36 products in place of 144.
+In code the tiles of a block lie in memory as ``(tiles down, 36, c, tiles across * n)``; so the 36
+products are those of matrices ``(o, c)`` with matrices ``(c, tiles across * n)``. What
+`fcnn._ops.lower` does for a kernel of six columns and a stride of four sorts the columns: then
+columns and rows are mixed by products of a 6 x 6 matrix with long rows, which take 0.2 ns an
+element.
 
-The adjoint in the weight is ``taps.T @ ((out.T @ dy) * (data @ d))``, six products for twelve
-again; the one in the input is a correlation of dy, with the taps turned round. Forward and adjoints
-of 26x26x32 -> 64 channels take 540 us an image instead of 720 on one core, those of 8x8x64 -> 64
-120 instead of 180; with 16 channels, the passes cost what the products save.
+The adjoints are the same steps turned round. With ``dm``, the 36 values of dy's tiles,
 
-The sums are other sums than those of the definition. In float32 a result is off by two to four
-times as much as that of the plain products: 2e-5 against 6e-6 for sums of 288 products that
-are about 2 in all.
+    dm = out.T @ dy,   dkernel @ g: dm * (data @ d),   dd = data.T @ ((kernel @ g) * dm)
+
+and since neighbouring tiles share two rows and columns of d, these are added.
+
+The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity. With the usual ones, 0, 1, -1, 2, -2 and
+infinity, a result in float32 is off by three to five times as much; with these, hardly more than
+the plain products' (found by trying all of a hundred thousand).
 
 Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016,
 https://arxiv.org/abs/1509.09308; S. Winograd, "Arithmetic Complexity of Computations", 1980,
-https://doi.org/10.1137/1.9781611970364.
+https://doi.org/10.1137/1.9781611970364; on the points, B. Barabasz, A. Anderson, K. Soodhalter
+and D. Gregg, "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural
+Networks", 2020, https://arxiv.org/abs/1803.10986.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from fcnn._ops.conv_adjoint import Adjoint
 from fcnn._ops.gemm import mixed, product, product_of_rows
-from fcnn._ops.layout import hcwn, nhwc
-from fcnn._ops.lower import BUDGET, Place, blocks, lower, met
+from fcnn._ops.layout import hcwn, nhwc, runs
+from fcnn._ops.lower import Place, even, lower
 from fcnn._ops.window import Pair, Window, taken
 from fcnn._typing import Array
 
-TAPS, TILE, MIXED = 3, 4, 6  # rows of the kernel, of the output, and products for a tile
+TAPS, TILE = 3, 4  # rows of the kernel and of a tile of the output
+MIXED = TAPS + TILE - 1  # rows of input that a tile meets
+POINTS = 0.0, 0.75, -0.75, 1.5, -1.5  # and infinity
+BUDGET = 3 << 20  # bytes of a block's tiles, of input and of output, mixed
+LARGEST = 1 << 20  # elements of a single tile, so that a block is no more than twice the budget
 
-DATA = np.array(
-    [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ]
-)
-KERNEL = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-OUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
-CHANNELS = 32  # of input and of output, where the products are worth the passes
+def matrices(points: tuple[float, ...]) -> tuple[Array, Array, Array]:
+    """``out (4, 6)``, ``kernel (6, 3)`` and ``data (6, 6)`` for five points and infinity.
+
+    A polynomial's value at infinity is its highest coefficient.
+    """
+    out, kernel = np.zeros((TILE, MIXED)), np.zeros((MIXED, TAPS))
+    data = np.zeros((MIXED, MIXED))
+    out[-1, -1] = kernel[-1, -1] = 1
+    data[-1] = np.poly(points)[::-1]
+    for i, point in enumerate(points):
+        others = [each for each in points if each != point]
+        out[:, i] = point ** np.arange(TILE)
+        kernel[i] = point ** np.arange(TAPS) / np.prod([point - each for each in others])
+        data[i, :-1] = np.poly(others)[::-1]
+    return out, kernel, data
+
+
+OUT, KERNEL, DATA = matrices(POINTS)
+
+CHANNELS = 16  # of input and of output, where the products are worth the passes
 PIXELS = 512  # of output in all images, where they are worth the taps' own passes
-WASTE = 0.7  # most of the plain multiplications, where the last tile is not full
+IMAGES = 8  # where a run of columns is long enough to be copied fast
+WASTE = 0.4  # most of the plain multiplications, where the last tiles are not full
 
 
 def suits(window: Window, shape: tuple[int, ...], groups: int, images: int) -> bool:
     """Whether this is the way for a weight of that shape."""
     (oh, ow), (*_, c, o) = window.out, shape
     return (
-        window.kernel[0] == TAPS
+        window.kernel == (TAPS, TAPS)
         and window.stride == window.dilation == (1, 1)
         and groups == 1
         and min(c, o) >= CHANNELS
+        and images >= IMAGES
         and images * oh * ow >= PIXELS
-        and _tiles(oh) * MIXED <= WASTE * TAPS * oh
+        and MIXED**2 * (c + o) * images <= LARGEST
+        and _tiles(oh) * _tiles(ow) * MIXED**2 <= WASTE * TAPS**2 * oh * ow
     )
 
 
 class Winograd:
-    """A correlation with ``weight (3, kw, c, o)``."""
+    """A correlation with ``weight (3, 3, c, o)``."""
 
     def __init__(self, weight: Array, window: Window) -> None:
-        lines = mixed_taps(weight).reshape(MIXED, -1, weight.shape[3])
-        self._taps = np.ascontiguousarray(lines.swapaxes(1, 2))  # (6, o, kw*c)
+        self._taps = np.ascontiguousarray(mixed_taps(weight).swapaxes(1, 2))  # (36, o, c)
         self._window = window
 
     def places(self, x: Array, pool: Pair = (1, 1)) -> list[Place]:
-        """Blocks of output, of as many tiles as there is room for."""
-        return blocks(self._window, x, BUDGET // 2, pool, TILE)
+        """The blocks of output."""
+        return places(self._window, x, self._taps.shape[1], pool)
 
     def lower(self, x: Array, rows: slice, columns: slice) -> Array:
         """What `product` takes for a block."""
-        return lower_mixed(x, self._window, rows, columns)
+        return mixed_data(x, self._window, rows, columns)
 
     def product(self, low: Array, out: Array) -> None:
-        """The taps times what was lowered, into ``out (rows, o, columns, n)``."""
-        _, o, k = self._taps.shape
-        parts = np.empty((low.shape[1] // MIXED, MIXED, o, low.shape[3]), low.dtype)
-        product(self._taps, low.reshape(-1, MIXED, k, low.shape[3]), parts)
-        mix_back(parts.reshape(-1, o, *out.shape[2:]), out)
+        """The taps times what was mixed, into ``out (rows, o, columns, n)``."""
+        _, o, wide, n = out.shape
+        (tiles, _, _, run), back = low.shape, OUT.astype(out.dtype)
+        parts = np.empty((tiles, MIXED**2, o, run), out.dtype)
+        product(self._taps, low, parts)
+        line = o * run
+        rows = np.empty((tiles * TILE, MIXED * line), out.dtype)
+        mixed(back, parts.reshape(tiles, MIXED, -1), rows.reshape(tiles, TILE, -1))
+        del parts
+        columns = np.empty((tiles * TILE, TILE, line), out.dtype)
+        mixed(back, rows.reshape(-1, MIXED, line), columns)
+        spread(columns.reshape(-1, TILE, o, _tiles(wide), n), out)
 
 
-class WinogradAdjoint(Adjoint):
-    """`Adjoint` by fewer multiplications: the same steps, for tiles of rows."""
+class WinogradAdjoint:
+    """What `fcnn._ops.conv_adjoint.Adjoint` is, by fewer multiplications."""
 
-    tile = TILE
+    halo = 0
 
     def __init__(
         self, x: Array, weight: Array, window: Window, input_grad: bool, low: Array | None
     ) -> None:
-        super().__init__(x, weight, window, 1, False, low)
         n, h, w, c = x.shape
-        self._dmixed = np.zeros((), x.dtype)  # (6, kw*c, o)
-        self._taps, self._back = None, np.zeros((h, c, w, n) if input_grad else 0, x.dtype)
-        self.halo = TAPS - 1, TILE + TAPS - 2  # the last tiles may reach that far
-        if input_grad:
-            turned = mixed_taps(np.ascontiguousarray(weight[::-1]))  # (6, kw, c, o)
-            self._taps = turned.reshape(MIXED, -1, weight.shape[3])
+        self._x, self._window, self._low, self._shape = x, window, low, weight.shape
+        self._dtaps = np.zeros((), x.dtype)  # (36, c, o)
+        self._taps = mixed_taps(weight) if input_grad else None  # (36, c, o)
+        self._back = np.zeros((h, c, w, n) if input_grad else 0, x.dtype)
+
+    def places(self, pool: Pair = (1, 1)) -> list[Place]:
+        """The rows and columns to be added one after the other."""
+        return places(self._window, self._x, self._shape[3], pool)
+
+    def room(self, many: int, wide: int) -> Array:
+        """Where the next block's dz ``(many, o, wide, n)`` is to be written."""
+        return np.empty((many, self._shape[3], wide, len(self._x)), self._x.dtype)
 
     def add(self, rows: slice, columns: slice, dz: Array) -> None:
-        """Add what dz says of these rows and columns; it has its `room`."""
-        self._add_to_dweight(rows, columns, dz.shape)
-        if self._taps is not None:
-            self._add_to_dx(rows, columns, self._taps)
-
-    def _add_to_dweight(self, rows: slice, columns: slice, shape: tuple[int, ...]) -> None:
-        """The rows of dz, mixed, meet what `lower_mixed` made for the output."""
+        """Add what dz says of these rows and columns."""
+        dmixed = mixed_dy(dz)
         low = self._low
         if low is None:
-            low = lower_mixed(self._x, self._window, rows, columns)
-        (above, _), (high, o, wide, n) = self.halo, shape
-        tiles = _tiles(high)
-        dy = self._dz[above : above + tiles * TILE].reshape(tiles, TILE, -1)
-        dmixed = np.empty((tiles, MIXED, o * wide * n), dy.dtype)
-        mixed(np.ascontiguousarray(OUT.T).astype(dy.dtype), dy, dmixed)
-        met_by = low.reshape(tiles, MIXED, *low.shape[2:]).swapaxes(0, 1)
-        lines = dmixed.reshape(tiles, MIXED, o, wide * n).swapaxes(0, 1)
-        self._dmixed = self._dmixed + product_of_rows(met_by, lines)
+            low = mixed_data(self._x, self._window, rows, columns)
+        dtaps = product_of_rows(low.swapaxes(0, 1), dmixed.swapaxes(0, 1))
+        self._dtaps = self._dtaps + dtaps
+        if self._taps is not None:
+            given = np.empty(low.shape, low.dtype)
+            del low
+            product(self._taps, dmixed, given)
+            del dmixed
+            self._add_back(rows, columns, given)
 
-    def _add_to_dx(self, rows: slice, columns: slice, taps: Array) -> None:
-        """A correlation of dz: its rows mixed, multiplied, added by columns, and mixed back."""
+    def _add_back(self, rows: slice, columns: slice, given: Array) -> None:
+        """Add to dx what its tiles were given, ``(tiles down, 36, c, tiles across * n)``."""
         (top, _), (left, _) = self._window.pads
         h, c, w, n = self._back.shape
-        first, last = max(0, rows.start - top), min(h, rows.stop - top + TAPS - 1)
-        wide, kw = columns.stop - columns.start, self._window.kernel[1]
-        start, stop = max(0, columns.start - left), min(w, columns.stop - left + kw - 1)
-        if first >= last or start >= stop:
-            return  # padding alone
-        near = mixed_rows(self._dz, first - rows.start + top, _tiles(last - first))
-        given = np.empty((*near.shape[:2], kw * c, wide * n), near.dtype)
-        product(taps, near.reshape(*given.shape[:2], -1, wide * n), given)
+        high, wide = rows.stop - rows.start, columns.stop - columns.start
+        down, across = _tiles(high), _tiles(wide)
+        back, run = np.ascontiguousarray(DATA.T).astype(given.dtype), c * across * n
+        near = np.empty((down, MIXED, MIXED * run), given.dtype)
+        mixed(back, given.reshape(near.shape), near)
+        near[1:, : MIXED - TILE] += near[:-1, TILE:]
+        lines = np.empty((down * TILE + MIXED - TILE, MIXED, run), given.dtype)
+        near = near.reshape(down, MIXED, MIXED, run)
+        last = down * TILE
+        mixed(back, near[:, :TILE], lines[:last].reshape(down, TILE, MIXED, run))
+        mixed(back, near[-1, TILE:], lines[last:])
         del near
-        given = given.reshape(-1, kw, c, wide, n)
-        parts = np.zeros((len(given), c, stop - start, n), given.dtype)
-        for j in range(kw):
-            of, to = taken(columns.start + j - left - start, 1, wide, stop - start)
-            np.add(parts[:, :, to], given[:, j, :, of], out=parts[:, :, to])
-        del given
-        mix_back(parts, self._back[first:last, :, start:stop], add=True)
+        lines = lines.reshape(-1, MIXED, c, across, n)
+        lines[:, : MIXED - TILE, :, 1:] += lines[:, TILE:, :, :-1]
+        part = np.empty((len(lines), c, across * TILE + MIXED - TILE, n), given.dtype)
+        spread(lines[:, :TILE], part[:, :, : across * TILE])
+        np.copyto(part[:, :, across * TILE :], lines[:, TILE:, :, -1].swapaxes(1, 2))
+        of_rows, to_rows = taken(rows.start - top, 1, high + MIXED - TILE, h)
+        of_columns, to_columns = taken(columns.start - left, 1, wide + MIXED - TILE, w)
+        place = self._back[to_rows, :, to_columns]
+        np.add(place, part[of_rows, :, of_columns], out=place)
 
     def dweight(self) -> Array:
         """The gradient of the weight."""
-        kernel = np.ascontiguousarray(KERNEL.T).astype(self._x.dtype)
-        dweight: Array = kernel @ self._dmixed.reshape(MIXED, -1)
+        turned = np.ascontiguousarray(KERNEL.T).astype(self._x.dtype)
+        rows = turned @ self._dtaps.reshape(MIXED, -1)
+        dweight: Array = turned @ rows.reshape(TAPS, MIXED, -1)
         return dweight.reshape(self._shape)
 
     def dx(self) -> Array | None:
@@ -162,49 +194,78 @@ class WinogradAdjoint(Adjoint):
         return None if self._taps is None else nhwc(self._back)
 
 
-def lower_mixed(x: Array, window: Window, rows: slice, columns: slice) -> Array:
-    """What the tiles of a block of output meet, mixed: ``(1, tiles*6, kw*c, columns*n)``."""
-    first, before = rows.start - window.pads[0][0], columns.start - window.pads[1][0]
-    wide, kw = columns.stop - columns.start, window.kernel[1]
-    tiles, broad = _tiles(rows.stop - rows.start), wide + kw - 1
-    start = max(0, before)  # no column is mixed that the block does not meet
-    part = hcwn(x)[:, :, start : before + broad]
-    deep = tiles * TILE + TAPS - 1
-    seen, first, before = met(part, first, before - start, deep, broad)
-    image = nhwc(mixed_rows(seen, first, tiles).reshape(-1, *seen.shape[1:]))
-    size = image.shape[1:3]
-    along = Window(size, (1, kw), (1, 1), (1, 1), ((0, 0), (0, 0)), size)
-    return lower(image, along, 1, slice(0, size[0]), slice(before, before + wide))
+def places(window: Window, x: Array, filters: int, pool: Pair) -> list[Place]:
+    """Blocks of output, of as many whole tiles as there is room for; and of whole pools."""
+    (oh, ow), (ph, pw), (n, *_, c) = window.out, pool, x.shape
+    high, wide = oh // ph * ph, ow // pw * pw
+    tile = MIXED**2 * (c + filters) * n * x.itemsize
+    for tall, broad in ((math.lcm(TILE, ph), math.lcm(TILE, pw)), (ph, pw)):
+        many = _tiles(tall) * _tiles(broad)
+        room = BUDGET // (tile * many)
+        if room or many == 1:
+            break
+    across = broad * even(-(-wide // broad), room)
+    down = tall * even(-(-high // tall), room * broad // across)
+    return [
+        (slice(top, min(top + down, high)), slice(left, min(left + across, wide)))
+        for top in range(0, high, down)
+        for left in range(0, wide, across)
+    ]
 
 
 def mixed_taps(weight: Array) -> Array:
-    """``(3, kw, c, o)`` as ``(6, kw, c, o)``."""
-    lines = KERNEL.astype(weight.dtype) @ weight.reshape(TAPS, -1)
-    return lines.reshape(MIXED, *weight.shape[1:])
+    """``(3, 3, c, o)`` as ``(36, c, o)``."""
+    *_, c, o = weight.shape
+    kernel = KERNEL.astype(weight.dtype)
+    rows = kernel @ weight.reshape(TAPS, -1)
+    taps: Array = kernel @ rows.reshape(MIXED, TAPS, c * o)
+    return taps.reshape(MIXED**2, c, o)
 
 
-def mixed_rows(seen: Array, first: int, tiles: int) -> Array:
-    """Of ``(h, c, w, n)``, for each tile from row ``first`` on: ``(tiles, 6, c, w, n)``."""
-    line, v = seen.strides[0], seen.itemsize
-    shape = (tiles, MIXED, line // v)
-    near = np.ndarray(shape, seen.dtype, seen, first * line, (TILE * line, line, v))
-    rows = mixed(DATA.astype(seen.dtype), near, np.empty(shape, seen.dtype))
-    return rows.reshape(tiles, MIXED, *seen.shape[1:])
+def mixed_data(x: Array, window: Window, rows: slice, columns: slice) -> Array:
+    """What the tiles of a block of output meet, mixed: ``(tiles down, 36, c, tiles across*n)``."""
+    (top, _), (left, _) = window.pads
+    down, across = _tiles(rows.stop - rows.start), _tiles(columns.stop - columns.start)
+    return _mixed_tiles(DATA, x, rows.start - top, columns.start - left, down, across)
 
 
-def mix_back(parts: Array, out: Array, add: bool = False) -> None:
-    """Rows of output from those of their tiles, ``(tiles*6, o, w, n)``: set, or added."""
-    direct = out.flags.c_contiguous and not add
-    target, back = out if direct else np.empty(out.shape, out.dtype), OUT.astype(out.dtype)
-    (full, rest), line = divmod(len(out), TILE), out[0].size
-    lines = parts.reshape(-1, MIXED, line)
-    mixed(back, lines[:full], target[: full * TILE].reshape(full, TILE, line))
+def mixed_dy(dz: Array) -> Array:
+    """The tiles of ``dz (rows, o, columns, n)``, mixed: ``(tiles down, 36, o, tiles across*n)``."""
+    rows, _, columns, _ = dz.shape
+    return _mixed_tiles(OUT.T, nhwc(dz), 0, 0, _tiles(rows), _tiles(columns))
+
+
+def _mixed_tiles(
+    matrix: Array, image: Array, first: int, before: int, down: int, across: int
+) -> Array:
+    """Tiles of as many rows and columns as the matrix has columns, four after each other."""
+    n, *size, c = image.shape
+    matrix, many = np.ascontiguousarray(matrix).astype(image.dtype), matrix.shape[1]
+    deep, run = (down - 1) * TILE + many, c * across * n
+    sort = Window(
+        (size[0], size[1]), (1, many), (1, TILE), (1, 1), ((-first, 0), (-before, 0)), (deep, across)
+    )
+    low = lower(image, sort, 1, slice(0, deep), slice(0, across)).reshape(deep, many, run)
+    columns = mixed(matrix, low, np.empty((deep, MIXED, run), image.dtype))
+    del low
+    line, v = MIXED * run, image.itemsize
+    shape = (down, many, line)
+    near = np.ndarray(shape, image.dtype, columns, 0, (TILE * line * v, line * v, v))
+    rows = mixed(matrix, near, np.empty((down, MIXED, line), image.dtype))
+    return rows.reshape(down, MIXED**2, c, across * n)
+
+
+def spread(tiles: Array, out: Array) -> None:
+    """Columns where they belong: ``tiles (rows, 4, c, across, n)``, ``out (rows, c, columns, n)``.
+
+    What reaches over ``out`` is left out.
+    """
+    rows, c, columns, n = out.shape
+    full, rest = divmod(columns, TILE)
+    whole = out[:, :, : full * TILE].reshape(rows, c, full, TILE, n).transpose(0, 3, 1, 2, 4)
+    np.copyto(runs(whole), runs(tiles[:rows, :, :, :full]))
     if rest:
-        mixed(back[:rest], lines[full:], target[full * TILE :].reshape(1, rest, line))
-    if add:
-        np.add(out, target, out=out)
-    elif not direct:
-        np.copyto(out, target)
+        np.copyto(out[:, :, full * TILE :], tiles[:rows, :rest, :, full].swapaxes(1, 2))
 
 
 def _tiles(rows: int) -> int:
