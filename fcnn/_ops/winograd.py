@@ -93,7 +93,7 @@ class Winograd:
     """A correlation with ``weight (3, 3, c, o)``."""
 
     def __init__(self, weight: Array, window: Window) -> None:
-        self._taps = np.ascontiguousarray(mixed_taps(weight).swapaxes(1, 2))  # (36, o, c)
+        self._taps = mixed_taps(weight.swapaxes(2, 3))  # (36, o, c)
         self._window = window
 
     def places(self, x: Array, pool: Pair = (1, 1)) -> list[Place]:
@@ -214,12 +214,12 @@ def places(window: Window, x: Array, filters: int, pool: Pair) -> list[Place]:
 
 
 def mixed_taps(weight: Array) -> Array:
-    """``(3, 3, c, o)`` as ``(36, c, o)``."""
-    *_, c, o = weight.shape
+    """``(3, 3, m, k)`` as ``(36, m, k)``."""
+    *_, m, k = weight.shape
     kernel = KERNEL.astype(weight.dtype)
     rows = kernel @ weight.reshape(TAPS, -1)
-    taps: Array = kernel @ rows.reshape(MIXED, TAPS, c * o)
-    return taps.reshape(MIXED**2, c, o)
+    taps: Array = kernel @ rows.reshape(MIXED, TAPS, m * k)
+    return taps.reshape(MIXED**2, m, k)
 
 
 def mixed_data(x: Array, window: Window, rows: slice, columns: slice) -> Array:
