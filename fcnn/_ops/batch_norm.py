@@ -19,6 +19,7 @@ from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array
 
 BUDGET = 1 << 19  # bytes of one operand's block
+NEAR = 16  # of a squared mean to its variance, below which x need not be centred first
 
 
 def normalise(
@@ -29,30 +30,22 @@ def normalise(
     ``x (..., c)``; mean and (biased) variance ``(c,)`` over all other axes, in float64. With
     ``relu``, ``max(y, 0)``.
 
-    One pass has both sums, of ``x - k`` and of its square, where k is the mean of the first of
-    ``b`` blocks. ``E[(x - k)²] - E[x - k]²`` does not cancel as ``E[x²] - E[x]²`` does: a block
-    is a part of the data, so ``E[x - k]²`` is at most b times the variance.
+    One pass has both sums, of x and of its square. ``E[x²] - E[x]²`` cancels where a mean is far
+    from zero; there x - k takes the place of x, where k is the mean of the first of ``b`` blocks: a
+    block is a part of the data, so ``E[x - k]²`` is at most b times the variance.
     """
-    rows, c, pixels = _rows(x), x.shape[-1], x.size // x.shape[-1]
-    first = _lines(rows[next(_blocks(rows))])
-    near = (_sums(first) / (first.size / c)).astype(x.dtype)
-    y, centre = np.empty(rows.shape, x.dtype), _repeated(near, rows)
-    total, squares = np.zeros(c), np.zeros(c)
-    for block in _blocks(rows):
-        away = np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
-        total += _sums(away)
-        squares += _dots(away, away)
-    rest = total / pixels
-    variance = np.maximum(squares / pixels - rest * rest, 0)
+    rows, c = _rows(x), x.shape[-1]
+    y, near, seen = np.empty(rows.shape, x.dtype), np.zeros(c, x.dtype), rows
+    rest, variance = _moments(rows)
+    if not _is_near_zero(rest, variance):
+        first = _lines(rows[next(_blocks(rows))])
+        near, seen = (_sums(first) / (first.size / c)).astype(x.dtype), y
+        centre = _repeated(near, rows)
+        for block in _blocks(rows):
+            np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
+        rest, variance = _moments(y)
     factor = scale / np.sqrt(variance + epsilon)
-    factors, offsets = _repeated(factor, rows), _repeated(shift - rest * factor, rows)
-    zero = np.zeros_like(factors)
-    for block in _blocks(rows):
-        out = _lines(y[block])
-        np.multiply(out, factors, out=out)
-        np.add(out, offsets, out=out)
-        if relu:
-            np.maximum(out, zero, out=out)
+    _rescale(seen, factor, shift - rest * factor, relu, y)
     return nhwc(y).reshape(x.shape), near + rest, variance
 
 
@@ -73,7 +66,8 @@ def normalise_adjoint(
     """
     rows, drows, live = _rows(x), _rows(dy), None if y is None else _rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
-    centre, buffer, dx = _repeated(mean, rows), _buffer(rows), np.empty(rows.shape, x.dtype)
+    centre = None if _is_near_zero(mean, variance) else _repeated(mean, rows)
+    buffer, dx = _buffer(rows), np.empty(rows.shape, x.dtype)
     dshift, dscale = np.zeros(c), np.zeros(c)
     for block in _blocks(rows):
         if live is None:
@@ -82,7 +76,11 @@ def normalise_adjoint(
             relu_adjoint(live[block], drows[block], dx[block])
         dz, seen = _lines(dx[block]), _lines(rows[block])
         dshift += _sums(dz)
-        dscale += _dots(np.subtract(seen, centre, out=buffer[: len(seen)]), dz)
+        if centre is not None:
+            seen = np.subtract(seen, centre, out=buffer[: len(seen)])
+        dscale += _dots(seen, dz)
+    if centre is None:
+        dscale -= mean * dshift
     inverse = 1 / np.sqrt(variance + epsilon)
     dscale *= inverse
     slope = -scale * inverse * inverse * dscale / pixels
@@ -100,14 +98,36 @@ def normalise_adjoint(
 def rescale(x: Array, factor: Array, offset: Array, relu: bool = False) -> Array:
     """``x * factor + offset``, a channel at a time; with ``relu``, at least 0."""
     rows = _rows(x)
+    y = np.empty(rows.shape, x.dtype)
+    _rescale(rows, factor, offset, relu, y)
+    return nhwc(y).reshape(x.shape)
+
+
+def _rescale(rows: Array, factor: Array, offset: Array, relu: bool, y: Array) -> None:
     factors, offsets = _repeated(factor, rows), _repeated(offset, rows)
-    y, zero = np.empty(rows.shape, x.dtype), np.zeros_like(factors)
+    zero = np.zeros_like(factors)
     for block in _blocks(rows):
         out = np.multiply(_lines(rows[block]), factors, out=_lines(y[block]))
         np.add(out, offsets, out=out)
         if relu:
             np.maximum(out, zero, out=out)
-    return nhwc(y).reshape(x.shape)
+
+
+def _moments(rows: Array) -> tuple[Array, Array]:
+    """Mean and variance of each channel, in one pass."""
+    c, pixels = rows.shape[1], rows.size // rows.shape[1]
+    total, squares = np.zeros(c), np.zeros(c)
+    for block in _blocks(rows):
+        lines = _lines(rows[block])
+        total += _sums(lines)
+        squares += _dots(lines, lines)
+    mean = total / pixels
+    return mean, np.maximum(squares / pixels - mean * mean, 0)
+
+
+def _is_near_zero(mean: Array, variance: Array) -> bool:
+    """Whether sums of x lose two or three bits to those of x - mean, and no more."""
+    return bool((mean * mean <= NEAR * variance).all())
 
 
 def _rows(x: Array) -> Array:
