@@ -58,20 +58,8 @@ def lower(x: Array, window: Window, groups: int, rows: slice, columns: slice) ->
     high, wide = rows.stop - rows.start, columns.stop - columns.start
     first, before = rows.start * sh - top, columns.start * sw - left
     deep, broad = (high - 1) * sh + (kh - 1) * dh + 1, (wide - 1) * sw + (kw - 1) * dw + 1
-    seen = hcwn(x)
-    h, c, w, n = seen.shape
-    if (
-        first < 0
-        or before < 0
-        or first + deep > h
-        or before + broad > w
-        or not seen.flags.c_contiguous
-    ):
-        part = np.zeros((deep, c, broad, n), x.dtype)
-        to_rows, of_rows = taken(first, 1, deep, h)
-        to_columns, of_columns = taken(before, 1, broad, w)
-        part[to_rows, :, to_columns] = seen[of_rows, :, of_columns]
-        seen, first, before = part, 0, 0
+    seen, first, before = met(hcwn(x), first, before, deep, broad)
+    _, c, _, n = seen.shape
     v = x.itemsize
     u = n * v  # bytes from a column to the next, and likewise for channels and rows
     r = seen.shape[2] * u
@@ -92,6 +80,23 @@ def lower(x: Array, window: Window, groups: int, rows: slice, columns: slice) ->
     line = kw * per_group * run
     shape = (groups, high, kh * kw * per_group, wide * n)
     return np.ndarray(shape, x.dtype, low, 0, (lines * taps * line, step * line, run, v))
+
+
+def met(image: Array, first: int, before: int, deep: int, broad: int) -> tuple[Array, int, int]:
+    """Contiguous rows ``(h, c, w, n)`` that hold a part of the image, and where it begins there.
+
+    The part has ``deep`` rows and ``broad`` columns from ``first`` and ``before`` on. What
+    reaches over the border is copied, with zeros for what is not there.
+    """
+    h, c, w, n = image.shape
+    inside = first >= 0 and before >= 0 and first + deep <= h and before + broad <= w
+    if inside and image.flags.c_contiguous:
+        return image, first, before
+    part = np.zeros((deep, c, broad, n), image.dtype)
+    to_rows, of_rows = taken(first, 1, deep, h)
+    to_columns, of_columns = taken(before, 1, broad, w)
+    part[to_rows, :, to_columns] = image[of_rows, :, of_columns]
+    return part, 0, 0
 
 
 def worth_keeping(low: Array, places: list[Place]) -> Array | None:

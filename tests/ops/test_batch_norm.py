@@ -15,9 +15,7 @@ def test_rounding_does_not_grow_with_the_mean(offset, relu):
     scale, shift = rng.standard_normal((2, 3)).astype(np.float32)
 
     y, mean, variance = normalise(x, scale, shift, 1e-5, relu)
-    dscale, dshift, dx = normalise_adjoint(
-        x, scale, dy, mean, variance, 1e-5, y if relu else None
-    )
+    dscale, dshift, dx = normalise_adjoint(x, scale, dy, mean, variance, 1e-5, y if relu else None)
 
     exact, axes = x.astype(np.float64), (0, 1, 2)
     middle, spread = exact.mean(axes), exact.var(axes)
