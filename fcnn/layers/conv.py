@@ -17,7 +17,7 @@ from fcnn.layers.activations import relu
 from fcnn.layers.norm import as_affine
 from fcnn.layers.pool import tile
 from fcnn.prng import Key, split
-from fcnn.tree import leaves, node
+from fcnn.tree import node
 
 
 @node
@@ -199,10 +199,11 @@ def conv2d(
 
         def apply(params: Any, x: Array, ctx: Context = EVAL) -> Array:
             own, norm = params[:2]
-            if any(a.shape != (filters,) or a.dtype != x.dtype for a in leaves(norm)):
+            its = norm.scale, norm.shift, norm.mean, norm.variance
+            if any(a.shape != (filters,) or a.dtype != x.dtype for a in its):
                 y = maps(False)[0](own, x, ctx)  # it has its own say on that
-                for each, its in zip(followers, params[1:], strict=True):
-                    y = each.apply(its, y, ctx)
+                for each, theirs in zip(followers, params[1:], strict=True):
+                    y = each.apply(theirs, y, ctx)
                 return y
             view = check(own, x)
             factor, offset = affine(norm)
