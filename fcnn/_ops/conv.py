@@ -30,8 +30,8 @@ its input and output have 16,384 elements each, so that a pass is 2 to 3 us. Fou
   multiplies where they lie instead of packing them first: 53 GFLOP/s become 112 for the
   convolution above, 20 become 105 for 6 filters of 5x5.
 
-* **Fewer products** (``winograd``) for three kernel rows and 32 channels or more: rows are
-  mixed in tiles so that six products do the work of twelve.
+* **Fewer products** (``winograd``) for 3 x 3, 16 channels and 8 images or more: rows and columns
+  are mixed in tiles so that 36 products do the work of 144.
 
 The adjoints use the same rows. The weight's gradient is the sum over rows of ``low[r] @ dz[r].T``.
 The input's is a product of the taps with ``kh`` neighbouring rows of dz, which are a matrix as they
@@ -84,8 +84,9 @@ What was tried and lost
   slower (94 us for LeNet-5's first pool) than it multiplies in one run and copies (80 us).
 * The weight as a view, not in the product's order: 5 to 15 % slower, but for a single image and
   32 taps or more, where it is done.
-* Winograd's F(2, 3) along the rows, in place of F(4, 3): it saves a third of the products, not
-  half, and its rows are more copies: 194 us for 26x26x32 -> 64, against 139 (213 without).
+* Winograd's F(4, 3) along the rows alone, with columns lowered: half the products, but three
+  times the copies: 139 us for 26x26x32 -> 64 against 125 (215 without), its adjoints 400 against
+  250. F(2, 3), 194. Products with images of a single tile to a row (n < 8) gain nothing.
 """
 
 from __future__ import annotations

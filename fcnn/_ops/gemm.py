@@ -134,7 +134,7 @@ def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
     size = m * k * n
     if not size or (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _gains_nothing(size):
         return m, k, n
-    columns = _divisor(k, VECTOR)
+    columns = _divisor(k, 4 * VECTOR)
     rows = _divisor(m, LIMIT_TRANSPOSED // columns)
     if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
         rows, columns = m, k
