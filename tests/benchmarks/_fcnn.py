@@ -13,7 +13,9 @@ from _serve import Run, serve
 
 import fcnn
 from fcnn import losses, optim, parallel, tree
-from fcnn.train import SHARD_SIZE
+
+SHARD_SIZES = 16, 32, 64
+"""Raced besides half a batch: what `fit` and `predict` take by default, and between."""
 
 
 def model(layers: Layers) -> fcnn.Layer:
@@ -46,7 +48,7 @@ def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any
 
 
 def prepare(workload: str, batch: int, mode: str, workers: int | None = None) -> Run:
-    """The fastest of the whole batch here, with one BLAS thread or all, and shards on pools.
+    """The fastest of the whole batch here, with one BLAS thread or all, and of shards on pools.
 
     ``workers`` asks for two shards on a pool of that many threads.
     """
@@ -56,10 +58,10 @@ def prepare(workload: str, batch: int, mode: str, workers: int | None = None) ->
         return make(work, batch, batch // 2, parallel.threads(workers))
     whole = make(work, batch, None, None)
     runs = [whole, _with_one_blas_thread(whole)]
-    if batch > SHARD_SIZE:
-        pool = parallel.threads()
-        runs += [make(work, batch, shard, pool) for shard in {batch // 2, SHARD_SIZE}]
-        runs += [make(work, batch, batch // 2, parallel.processes())]
+    shards = sorted({shard for shard in (batch // 2, *SHARD_SIZES) if 1 < shard < batch})
+    if shards:
+        pools = parallel.threads(), parallel.processes()
+        runs += [make(work, batch, shard, pool) for pool in pools for shard in shards]
     return _fastest(runs)
 
 

@@ -12,6 +12,8 @@ BUDGET = 8 * MIB
 CASES = [
     (fcnn.conv2d(16, 3, padding="same"), (32, 32, 16)),
     (fcnn.conv2d(32, 3, padding="same"), (32, 32, 32)),
+    (fcnn.conv2d(52, 3), (14, 14, 52)),
+    (fcnn.conv2d(64, 3), (14, 14, 64)),
     (fcnn.conv2d(16, 3, stride=2), (32, 32, 16)),
     (fcnn.conv2d(16, 3, groups=4), (32, 32, 16)),
     (fcnn.conv2d(16, 3, groups=16), (32, 32, 16)),

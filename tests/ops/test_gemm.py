@@ -1,8 +1,10 @@
 """Products in pieces are products."""
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fcnn import parallel
@@ -56,6 +58,14 @@ def test_product_over_rows(k, m, n):
     a, b = draw(rng, k, m), draw(rng, k, n)
     with parallel.one_blas_thread():
         close(gemm.product_over_rows(a, b), a.T, b)
+
+
+@given(n=st.integers(1, 10**6), most=st.integers(1, 10**5))
+@example(n=98_304, most=27_777)
+@example(n=999_983, most=10**5)  # a prime
+def test_the_largest_divisor(n, most):
+    divisors = [d for k in range(1, math.isqrt(n) + 1) if n % k == 0 for d in (k, n // k)]
+    assert gemm._divisor(n, most) == max(d for d in divisors if d <= most)
 
 
 def test_outer_keeps_what_is_not_finite_in_its_place():

@@ -22,6 +22,32 @@ def test_the_matrices_are_exact():
             np.testing.assert_allclose(winograd.OUT @ mixed, wanted, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("change", "chosen"),
+    [
+        ({}, True),
+        ({"kernel": (3, 5)}, False),
+        ({"stride": (1, 2)}, False),
+        ({"dilation": (2, 1)}, False),
+        ({"groups": 2}, False),
+        ({"channels": 8}, False),
+        ({"images": 4}, False),
+        ({"channels": 16, "images": 8}, False),
+        ({"image": (6, 9)}, True),
+        ({"image": (3, 3), "images": 64}, False),  # one output of 16 is wanted
+        ({"images": 320}, False),  # one tile would be more than the scratch
+    ],
+    ids=str,
+)
+def test_when_it_is_chosen(change, chosen):
+    usual = {"image": (16, 16), "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1)}
+    usual |= {"groups": 1, "channels": 32, "images": 32} | change
+    *geometry, groups, channels, images = usual.values()
+    window = slide(*geometry, ((0, 0), (0, 0)))
+    shape = (*usual["kernel"], channels // groups, 64)
+    assert winograd.suits(window, shape, groups, images) is chosen
+
+
 def draw(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape)
 
@@ -31,18 +57,18 @@ def view(image, pads):
 
 
 def test_against_scipy():
-    x, weight = draw(0, 8, 18, 17, 16), draw(1, 3, 3, 16, 16)
+    x, weight = draw(0, 16, 18, 17, 16), draw(1, 3, 3, 16, 16)
     window = view((18, 17), ((0, 0), (0, 0)))
-    assert winograd.suits(window, weight.shape, 1, 8)
+    assert winograd.suits(window, weight.shape, 1, 16)
     y, _ = conv.correlate(x, weight, window)
-    for image, o in ((0, 0), (7, 15)):
+    for image, o in ((0, 0), (15, 15)):
         planes = [correlate2d(x[image, :, :, k], weight[:, :, k, o], "valid") for k in range(16)]
         np.testing.assert_allclose(y[image, :, :, o], sum(planes), rtol=1e-10, atol=1e-10)
 
 
 def both_ways(function, budget):
     """By fewer multiplications, whatever the size, in blocks; and by the plain products."""
-    always = {"CHANNELS": 1, "PIXELS": 0, "IMAGES": 0, "WASTE": 99.0, "BUDGET": budget}
+    always = {"CHANNELS": 1, "PIXELS": 0, "IMAGES": 0, "BOTH": 0, "WASTE": 99.0, "BUDGET": budget}
     with mock.patch.multiple(winograd, **always):
         fewer = function()
     with mock.patch.object(winograd, "CHANNELS", 1 << 30):
