@@ -149,6 +149,9 @@ def calibrate(
         shard_size: how many examples are observed at a time.
         executor: who computes the shards; this thread if None.
 
+    Raises:
+        DataError: if there are no images.
+
     >>> import numpy as np, fcnn
     >>> model = fcnn.batch_norm()
     >>> params, _ = model.init(fcnn.key(0), (1,))
@@ -156,7 +159,10 @@ def calibrate(
     >>> fcnn.train.calibrate(model, params, x, key=fcnn.key(0)).mean
     array([2.], dtype=float32)
     """
-    parts = parallel.cut(len(images), whole(shard_size, "shard_size"))
+    whole(shard_size, "shard_size")
+    if len(images) == 0:
+        raise DataError("there is nothing to observe: no images came")
+    parts = parallel.cut(len(images), shard_size)
     full = [part for part in parts if part.stop - part.start == shard_size] or parts
     shards = [(images[part], i) for i, part in enumerate(full)]
     moved = tree.map(_itself, params, statistic=lambda stored: stored + 1)

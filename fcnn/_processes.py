@@ -273,7 +273,12 @@ class Processes(Executor):
         """``[function(common, shard) for shard in part]`` for each part, the first of them here.
 
         None stands for the results of a worker that died.
+
+        Raises:
+            RuntimeError: after `shutdown`.
         """
+        if not self._end.alive:
+            raise RuntimeError("this pool was shut down: parallel.processes() makes another")
         asked: list[Worker] = []
         waiting: list[Worker] = []
         try:

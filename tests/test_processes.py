@@ -24,6 +24,16 @@ def test_results_of_processes_outlive_the_next_call():
         first[1][0] = 7  # and are the caller's own
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_the_end_nothing_is_computed(workers):
+    with parallel.processes(workers) as pool:
+        pass
+    with pytest.raises(RuntimeError, match="shut down"):
+        parallel.map_shards(operator.add, 1, [2, 3], pool)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.submit(abs, -1)
+
+
 def test_processes_take_as_many_arrays_as_they_get():
     many = [np.full(1, i) for i in range(20_000)]  # whose places alone would fill a pipe
     with parallel.processes(2) as pool:

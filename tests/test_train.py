@@ -167,6 +167,7 @@ def test_bad_arguments_are_refused(data):
         (lambda: run(data, 1, batch_size=0), ArgumentError),
         (lambda: run(data, 1, shard_size=0), ArgumentError),
         (lambda: fcnn.predict(MODEL, state.params, empty.images), DataError),
+        (lambda: train.calibrate(MODEL, state.params, empty.images, key=fcnn.key(0)), DataError),
         (lambda: fcnn.predict(MODEL, state.params, data.images[:, :4]), ShapeError),
     ]:
         with pytest.raises(error):

@@ -56,9 +56,11 @@ def pieces(x: Array) -> Array | None:
 def runs(x: Array) -> Array:
     """``x (..., n)``, whose n lie side by side, as an array ``(...)`` of runs to be copied.
 
-    NumPy copies one after the other faster than it copies rows of n elements: 32 float32 in a
-    third of the time where every fourth run is meant.
+    NumPy copies these faster than rows of n elements: where every fourth run of 32 float32 is
+    meant, in two thirds of the time. Without elements it stays as it is.
     """
+    if x.size == 0:
+        return x
     return x.view(f"V{x.shape[-1] * x.itemsize}")[..., 0]
 
 

@@ -405,12 +405,17 @@ class TestCombinators:
             with pytest.raises(TreeError, match="a tuple of 2"):
                 combine(fcnn.relu, fcnn.tanh).apply(params, np.ones((1, 2)))
 
-    def test_an_empty_batch_is_no_error_to_a_layer(self):
-        model = serial(
-            conv2d(2, 3), fcnn.relu, fcnn.max_pool2d(2), fcnn.flatten, dense(3), fcnn.softmax
-        )
+    @pytest.mark.parametrize("stride", [1, 2])
+    def test_an_empty_batch_is_no_error_to_a_layer(self, stride):
+        first = conv2d(2, 3, stride=stride, padding="same")
+        model = serial(first, fcnn.relu, fcnn.max_pool2d(2), fcnn.flatten, dense(3), fcnn.softmax)
         params, _ = model.init(key(0), (6, 6, 1))
-        assert model.apply(params, np.zeros((0, 6, 6, 1), np.float32)).shape == (0, 3)
+        x = np.zeros((0, 6, 6, 1), np.float32)
+        assert model.apply(params, x).shape == (0, 3)
+        y, pullback = model.vjp(params, x)
+        grads, dx = pullback(y)
+        assert dx.shape == x.shape
+        assert fcnn.tree.equal(grads, fcnn.tree.zeros_like(params))
 
     def test_every_error_is_an_fcnn_error(self):
         with pytest.raises(FcnnError):
