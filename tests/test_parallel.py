@@ -4,7 +4,10 @@ import itertools
 import operator
 import os
 import pickle
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import (
     BrokenExecutor,
@@ -42,10 +45,14 @@ SGD = optim.sgd(0.05, momentum=0.9)
 STEPS = 100
 
 
-@pytest.fixture(scope="module")
-def data():
+def drawn():
     rng = np.random.default_rng(1)
     return Dataset(rng.random((64, 28, 28, 1), np.float32), rng.integers(0, 10, 64))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return drawn()
 
 
 def gradient_digest(data, executor=None, **options):
@@ -127,6 +134,36 @@ def test_loky(data, alone):
     loky = pytest.importorskip("loky", reason="loky is not installed")
     with loky.ProcessPoolExecutor(2) as pool:
         assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
+
+
+MPI_PROGRAM = """
+import test_parallel
+from mpi4py.futures import MPIPoolExecutor
+
+if __name__ == "__main__":
+    data = test_parallel.drawn()
+    with MPIPoolExecutor() as pool:
+        print(test_parallel.gradient_digest(data, pool), test_parallel.params_digest(data, pool))
+"""
+
+
+def test_mpi(alone, tmp_path):
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
+    mpiexec = shutil.which("mpiexec")
+    if mpiexec is None:
+        pytest.skip("there is no mpiexec")
+    program = tmp_path / "program.py"
+    program.write_text(MPI_PROGRAM)
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    path = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [mpiexec, "-n", "2", sys.executable, "-m", "mpi4py.futures", program],
+        env={**os.environ, **root, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.stdout.split() == list(alone), run.stderr
 
 
 @pytest.fixture(scope="module")
