@@ -46,7 +46,15 @@ ROWS = {
     "fcnn.__main__": 7,
     "fcnn.cli": 7,
 }
-PACKAGES = {"fcnn._ops", "fcnn.layers", "fcnn.optim", "fcnn.data", "fcnn.export", "fcnn.testing"}
+PACKAGES = {
+    "fcnn._ops",
+    "fcnn.layers",
+    "fcnn.optim",
+    "fcnn.data",
+    "fcnn.export",
+    "fcnn.testing",
+    "fcnn.tree",
+}
 
 
 def name_of(path):
