@@ -4,7 +4,7 @@ In the order ``(h, c, w, n)`` of `fcnn._ops.layout`, one channel of an image row
 memory: its sum is a product with a vector of ones and the sum of products a dot product, both by
 BLAS, which reads as fast as memory gives. The passes work through blocks of rows that stay in
 cache, and the channels' factors are repeated to a row's length, which makes an inner loop of a
-whole row. Sums are float32 along a row, float64 from row to row.
+whole row. Sums are float32 along a row or a piece of it, float64 from there on.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fcnn._ops.gemm import divisor
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array
 
 BUDGET = 1 << 19  # bytes of one operand's block
+PIECE = 1 << 10  # elements that are summed in float32 at most, if their number has a divisor
 NEAR = 16  # of a squared mean to its variance, below which x need not be centred first
 
 
@@ -34,16 +36,17 @@ def normalise(
     from zero; there x - k takes the place of x, where k is the mean of the first of ``b`` blocks: a
     block is a part of the data, so ``E[x - k]²`` is at most b times the variance.
     """
-    rows, c = _rows(x), x.shape[-1]
-    y, near, seen = np.empty(rows.shape, x.dtype), np.zeros(c, x.dtype), rows
-    rest, variance = _moments(rows)
-    if not _is_near_zero(rest, variance):
-        first = _lines(rows[next(_blocks(rows))])
-        near, seen = (_sums(first) / (first.size / c)).astype(x.dtype), y
-        centre = _repeated(near, rows)
-        for block in _blocks(rows):
-            np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
-        rest, variance = _moments(y)
+    rows, y = _rows(x), np.empty(_rows(x).shape, x.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # where squares overflow it is centred
+        guess, rough = _moments(rows[next(_blocks(rows))])
+        is_near = _is_near_zero(guess, rough)
+        if is_near:
+            rest, variance = _moments(rows)
+            is_near = _is_near_zero(rest, variance)
+    near, seen = np.zeros_like(guess), rows
+    if not is_near:
+        near, seen = guess.astype(x.dtype), y
+        rest, variance = _moments(rows, near, y)
     factor = scale / np.sqrt(variance + epsilon)
     _rescale(seen, factor, shift - rest * factor, relu, y)
     return nhwc(y).reshape(x.shape), near + rest, variance
@@ -113,12 +116,17 @@ def _rescale(rows: Array, factor: Array, offset: Array, relu: bool, y: Array) ->
             np.maximum(out, zero, out=out)
 
 
-def _moments(rows: Array) -> tuple[Array, Array]:
-    """Mean and variance of each channel, in one pass."""
+def _moments(
+    rows: Array, centre: Array | None = None, out: Array | None = None
+) -> tuple[Array, Array]:
+    """Mean and variance of each channel, in one pass; of what ``rows - centre``, into out, is."""
     c, pixels = rows.shape[1], rows.size // rows.shape[1]
     total, squares = np.zeros(c), np.zeros(c)
+    centres = None if centre is None else _repeated(centre, rows)
     for block in _blocks(rows):
         lines = _lines(rows[block])
+        if centres is not None and out is not None:
+            lines = np.subtract(lines, centres, out=_lines(out[block]))
         total += _sums(lines)
         squares += _dots(lines, lines)
     mean = total / pixels
@@ -126,8 +134,11 @@ def _moments(rows: Array) -> tuple[Array, Array]:
 
 
 def _is_near_zero(mean: Array, variance: Array) -> bool:
-    """Whether sums of x lose two or three bits to those of x - mean, and no more."""
-    return bool((mean * mean <= NEAR * variance).all())
+    """Whether sums of x do for those of x - mean, with up to 1 + NEAR times their rounding.
+
+    Where squares overflow they do not: x - mean may be small enough.
+    """
+    return bool(((mean * mean <= NEAR * variance) & np.isfinite(variance)).all())
 
 
 def _rows(x: Array) -> Array:
@@ -142,16 +153,25 @@ def _lines(rows: Array) -> Array:
 
 
 def _sums(lines: Array) -> Array:
-    """The sum of each channel, in float64 from row to row."""
-    ones = np.ones(lines.shape[2], lines.dtype)
-    total: Array = (lines @ ones).sum(axis=0, dtype=np.float64)
+    """The sum of each channel, in float64 from piece to piece."""
+    parts = _pieces(lines)
+    ones = np.ones(parts.shape[3], lines.dtype)
+    total: Array = (parts @ ones).sum(axis=(0, 2), dtype=np.float64)
     return total
 
 
 def _dots(a: Array, b: Array) -> Array:
     """The sum of products of each channel, likewise."""
-    total: Array = np.vecdot(a, b).sum(axis=0, dtype=np.float64)
+    products = np.vecdot(_pieces(a), _pieces(b))
+    total: Array = products.sum(axis=(0, 2), dtype=np.float64)
     return total
+
+
+def _pieces(lines: Array) -> Array:
+    """``(h, c, w*n)`` in pieces whose sums in float32 are good, ``(h, c, pieces, size)``."""
+    h, c, run = lines.shape
+    size = divisor(run, PIECE)
+    return lines.reshape(h, c, -1, size if size >= PIECE // 16 else run)
 
 
 def _repeated(channels: Array, rows: Array) -> Array:

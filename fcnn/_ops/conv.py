@@ -30,8 +30,8 @@ its input and output have 16,384 elements each, so that a pass is 2 to 3 us. Fou
   multiplies where they lie instead of packing them first: 53 GFLOP/s become 112 for the
   convolution above, 20 become 105 for 6 filters of 5x5.
 
-* **Fewer products** (``winograd``) for 3 x 3, 16 channels and 8 images or more: rows and columns
-  are mixed in tiles so that 36 products do the work of 144.
+* **Fewer products** (``winograd``) for 3 x 3, from 16 channels and 16 images or 32 and 8 on: rows
+  and columns are mixed in tiles so that 36 products do the work of 144.
 
 The adjoints use the same rows. The weight's gradient is the sum over rows of ``low[r] @ dz[r].T``.
 The input's is a product of the taps with ``kh`` neighbouring rows of dz, which are a matrix as they
@@ -132,15 +132,12 @@ def correlate(
     """
     x, weight = operands(x, weight)
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
-    method = method_for(weight, window, groups, n)
+    method = method_for(x, weight, window, groups)
     y = np.empty((oh, c_out, ow, n), x.dtype)
-    places = method.places(x)
+    places = method.places()
     for rows, columns in places:
         out = y[rows, :, columns]
-        seen = method.lower(x, rows, columns)
-        method.product(seen, out)
-        low = worth_keeping(seen, places)
-        del seen  # its memory serves the next block
+        low = worth_keeping(method.block(rows, columns, out, bias), places)
         finish(out, bias_at(bias, rows, columns), relu)
     return nhwc(y), low
 
@@ -190,37 +187,46 @@ def correlate_adjoints(
 class Direct:
     """A correlation by its definition: each output row from its own rows of input."""
 
-    def __init__(self, weight: Array, window: Window, groups: int, images: int) -> None:
+    def __init__(self, x: Array, weight: Array, window: Window, groups: int) -> None:
         taps = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
-        as_it_is = images == 1 and taps.shape[3] >= 32  # a copy would not pay
+        as_it_is = len(x) == 1 and taps.shape[3] >= 32  # a copy would not pay
         self._taps = taps if as_it_is else np.ascontiguousarray(taps)  # (g, 1, o, kh*kw*c)
-        self._window, self._groups = window, groups
+        self._x, self._window, self._groups = x, window, groups
 
-    def places(self, x: Array, pool: Pair = (1, 1)) -> list[Place]:
+    def places(self, pool: Pair = (1, 1)) -> list[Place]:
         """The blocks of output."""
-        return blocks(self._window, x, BUDGET, pool)
+        return blocks(self._window, self._x, BUDGET, pool)
 
-    def lower(self, x: Array, rows: slice, columns: slice) -> Array:
-        """What a block of output is a product of."""
-        return lower(x, self._window, self._groups, rows, columns)
+    def block(self, rows: slice, columns: slice, out: Array, bias: Array | None) -> Array:
+        """A block of output, the bias still missing, into ``out (rows, c_out, columns, n)``.
 
-    def product(self, low: Array, out: Array) -> None:
-        """The taps times what was lowered, into ``out (rows, c_out, columns, n)``."""
+        Returns what was lowered for it, which the adjoint may be given.
+        """
+        low = lower(self._x, self._window, self._groups, rows, columns)
         product(self._taps, low, as_lines(out, self._groups))
+        return low
 
 
-def method_for(weight: Array, window: Window, groups: int, images: int) -> Direct | Winograd:
-    """The faster way for these shapes."""
-    if suits(window, weight.shape, groups, images):
-        return Winograd(weight, window)
-    return Direct(weight, window, groups, images)
+def method_for(
+    x: Array, weight: Array, window: Window, groups: int, pool: Pair = (1, 1)
+) -> Direct | Winograd:
+    """The faster way for these shapes, and for a pool behind."""
+    if suits(x, weight, window, groups, pool):
+        return Winograd(x, weight, window)
+    return Direct(x, weight, window, groups)
 
 
 def adjoint_for(
-    x: Array, weight: Array, window: Window, groups: int, input_grad: bool, low: Array | None
+    x: Array,
+    weight: Array,
+    window: Window,
+    groups: int,
+    input_grad: bool,
+    low: Array | None,
+    pool: Pair = (1, 1),
 ) -> Adjoint | WinogradAdjoint:
     """The adjoint of `method_for`'s choice."""
-    if suits(window, weight.shape, groups, len(x)):
+    if suits(x, weight, window, groups, pool):
         return WinogradAdjoint(x, weight, window, input_grad, low)
     return Adjoint(x, weight, window, groups, input_grad, low)
 

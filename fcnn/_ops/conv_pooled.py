@@ -35,18 +35,15 @@ def correlate_pooled(
     x, weight = operands(x, weight)
     (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
     high, wide = oh // ph, ow // pw
-    method = method_for(weight, window, groups, n)
+    method = method_for(x, weight, window, groups, pool)
     y = np.empty((high, c_out, wide, n), x.dtype)
     raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
-    places = method.places(x, pool)
+    places = method.places(pool)
     for rows, columns in places:
         many, broad = rows.stop - rows.start, columns.stop - columns.start
         shape = (many, c_out, broad, n)
         out = np.empty(shape, x.dtype) if raw is None else raw[rows, :, columns]
-        seen = method.lower(x, rows, columns)
-        method.product(seen, out)
-        low = worth_keeping(seen, places)
-        del seen
+        low = worth_keeping(method.block(rows, columns, out, bias), places)
         most = y[_pooled(rows, ph), :, _pooled(columns, pw)]
         tops = reduce_by(np.maximum, [out[i::ph] for i in range(ph)])
         reduce_by(np.maximum, [tops[:, :, j::pw] for j in range(pw)], most)
@@ -73,7 +70,7 @@ def correlate_pooled_adjoints(
     row, that holds the maximum.
     """
     x, weight = operands(x, weight)
-    adjoint = adjoint_for(x, weight, window, groups, input_grad, low)
+    adjoint = adjoint_for(x, weight, window, groups, input_grad, low, pool)
     ph, pw = pool
     dbias: Any = 0
     drows, live = hcwn(dy), None if y is None else hcwn(y)

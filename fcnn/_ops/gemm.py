@@ -35,7 +35,7 @@ LARGE = 8 * LIMIT  # of m * k * n, where several threads gain more than pieces
 VECTOR = 16  # elements that are multiplied at once
 
 
-def _divisor(n: int, most: int) -> int:
+def divisor(n: int, most: int) -> int:
     """The largest divisor of n that is not above ``most``."""
     most, root = max(1, most), math.isqrt(n)
     if n <= most:
@@ -55,10 +55,10 @@ def _piece(m: int, k: int, n: int) -> tuple[int, int]:
     size = m * k * n
     if n == 1 or size <= LIMIT or _gains_nothing(size):
         return m, n
-    rows = _divisor(m, LIMIT // (k * n))
+    rows = divisor(m, LIMIT // (k * n))
     if rows >= VECTOR:
         return rows, n
-    rows = _divisor(m, VECTOR)
+    rows = divisor(m, VECTOR)
     columns = LIMIT // (rows * k) // VECTOR * VECTOR
     if rows < VECTOR // 2 or columns < 2 * VECTOR:
         return m, n
@@ -103,7 +103,7 @@ def mixed(matrix: Array, rows: Array, out: Array) -> Array:
     ``matrix (m, k)``, ``rows (..., k, n)``, which may overlap, ``out (..., m, n)``.
     """
     (m, k), n = matrix.shape, rows.shape[-1]
-    length = n if _gains_nothing(m * k * n) else _divisor(n, LIMIT // (m * k))
+    length = n if _gains_nothing(m * k * n) else divisor(n, LIMIT // (m * k))
     if length == n or length < 4 * VECTOR:
         return np.matmul(matrix, rows, out=out)
     np.matmul(matrix, _cut_columns(rows, length), out=_cut_columns(out, length))
@@ -134,11 +134,11 @@ def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
     size = m * k * n
     if not size or (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _gains_nothing(size):
         return m, k, n
-    columns = _divisor(k, 4 * VECTOR)
-    rows = _divisor(m, LIMIT_TRANSPOSED // columns)
+    columns = divisor(k, 4 * VECTOR)
+    rows = divisor(m, LIMIT_TRANSPOSED // columns)
     if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
         rows, columns = m, k
-    length = _divisor(n, max(1, LIMIT // (rows * columns)))
+    length = divisor(n, max(1, LIMIT // (rows * columns)))
     return rows, columns, length if length >= 4 * VECTOR else n
 
 
@@ -151,7 +151,7 @@ def product_over_rows(a: Array, b: Array) -> Array:
     size = m * k * n
     whole = n <= 1 or size <= LIMIT or _gains_nothing(size)
     columns = 2 * VECTOR if n % (2 * VECTOR) == 0 else n
-    length = k if whole else _divisor(k, LIMIT // (m * columns))
+    length = k if whole else divisor(k, LIMIT // (m * columns))
     if length == k or length < VECTOR:
         return np.asarray(a.T @ b)
     a, b = a.reshape(-1, 1, length, m), b.reshape(-1, length, n)

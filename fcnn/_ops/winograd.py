@@ -12,16 +12,22 @@ products are those of matrices ``(o, c)`` with matrices ``(c, tiles across * n)`
 by products of a 6 x 6 matrix with six runs of n elements where they lie, which take 0.3 ns an
 element for n = 32; rows by products with long rows, which take 0.2.
 
-The adjoints are the same steps turned round. With ``dm``, the 36 values of dy's tiles,
+The adjoints are the same steps turned round. Along one axis,
 
-    dm = out.T @ dy,   dkernel @ g: dm * (data @ d),   dd = data.T @ ((kernel @ g) * dm)
+    dm = out.T @ dy      d(kernel @ g) = dm * (data @ d)      dg = kernel.T @ d(kernel @ g)
+                         d(data @ d) = dm * (kernel @ g)      dd = data.T @ d(data @ d)
 
 and since neighbouring tiles share two rows and columns of d, these are added.
 
-The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity, the best of some ten thousand sets that were
-tried, of those whose fractions binary numbers hold. In float32 a result is off by two to five times
-as much as that of the plain products; with the usual 0, 1, -1, 2, -2 and infinity it would be
-four to ten times, at the worst element eight to twenty.
+The sums are other sums than those of the definition. The points are 0, 3/4, -3/4, 3/2, -3/2 and
+infinity, the best of some ten thousand sets that were tried, of those whose fractions binary
+numbers hold. In float32 a result is off by two to five times as much as that of the plain products;
+with the usual 0, 1, -1, 2, -2 and infinity it would be four to ten times, at the worst element
+eight to twenty. All the outputs of a tile share its rounding, which is that of its largest pixel:
+beside a pixel a thousand times as bright as the others it is two hundred times that of the plain
+products. Likewise a NaN or an infinity makes NaN of the tiles that see it, up to four pixels away.
+What must not be rounded is not: an output that sees zeros alone is exactly its bias
+(``clear_blanks``), so that a relu behind it passes no gradient.
 
 Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016,
 https://arxiv.org/abs/1509.09308; S. Winograd, "Arithmetic Complexity of Computations", 1980,
@@ -46,7 +52,7 @@ TAPS, TILE = 3, 4  # rows of the kernel and of a tile of the output
 MIXED = TAPS + TILE - 1  # rows of input that a tile meets
 POINTS = 0.0, 0.75, -0.75, 1.5, -1.5  # and infinity
 BUDGET = 3 << 20  # bytes of a block's tiles, of input and of output, mixed
-LARGEST = 1 << 20  # elements of a single tile, so that a block is no more than twice the budget
+MOST_TAPS = 12 << 20  # bytes of the taps, mixed, which are four times those of the weight
 
 
 def matrices(points: tuple[float, ...]) -> tuple[Array, Array, Array]:
@@ -68,16 +74,16 @@ def matrices(points: tuple[float, ...]) -> tuple[Array, Array, Array]:
 
 OUT, KERNEL, DATA = matrices(POINTS)
 
-CHANNELS = 16  # of input and of output, where the products are worth the passes
-PIXELS = 512  # of output in all images, where they are worth the taps' own passes
-IMAGES = 8  # where runs are long enough to be mixed fast
-BOTH = 256  # channels times images, since where the one are few the others must be more
-WASTE = 0.4  # most of the plain multiplications, where the last tiles are not full
+CHANNELS = 16  # at least, of input and of output: fewer products are not worth the passes
+IMAGES = 8  # at least: shorter runs are mixed slowly
+BOTH = 256  # at least, the one times the other
+PIXELS = 512  # of output at least, in all images: fewer are not worth the mixing of the taps
+WASTE = 0.4  # at most, of the plain multiplications; it is more where the last tiles are not full
 
 
-def suits(window: Window, shape: tuple[int, ...], groups: int, images: int) -> bool:
-    """Whether this is the way for a weight of that shape."""
-    (oh, ow), (*_, c, o) = window.out, shape
+def suits(x: Array, weight: Array, window: Window, groups: int, pool: Pair = (1, 1)) -> bool:
+    """Whether this is the way, given these shapes."""
+    (oh, ow), (*_, c, o), images = window.out, weight.shape, len(x)
     return (
         window.kernel == (TAPS, TAPS)
         and window.stride == window.dilation == (1, 1)
@@ -86,39 +92,47 @@ def suits(window: Window, shape: tuple[int, ...], groups: int, images: int) -> b
         and images >= IMAGES
         and min(c, o) * images >= BOTH
         and images * oh * ow >= PIXELS
-        and MIXED**2 * (c + o) * images <= LARGEST
+        and MIXED**2 * c * o * x.itemsize <= MOST_TAPS
+        and _least_block(x, o, pool) <= BUDGET
         and _tiles(oh) * _tiles(ow) * MIXED**2 <= WASTE * TAPS**2 * oh * ow
     )
 
 
 class Winograd:
-    """A correlation with ``weight (3, 3, c, o)``."""
+    """A correlation of x with ``weight (3, 3, c, o)``."""
 
-    def __init__(self, weight: Array, window: Window) -> None:
+    def __init__(self, x: Array, weight: Array, window: Window) -> None:
         self._taps = mixed_taps(weight.swapaxes(2, 3))  # (36, o, c)
-        self._window = window
+        self._x, self._window = x, window
 
-    def places(self, x: Array, pool: Pair = (1, 1)) -> list[Place]:
+    def places(self, pool: Pair = (1, 1)) -> list[Place]:
         """The blocks of output."""
-        return places(self._window, x, self._taps.shape[1], pool)
+        return places(self._window, self._x, self._taps.shape[1], pool)
 
-    def lower(self, x: Array, rows: slice, columns: slice) -> Array:
-        """What `product` takes for a block."""
-        return mixed_data(x, self._window, rows, columns)
+    def block(self, rows: slice, columns: slice, out: Array, bias: Array | None) -> Array:
+        """A block of output, the bias still missing, into ``out (rows, o, columns, n)``.
 
-    def product(self, low: Array, out: Array) -> None:
-        """The taps times what was mixed, into ``out (rows, o, columns, n)``."""
+        Returns its tiles, which the adjoint may be given.
+        """
+        low = mixed_data(self._x, self._window, rows, columns)
+        self._product(low, out)
+        if bias is None or not bias.all():  # nobody can tell another bias from one rounded
+            clear_blanks(self._x, self._window, rows, columns, out)
+        return low
+
+    def _product(self, low: Array, out: Array) -> None:
+        """The taps times what was mixed, mixed back."""
         _, o, wide, n = out.shape
         (tiles, _, _, run), back = low.shape, OUT.astype(out.dtype)
         parts = np.empty((tiles, MIXED**2, o, run), out.dtype)
         product(self._taps, low, parts)
         line = o * run
-        rows = np.empty((tiles * TILE, MIXED * line), out.dtype)
-        mixed(back, parts.reshape(tiles, MIXED, -1), rows.reshape(tiles, TILE, -1))
+        half = np.empty((tiles * TILE, MIXED * line), out.dtype)
+        mixed(back, parts.reshape(tiles, MIXED, -1), half.reshape(tiles, TILE, -1))
         del parts
-        columns = np.empty((tiles * TILE, TILE, line), out.dtype)
-        mixed(back, rows.reshape(-1, MIXED, line), columns)
-        spread(columns.reshape(-1, TILE, o, _tiles(wide), n), out)
+        whole = np.empty((tiles * TILE, TILE, line), out.dtype)
+        mixed(back, half.reshape(-1, MIXED, line), whole)
+        spread(whole.reshape(-1, TILE, o, _tiles(wide), n), out)
 
 
 class WinogradAdjoint:
@@ -131,7 +145,7 @@ class WinogradAdjoint:
     ) -> None:
         n, h, w, c = x.shape
         self._x, self._window, self._low, self._shape = x, window, low, weight.shape
-        self._dtaps = np.zeros((), x.dtype)  # (36, c, o)
+        self._dtaps = np.empty(0, x.dtype)  # (36, c, o)
         self._taps = mixed_taps(weight) if input_grad else None  # (36, c, o)
         self._back = np.zeros((h, c, w, n) if input_grad else 0, x.dtype)
 
@@ -150,25 +164,28 @@ class WinogradAdjoint:
         if low is None:
             low = mixed_data(self._x, self._window, rows, columns)
         dtaps = product_of_rows(low.swapaxes(0, 1), dmixed.swapaxes(0, 1))
-        self._dtaps = self._dtaps + dtaps
+        if self._dtaps.size:
+            self._dtaps += dtaps
+        else:
+            self._dtaps = dtaps
+        del low, dtaps
         if self._taps is not None:
-            given = np.empty(low.shape, low.dtype)
-            del low
-            product(self._taps, dmixed, given)
-            del dmixed
-            self._add_back(rows, columns, given)
+            self._add_back(rows, columns, self._taps, dmixed)
 
-    def _add_back(self, rows: slice, columns: slice, given: Array) -> None:
-        """Add to dx what its tiles were given, ``(tiles down, 36, c, tiles across * n)``."""
-        (top, _), (left, _) = self._window.pads
+    def _add_back(self, rows: slice, columns: slice, taps: Array, dmixed: Array) -> None:
+        """Add to dx what its tiles are given, ``(tiles down, 36, c, tiles across * n)``."""
+        (tiles, _, _, length), (top, _), (left, _) = dmixed.shape, *self._window.pads
+        given = np.empty((tiles, *taps.shape[:2], length), dmixed.dtype)
+        product(taps, dmixed, given)
         h, c, w, n = self._back.shape
         high, wide = rows.stop - rows.start, columns.stop - columns.start
         down, across = _tiles(high), _tiles(wide)
         back, run = np.ascontiguousarray(DATA.T).astype(given.dtype), c * across * n
         near = np.empty((down, MIXED, MIXED * run), given.dtype)
         mixed(back, given.reshape(near.shape), near)
+        del given
         near[1:, : MIXED - TILE] += near[:-1, TILE:]
-        lines = np.empty((down * TILE + MIXED - TILE, MIXED, run), given.dtype)
+        lines = np.empty((down * TILE + MIXED - TILE, MIXED, run), near.dtype)
         near = near.reshape(down, MIXED, MIXED, run)
         last = down * TILE
         mixed(back, near[:, :TILE], lines[:last].reshape(down, TILE, MIXED, run))
@@ -176,7 +193,7 @@ class WinogradAdjoint:
         del near
         lines = lines.reshape(-1, MIXED, c, across, n)
         lines[:, : MIXED - TILE, :, 1:] += lines[:, TILE:, :, :-1]
-        part = np.empty((len(lines), c, across * TILE + MIXED - TILE, n), given.dtype)
+        part = np.empty((len(lines), c, across * TILE + MIXED - TILE, n), lines.dtype)
         spread(lines[:, :TILE], part[:, :, : across * TILE])
         np.copyto(part[:, :, across * TILE :], lines[:, TILE:, :, -1].swapaxes(1, 2))
         of_rows, to_rows = taken(rows.start - top, 1, high + MIXED - TILE, h)
@@ -197,15 +214,11 @@ class WinogradAdjoint:
 
 
 def places(window: Window, x: Array, filters: int, pool: Pair) -> list[Place]:
-    """Blocks of output, of as many whole tiles as there is room for; and of whole pools."""
-    (oh, ow), (ph, pw), (n, *_, c) = window.out, pool, x.shape
+    """Blocks of output, of as many whole tiles and whole pools as there is room for."""
+    (oh, ow), (ph, pw) = window.out, pool
     high, wide = oh // ph * ph, ow // pw * pw
-    tile = MIXED**2 * (c + filters) * n * x.itemsize
-    for tall, broad in ((math.lcm(TILE, ph), math.lcm(TILE, pw)), (ph, pw)):
-        many = _tiles(tall) * _tiles(broad)
-        room = BUDGET // (tile * many)
-        if room or many == 1:
-            break
+    tall, broad = math.lcm(TILE, ph), math.lcm(TILE, pw)
+    room = BUDGET // _least_block(x, filters, pool)
     across = broad * even(-(-wide // broad), room)
     down = tall * even(-(-high // tall), room * broad // across)
     return [
@@ -213,6 +226,29 @@ def places(window: Window, x: Array, filters: int, pool: Pair) -> list[Place]:
         for top in range(0, high, down)
         for left in range(0, wide, across)
     ]
+
+
+def _least_block(x: Array, filters: int, pool: Pair) -> int:
+    """Bytes of the tiles of the smallest block that has whole tiles and whole pools."""
+    tiles = math.lcm(TILE, pool[0]) * math.lcm(TILE, pool[1]) // TILE**2
+    return int(MIXED**2 * (x.shape[3] + filters) * len(x) * x.itemsize * tiles)
+
+
+def clear_blanks(x: Array, window: Window, rows: slice, columns: slice, out: Array) -> None:
+    """Make those elements of a block of output exactly 0 that meet zeros alone."""
+    (top, _), (left, _) = window.pads
+    high, _, wide, n = out.shape
+    to_rows, of_rows = taken(rows.start - top, 1, high + TAPS - 1, x.shape[1])
+    to_columns, of_columns = taken(columns.start - left, 1, wide + TAPS - 1, x.shape[2])
+    part = hcwn(x)[of_rows, :, of_columns]
+    seen = np.zeros((high + TAPS - 1, wide + TAPS - 1, n), bool)
+    for channels in (slice(0, 4), slice(4, None)):  # the first few mostly settle it
+        seen[to_rows, to_columns] |= (part[:, channels] != 0).any(axis=1)
+        across = seen[:, :-2] | seen[:, 1:-1] | seen[:, 2:]
+        live = across[:-2] | across[1:-1] | across[2:]
+        if live.all():
+            return
+    np.multiply(out, live[:, None].astype(out.dtype), out=out)
 
 
 def mixed_taps(weight: Array) -> Array:
@@ -250,9 +286,9 @@ def _mixed_tiles(
     columns = np.empty((deep, MIXED, c, across, n), dtype)
     np.matmul(matrix, tiles, out=columns.transpose(0, 2, 3, 1, 4))
     del seen, tiles
-    line = columns.strides[0]
-    near = np.ndarray((down, many, line // v), dtype, columns, 0, (TILE * line, line, v))
-    rows = mixed(matrix, near, np.empty((down, MIXED, line // v), dtype))
+    row = columns.strides[0]
+    near = np.ndarray((down, many, row // v), dtype, columns, 0, (TILE * row, row, v))
+    rows = mixed(matrix, near, np.empty((down, MIXED, row // v), dtype))
     return rows.reshape(down, MIXED**2, c, across * n)
 
 

@@ -36,16 +36,23 @@ def test_the_matrices_are_exact():
         ({"image": (6, 9)}, True),
         ({"image": (3, 3), "images": 64}, False),  # one output of 16 is wanted
         ({"images": 320}, False),  # one tile would be more than the scratch
+        ({"images": 140}, True),
+        ({"images": 140, "dtype": np.float64}, False),
+        ({"pool": (2, 2)}, True),
+        ({"pool": (1, 3)}, True),
+        ({"pool": (5, 7)}, False),  # a block of whole tiles and pools would be 20 x 28
+        ({"channels": 1400, "images": 8}, False),  # so would the taps
     ],
     ids=str,
 )
 def test_when_it_is_chosen(change, chosen):
     usual = {"image": (16, 16), "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1)}
-    usual |= {"groups": 1, "channels": 32, "images": 32} | change
-    *geometry, groups, channels, images = usual.values()
+    usual |= {"groups": 1, "channels": 32, "images": 32, "dtype": np.float32, "pool": (1, 1)}
+    *geometry, groups, channels, images, dtype, pool = (usual | change).values()
     window = slide(*geometry, ((0, 0), (0, 0)))
-    shape = (*usual["kernel"], channels // groups, 64)
-    assert winograd.suits(window, shape, groups, images) is chosen
+    x = np.empty((images, *geometry[0], channels), dtype)
+    weight = np.empty((*geometry[1], channels // groups, 64), dtype)
+    assert winograd.suits(x, weight, window, groups, pool) is chosen
 
 
 def draw(seed, *shape):
@@ -59,7 +66,7 @@ def view(image, pads):
 def test_against_scipy():
     x, weight = draw(0, 16, 18, 17, 16), draw(1, 3, 3, 16, 16)
     window = view((18, 17), ((0, 0), (0, 0)))
-    assert winograd.suits(window, weight.shape, 1, 16)
+    assert winograd.suits(x, weight, window, 1)
     y, _ = conv.correlate(x, weight, window)
     for image, o in ((0, 0), (15, 15)):
         planes = [correlate2d(x[image, :, :, k], weight[:, :, k, o], "valid") for k in range(16)]
@@ -131,10 +138,40 @@ def test_with_a_pool(pool, budget):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
 
+@pytest.mark.parametrize("bias", [None, "zero", "some"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_sees_zeros_alone_is_not_rounded(bias, dtype):
+    x, weight = draw(0, 16, 17, 15, 16).astype(dtype), draw(1, 3, 3, 16, 32).astype(dtype)
+    x[:8, 3:12, 4:9] = 0
+    x[3] = 0
+    x[:, :, :, 0] = 0
+    window = view((17, 15), ((1, 2), (0, 1)))
+    assert winograd.suits(x, weight, window, 1)
+    numbers = np.arange(32) % 3 if bias == "some" else np.zeros(32)
+    shift = None if bias is None else numbers.astype(dtype)
+    y, _ = conv.correlate(x, weight, window, 1, shift)
+    seen, _ = conv.correlate(np.abs(x), np.ones((3, 3, 16, 1), dtype), window)
+    blank = (seen == 0)[..., 0]
+    assert 300 < blank.sum() < blank.size / 2
+    np.testing.assert_array_equal(y[blank], np.broadcast_to(numbers, y[blank].shape))
+    assert (y[~blank][:, 0] != 0).all()
+
+
+def test_what_is_not_finite_stays_in_its_image_and_does_not_vanish():
+    x, weight = draw(0, 16, 17, 15, 16), draw(1, 3, 3, 16, 16)
+    x[2, 8, 8, 3] = np.nan
+    window = view((17, 15), ((0, 0), (0, 0)))
+    assert winograd.suits(x, weight, window, 1)
+    y, _ = conv.correlate(x, weight, window)
+    assert np.isnan(y[2, 6:9, 6:9]).all()
+    assert np.isfinite(y[2, :2]).all()
+    assert np.isfinite(np.delete(y, 2, axis=0)).all()
+
+
 def test_rounding_in_float32():
     x, weight = draw(0, 8, 16, 16, 32), draw(1, 3, 3, 32, 32)
     window, dy = view((16, 16), ((1, 1), (1, 1))), draw(2, 8, 16, 16, 32)
-    assert winograd.suits(window, weight.shape, 1, 8)
+    assert winograd.suits(x, weight, window, 1)
     single = [each.astype(np.float32) for each in (x, weight, dy)]
     found = [conv.correlate(*single[:2], window)[0]]
     found += conv.correlate_adjoints(*single, window, bias=None)[::2]
@@ -150,7 +187,7 @@ def test_rounding_in_float32():
 def test_lowered_rows_serve_the_adjoint():
     x, weight = draw(0, 8, 8, 8, 32), draw(1, 3, 3, 32, 32)
     window, dy = view((8, 8), ((1, 1), (1, 1))), draw(2, 8, 8, 8, 32)
-    assert winograd.suits(window, weight.shape, 1, 8)
+    assert winograd.suits(x, weight, window, 1)
     _, low = conv.correlate(x, weight, window)
     assert low is not None
     assert low.nbytes <= lower.KEPT
