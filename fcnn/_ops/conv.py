@@ -53,8 +53,9 @@ In evaluation a batch norm behind a convolution is ``x * factor + offset``, so i
 its weight and bias (`fcnn.layers.conv2d`), within rounding: a pass less over every output.
 
 Scratch is at most ``BUDGET`` for what is lowered and as much again for what the input's adjoint
-multiplies; more images, rows or columns make more blocks. A block of up to 1 MiB is kept from the
-forward pass for its adjoint.
+multiplies; more images, rows or columns make more blocks. Mixed tiles and what is made of them take
+as much, the mixed taps four times the weight and at most 12 MiB. A block of up to 1 MiB is kept
+from the forward pass for its adjoint.
 
 How far from the limit
 ----------------------

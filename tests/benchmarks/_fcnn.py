@@ -47,21 +47,23 @@ def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any
     return tree.astype(tree.unflatten(tree.structure(drawn), parameters(workload)), dtype)
 
 
-def prepare(workload: str, batch: int, mode: str, workers: int | None = None) -> Run:
+def prepare(
+    workload: str, batch: int, mode: str, workers: int | None = None, pool: str = "threads"
+) -> Run:
     """The fastest of the whole batch here, with one BLAS thread or all, and of shards on pools.
 
-    ``workers`` asks for two shards on a pool of that many threads.
+    ``workers`` asks for two shards on a ``pool`` of that many threads or processes.
     """
     work = find(workload)
     make = _inference if mode == "inference" else _training
     if workers is not None:
-        return make(work, batch, batch // 2, parallel.threads(workers))
+        return make(work, batch, batch // 2, getattr(parallel, pool)(workers))
     whole = make(work, batch, None, None)
     runs = [whole, _with_one_blas_thread(whole)]
     shards = sorted({shard for shard in (batch // 2, *SHARD_SIZES) if 1 < shard < batch})
     if shards:
         pools = parallel.threads(), parallel.processes()
-        runs += [make(work, batch, shard, pool) for pool in pools for shard in shards]
+        runs += [make(work, batch, shard, each) for each in pools for shard in shards]
     return _fastest(runs)
 
 
