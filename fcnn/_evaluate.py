@@ -88,12 +88,17 @@ def predict(
     >>> fcnn.predict(fcnn.dense(3), params, np.zeros((5, 2), np.float32)).shape
     (5, 3)
     """
-    whole(shard_size, "shard_size")
-    if len(images) == 0:
-        raise DataError("there is nothing to predict: no images came")
-    shards = [images[part] for part in parallel.cut(len(images), shard_size)]
+    shards = [images[part] for part in _parts(images, shard_size, "predict")]
     outputs = parallel.map_shards(functools.partial(_apply_shard, model), params, shards, executor)
     return np.concatenate(outputs)
+
+
+def _parts(images: Array, shard_size: int, purpose: str) -> list[slice]:
+    """Where the shards are."""
+    whole(shard_size, "shard_size")
+    if len(images) == 0:
+        raise DataError(f"there is nothing to {purpose}: no images came")
+    return parallel.cut(len(images), shard_size)
 
 
 def evaluate(
@@ -159,10 +164,7 @@ def calibrate(
     >>> fcnn.train.calibrate(model, params, x, key=fcnn.key(0)).mean
     array([2.], dtype=float32)
     """
-    whole(shard_size, "shard_size")
-    if len(images) == 0:
-        raise DataError("there is nothing to observe: no images came")
-    parts = parallel.cut(len(images), shard_size)
+    parts = _parts(images, shard_size, "observe")
     full = [part for part in parts if part.stop - part.start == shard_size] or parts
     shards = [(images[part], i) for i, part in enumerate(full)]
     moved = tree.map(_itself, params, statistic=lambda stored: stored + 1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -36,17 +37,22 @@ def normalise(
     from zero; there x - k takes the place of x, where k is the mean of the first of ``b`` blocks: a
     block is a part of the data, so ``E[x - k]²`` is at most b times the variance.
     """
-    rows, y = _rows(x), np.empty(_rows(x).shape, x.dtype)
+    rows = _rows(x)
+    first, y = next(_blocks(rows)), np.empty(rows.shape, x.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # where squares overflow it is centred
-        guess, rough = _moments(rows[next(_blocks(rows))])
-        is_near = _is_near_zero(guess, rough)
-        if is_near:
-            rest, variance = _moments(rows)
+        rest, variance = guess, _ = _moments(iter([_lines(rows[first])]))
+        is_near = _is_near_zero(rest, variance)
+        if is_near and first.stop < len(rows):
+            rest, variance = _moments(_lines(rows[block]) for block in _blocks(rows))
             is_near = _is_near_zero(rest, variance)
     near, seen = np.zeros_like(guess), rows
     if not is_near:
         near, seen = guess.astype(x.dtype), y
-        rest, variance = _moments(rows, near, y)
+        centre = _repeated(near, rows)
+        rest, variance = _moments(
+            np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
+            for block in _blocks(rows)
+        )
     factor = scale / np.sqrt(variance + epsilon)
     _rescale(seen, factor, shift - rest * factor, relu, y)
     return nhwc(y).reshape(x.shape), near + rest, variance
@@ -116,20 +122,16 @@ def _rescale(rows: Array, factor: Array, offset: Array, relu: bool, y: Array) ->
             np.maximum(out, zero, out=out)
 
 
-def _moments(
-    rows: Array, centre: Array | None = None, out: Array | None = None
-) -> tuple[Array, Array]:
-    """Mean and variance of each channel, in one pass; of what ``rows - centre``, into out, is."""
-    c, pixels = rows.shape[1], rows.size // rows.shape[1]
-    total, squares = np.zeros(c), np.zeros(c)
-    centres = None if centre is None else _repeated(centre, rows)
-    for block in _blocks(rows):
-        lines = _lines(rows[block])
-        if centres is not None and out is not None:
-            lines = np.subtract(lines, centres, out=_lines(out[block]))
+def _moments(blocks: Iterator[Array]) -> tuple[Array, Array]:
+    """Mean and variance of each channel of blocks ``(h, c, w*n)``, in one pass."""
+    total: Any = 0
+    squares: Any = 0
+    pixels = 0
+    for lines in blocks:
         total += _sums(lines)
         squares += _dots(lines, lines)
-    mean = total / pixels
+        pixels += len(lines) * lines.shape[2]
+    mean = np.asarray(total / pixels)
     return mean, np.maximum(squares / pixels - mean * mean, 0)
 
 

@@ -36,13 +36,15 @@ def blocks(window: Window, x: Array, budget: float, pool: Pair = (1, 1)) -> list
     least = min(oh, LEAST * max(1, extra))
     wide = even(ow, int(budget // (line * (once * least + extra))))
     high = even(oh, int(budget // (line * wide) - extra) // once)
+    return grid(oh * ph, ow * pw, high * ph, wide * pw)
+
+
+def grid(high: int, wide: int, down: int, across: int) -> list[Place]:
+    """``high`` rows and ``wide`` columns in blocks of ``down`` and ``across``, row by row."""
     return [
-        (
-            slice(top * ph, min(top + high, oh) * ph),
-            slice(left * pw, min(left + wide, ow) * pw),
-        )
-        for top in range(0, oh, high)
-        for left in range(0, ow, wide)
+        (slice(top, min(top + down, high)), slice(left, min(left + across, wide)))
+        for top in range(0, high, down)
+        for left in range(0, wide, across)
     ]
 
 

@@ -39,12 +39,13 @@ Networks", 2020, https://arxiv.org/abs/1803.10986.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from fcnn._ops.gemm import mixed, product, product_of_rows
 from fcnn._ops.layout import hcwn, nhwc, runs
-from fcnn._ops.lower import Place, even, met
+from fcnn._ops.lower import Place, even, grid, met
 from fcnn._ops.window import Pair, Window, taken
 from fcnn._typing import Array
 
@@ -145,7 +146,7 @@ class WinogradAdjoint:
     ) -> None:
         n, h, w, c = x.shape
         self._x, self._window, self._low, self._shape = x, window, low, weight.shape
-        self._dtaps = np.empty(0, x.dtype)  # (36, c, o)
+        self._dtaps: Any = 0  # (36, c, o)
         self._taps = mixed_taps(weight) if input_grad else None  # (36, c, o)
         self._back = np.zeros((h, c, w, n) if input_grad else 0, x.dtype)
 
@@ -163,12 +164,8 @@ class WinogradAdjoint:
         low = self._low
         if low is None:
             low = mixed_data(self._x, self._window, rows, columns)
-        dtaps = product_of_rows(low.swapaxes(0, 1), dmixed.swapaxes(0, 1))
-        if self._dtaps.size:
-            self._dtaps += dtaps
-        else:
-            self._dtaps = dtaps
-        del low, dtaps
+        self._dtaps += product_of_rows(low.swapaxes(0, 1), dmixed.swapaxes(0, 1))
+        del low
         if self._taps is not None:
             self._add_back(rows, columns, self._taps, dmixed)
 
@@ -180,7 +177,7 @@ class WinogradAdjoint:
         h, c, w, n = self._back.shape
         high, wide = rows.stop - rows.start, columns.stop - columns.start
         down, across = _tiles(high), _tiles(wide)
-        back, run = np.ascontiguousarray(DATA.T).astype(given.dtype), c * across * n
+        back, run = DATA.T.astype(given.dtype, order="C"), c * across * n
         near = np.empty((down, MIXED, MIXED * run), given.dtype)
         mixed(back, given.reshape(near.shape), near)
         del given
@@ -203,7 +200,7 @@ class WinogradAdjoint:
 
     def dweight(self) -> Array:
         """The gradient of the weight."""
-        turned = np.ascontiguousarray(KERNEL.T).astype(self._x.dtype)
+        turned = KERNEL.T.astype(self._x.dtype, order="C")
         rows = turned @ self._dtaps.reshape(MIXED, -1)
         dweight: Array = turned @ rows.reshape(TAPS, MIXED, -1)
         return dweight.reshape(self._shape)
@@ -221,11 +218,7 @@ def places(window: Window, x: Array, filters: int, pool: Pair) -> list[Place]:
     room = BUDGET // _least_block(x, filters, pool)
     across = broad * even(-(-wide // broad), room)
     down = tall * even(-(-high // tall), room * broad // across)
-    return [
-        (slice(top, min(top + down, high)), slice(left, min(left + across, wide)))
-        for top in range(0, high, down)
-        for left in range(0, wide, across)
-    ]
+    return grid(high, wide, down, across)
 
 
 def _least_block(x: Array, filters: int, pool: Pair) -> int:
@@ -277,7 +270,7 @@ def _mixed_tiles(
     matrix: Array, image: Array, first: int, before: int, down: int, across: int
 ) -> Array:
     """Tiles of as many rows and columns as the matrix has columns, one every four."""
-    matrix, many = np.ascontiguousarray(matrix).astype(image.dtype), matrix.shape[1]
+    matrix, many = matrix.astype(image.dtype, order="C"), matrix.shape[1]
     deep, broad = (down - 1) * TILE + many, (across - 1) * TILE + many
     seen, first, before = met(image, first, before, deep, broad)
     (_, c, _, n), dtype, (line, plane, column, v) = seen.shape, seen.dtype, seen.strides
