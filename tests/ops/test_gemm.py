@@ -63,7 +63,7 @@ def test_product_over_rows(k, m, n):
 @given(n=st.integers(1, 10**6), most=st.integers(1, 10**5))
 @example(n=98_304, most=27_777)
 @example(n=999_983, most=10**5)  # a prime
-def test_the_largestdivisor(n, most):
+def test_the_largest_divisor(n, most):
     divisors = [d for k in range(1, math.isqrt(n) + 1) if n % k == 0 for d in (k, n // k)]
     assert gemm.divisor(n, most) == max(d for d in divisors if d <= most)
 
