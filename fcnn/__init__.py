@@ -16,8 +16,9 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 
 from typing import TYPE_CHECKING, Any
 
-from fcnn import errors, initializers, parallel, tree
+from fcnn import errors, fusion, initializers, parallel, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
+from fcnn._walk import facts, walk
 from fcnn._summary import summary
 from fcnn.autodiff import grad, value_and_grad
 from fcnn.layers import (
@@ -31,13 +32,18 @@ from fcnn.layers import (
     conv2d,
     dense,
     dropout,
+    fanout,
     flatten,
+    itemwise,
     log_softmax,
     max_pool2d,
+    multiply,
+    named,
     relu,
     reshape,
     residual,
     serial,
+    shared,
     sigmoid,
     softmax,
     tanh,
@@ -69,17 +75,23 @@ __all__ = [
     "dropout",
     "errors",
     "evaluate",
+    "facts",
+    "fanout",
     "fit",
     "flatten",
     "fold_in",
+    "fusion",
     "grad",
     "initializers",
+    "itemwise",
     "key",
     "layer",
     "log_softmax",
     "losses",
     "max_pool2d",
     "metrics",
+    "multiply",
+    "named",
     "optim",
     "parallel",
     "predict",
@@ -87,6 +99,7 @@ __all__ = [
     "reshape",
     "residual",
     "serial",
+    "shared",
     "sigmoid",
     "softmax",
     "split",
@@ -97,6 +110,7 @@ __all__ = [
     "training",
     "tree",
     "value_and_grad",
+    "walk",
 ]
 
 
@@ -113,4 +127,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

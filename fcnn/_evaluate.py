@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from fcnn import parallel, tree
+from fcnn import _batch, parallel, tree
 from fcnn._check import whole
 from fcnn._layer import Layer, training
 from fcnn._typing import Array, Tree
@@ -88,17 +88,17 @@ def predict(
     >>> fcnn.predict(fcnn.dense(3), params, np.zeros((5, 2), np.float32)).shape
     (5, 3)
     """
-    shards = [images[part] for part in _parts(images, shard_size, "predict")]
+    shards = [_batch.take(images, part) for part in _parts(images, shard_size, "predict")]
     outputs = parallel.map_shards(functools.partial(_apply_shard, model), params, shards, executor)
-    return np.concatenate(outputs)
+    return _batch.concatenate(outputs)
 
 
 def _parts(images: Array, shard_size: int, purpose: str) -> list[slice]:
     """Where the shards are."""
     whole(shard_size, "shard_size")
-    if len(images) == 0:
+    if _batch.length(images) == 0:
         raise DataError(f"there is nothing to {purpose}: no images came")
-    return parallel.cut(len(images), shard_size)
+    return parallel.cut(_batch.length(images), shard_size)
 
 
 def evaluate(
@@ -127,7 +127,7 @@ def evaluate(
 def _observe_shard(model: Layer, key: Key, params: Tree, shard: Any) -> Tree:
     x, i = shard
     y, pullback = model.vjp(params, x, training(fold_in(key, i)))
-    return pullback(np.zeros_like(y))[0]
+    return pullback(tree.zeros_like(y))[0]
 
 
 def calibrate(
@@ -139,11 +139,7 @@ def calibrate(
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
 ) -> Tree:
-    """The params with their statistics made new: the mean of what each shard shows.
-
-    A statistic's gradient is ``(1 - momentum) · (stored - observed)``. It is asked for
-    twice, at the stored value and at one more: the difference is ``1 - momentum``, and
-    so ``observed = stored - gradient / difference``, whatever the layer's momentum.
+    """Replace the statistics by the mean of what each shard shows.
 
     Args:
         model: a layer.
@@ -166,21 +162,12 @@ def calibrate(
     """
     parts = _parts(images, shard_size, "observe")
     full = [part for part in parts if part.stop - part.start == shard_size] or parts
-    shards = [(images[part], i) for i, part in enumerate(full)]
-    moved = tree.map(_itself, params, statistic=lambda stored: stored + 1)
+    shards = [(_batch.take(images, part), i) for i, part in enumerate(full)]
     observe = functools.partial(_observe_shard, model, key)
     seen = parallel.map_shards(observe, params, shards, executor)
-    again = parallel.map_shards(observe, moved, shards[:1], executor)
+    equal = [1 / len(seen)] * len(seen)
 
-    def observed(stored: Array, other: Array, first: Array, *rest: Array) -> Array:
-        slope = other - first
-        mean = sum(rest, first) / (1 + len(rest))
-        gap = np.divide(mean, slope, out=np.zeros_like(mean), where=slope != 0)
-        new: Array = stored - gap.astype(stored.dtype, copy=False)
-        return new
+    def observed(stored: Array, *observations: tree.Observation) -> Array:
+        return tree.average(observations, equal).value.astype(stored.dtype, copy=False)
 
-    return tree.map(lambda stored, *_: stored, params, again[0], *seen, statistic=observed)
-
-
-def _itself(leaf: Any) -> Any:
-    return leaf
+    return tree.map(lambda stored, *_: stored, params, *seen, statistic=observed)

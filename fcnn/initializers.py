@@ -1,7 +1,7 @@
 """Initializers: ``(key, shape) -> array`` of float32.
 
-The variance-scaling family keeps the variance of signals about the same from
-layer to layer. For a kernel of shape ``(..., n_in, n_out)`` the fan-in is the
+The variance-scaling family keeps the variance of activations and gradients about
+the same from layer to layer. For a kernel of shape ``(..., n_in, n_out)`` the fan-in is the
 product of all axes but the last, the fan-out that of all but the last but one.
 
 Sources: K. He et al., "Delving deep into rectifiers", 2015,
@@ -21,6 +21,7 @@ import attrs
 import numpy as np
 
 from fcnn import prng
+from fcnn._check import number
 from fcnn._typing import Array, Shape
 from fcnn._value import Spec, Value, as_value, remember
 from fcnn.errors import ArgumentError, ShapeError
@@ -44,11 +45,15 @@ __all__ = [
 
 P = ParamSpec("P")
 Draw: TypeAlias = Callable[[Key, Shape], Array]
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
 class Initializer(Value):
     """A function ``(key, shape) -> array`` that prints as the call that made it.
+
+    For an abstract key (`fcnn.prng.abstract_key`) it returns zeros of the shape and
+    draws nothing.
 
     >>> import fcnn
     >>> from fcnn import initializers
@@ -63,7 +68,7 @@ class Initializer(Value):
 
     def __call__(self, key: Key, shape: Shape) -> Array:
         """Draw an array."""
-        return self.draw(key, shape)
+        return prng.abstract_array(shape) if prng.is_abstract(key) else self.draw(key, shape)
 
 
 def initializer(constructor: Callable[P, Draw]) -> Callable[P, Initializer]:
@@ -81,10 +86,10 @@ def initializer(constructor: Callable[P, Draw]) -> Callable[P, Initializer]:
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
-    if len(shape) < 2:
+    if not isinstance(shape, tuple | list) or len(shape) < 2:
         raise ShapeError(
-            f"fan-in and fan-out need a shape of two axes or more, (..., n_in, n_out), "
-            f"and {shape} came"
+            f"expected a shape of two axes or more, (..., n_in, n_out), got {shape}; "
+            f"initialize biases with zeros, constant, normal or uniform"
         )
     window = math.prod(shape[:-2])
     return window * shape[-2], window * shape[-1]
@@ -93,14 +98,16 @@ def _fans(shape: Shape) -> tuple[int, int]:
 def _scaled(
     gain: float, mode: Literal["in", "average"], distribution: Literal["normal", "uniform"]
 ) -> Draw:
-    """Draws with variance ``gain / fan``."""
+    """Return the function that draws with variance ``gain / fan``."""
 
     def draw(key: Key, shape: Shape) -> Array:
         fan_in, fan_out = _fans(shape)
         fan = fan_in if mode == "in" else (fan_in + fan_out) / 2
         variance = gain / max(1.0, fan)
         if distribution == "normal":
-            return prng.normal(key, shape) * math.sqrt(variance)
+            draws = prng.normal(key, shape)
+            draws *= math.sqrt(variance)
+            return draws
         limit = math.sqrt(3 * variance)
         return prng.uniform(key, shape, -limit, limit)
 
@@ -110,7 +117,7 @@ def _scaled(
 @as_value
 @initializer
 def he_normal() -> Draw:
-    """Normal of variance ``2 / fan_in``: keeps the signal through relu (He et al., 2015).
+    """Draw normals of variance ``2 / fan_in``, for layers before relu (He et al., 2015).
 
     >>> import fcnn
     >>> round(float(fcnn.initializers.he_normal(fcnn.key(0), (1000, 50)).std()), 3)
@@ -122,7 +129,7 @@ def he_normal() -> Draw:
 @as_value
 @initializer
 def he_uniform() -> Draw:
-    """Uniform of variance ``2 / fan_in``: within ``±sqrt(6 / fan_in)`` (He et al., 2015).
+    """Draw uniformly within ``±sqrt(6 / fan_in)``: variance ``2 / fan_in`` (He et al., 2015).
 
     >>> import fcnn
     >>> bool(abs(fcnn.initializers.he_uniform(fcnn.key(0), (6, 9))).max() <= 1)
@@ -134,7 +141,7 @@ def he_uniform() -> Draw:
 @as_value
 @initializer
 def glorot_normal() -> Draw:
-    """Normal of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010).
+    """Draw normals of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010).
 
     >>> import fcnn
     >>> round(float(fcnn.initializers.glorot_normal(fcnn.key(0), (500, 500)).std()), 3)
@@ -146,7 +153,7 @@ def glorot_normal() -> Draw:
 @as_value
 @initializer
 def glorot_uniform() -> Draw:
-    """Uniform of variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010).
+    """Draw uniformly, with variance ``2 / (fan_in + fan_out)`` (Glorot and Bengio, 2010).
 
     >>> import fcnn
     >>> bool(abs(fcnn.initializers.glorot_uniform(fcnn.key(0), (3, 3))).max() <= 1)
@@ -158,7 +165,7 @@ def glorot_uniform() -> Draw:
 @as_value
 @initializer
 def lecun_normal() -> Draw:
-    """Normal of variance ``1 / fan_in`` (LeCun et al., 1998).
+    """Draw normals of variance ``1 / fan_in`` (LeCun et al., 1998).
 
     >>> import fcnn
     >>> round(float(fcnn.initializers.lecun_normal(fcnn.key(0), (2500, 50)).std()), 3)
@@ -170,7 +177,7 @@ def lecun_normal() -> Draw:
 @as_value
 @initializer
 def lecun_uniform() -> Draw:
-    """Uniform of variance ``1 / fan_in``: within ``±sqrt(3 / fan_in)`` (LeCun et al., 1998).
+    """Draw uniformly within ``±sqrt(3 / fan_in)``: variance ``1 / fan_in`` (LeCun et al., 1998).
 
     >>> import fcnn
     >>> bool(abs(fcnn.initializers.lecun_uniform(fcnn.key(0), (3, 9))).max() <= 1)
@@ -181,34 +188,46 @@ def lecun_uniform() -> Draw:
 
 @initializer
 def normal(stddev: float = 1.0, mean: float = 0.0) -> Draw:
-    """Normal of the given standard deviation and mean.
+    """Draw normals of the given standard deviation and mean.
+
+    Raises:
+        ArgumentError: if ``stddev`` is negative or an argument is not finite.
 
     >>> import fcnn
     >>> fcnn.initializers.normal(0.01)(fcnn.key(0), (2, 2)).dtype
     dtype('float32')
     """
-    if not stddev >= 0:
-        raise ArgumentError(f"stddev must not be negative, and {stddev!r} came")
-    return lambda key, shape: prng.normal(key, shape) * float(stddev) + float(mean)
+    scale = number(stddev, "stddev", 0.0, _LARGEST)
+    shift = number(mean, "mean", -_LARGEST, _LARGEST)
+
+    def draw(key: Key, shape: Shape) -> Array:
+        draws = prng.normal(key, shape)
+        draws *= scale
+        draws += shift
+        return draws
+
+    return draw
 
 
 @initializer
 def uniform(low: float, high: float) -> Draw:
-    """Uniform on ``[low, high)``; ``uniform(-0.5, 0.5)`` is the articles' ``rand - 0.5``.
+    """Draw uniformly from ``[low, high)``; ``uniform(-0.5, 0.5)`` is the articles' ``rand - 0.5``.
+
+    Raises:
+        ArgumentError: unless ``low < high`` are finite and differ in float32.
 
     >>> import fcnn
     >>> bool(abs(fcnn.initializers.uniform(-0.5, 0.5)(fcnn.key(0), (9,))).max() <= 0.5)
     True
     """
-    if not low < high:
-        raise ArgumentError(f"low must be less than high, and {low!r} and {high!r} came")
+    prng.uniform(prng.abstract_key(), (), low, high)  # refuses ends that are out of order
     return lambda key, shape: prng.uniform(key, shape, low, high)
 
 
 @as_value
 @initializer
 def zeros() -> Draw:
-    """Zeros.
+    """Return zeros.
 
     >>> import fcnn
     >>> fcnn.initializers.zeros(fcnn.key(0), (2,))
@@ -220,7 +239,7 @@ def zeros() -> Draw:
 @as_value
 @initializer
 def ones() -> Draw:
-    """Ones.
+    """Return ones.
 
     >>> import fcnn
     >>> fcnn.initializers.ones(fcnn.key(0), (2,))
@@ -230,11 +249,31 @@ def ones() -> Draw:
 
 
 @initializer
-def constant(value: float) -> Draw:
-    """The same number everywhere.
+def constant(value: float | Array) -> Draw:
+    """Return the same number everywhere, or an array that broadcasts to the shape.
+
+    Raises:
+        ArgumentError: if ``value`` is not finite in float32.
+        ShapeError: on a call, if ``value`` does not broadcast to the shape.
 
     >>> import fcnn
     >>> fcnn.initializers.constant(0.5)(fcnn.key(0), (2,))
     array([0.5, 0.5], dtype=float32)
     """
-    return lambda key, shape: np.full(shape, value, np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            values = np.asarray(value).astype(np.float32)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if not np.isfinite(values).all():
+        raise ArgumentError(f"expected value to be finite in float32, got {value!r}")
+
+    def fill(key: Key, shape: Shape) -> Array:
+        try:
+            return np.full(shape, values, np.float32)
+        except ValueError:
+            raise ShapeError(
+                f"expected a shape that {values.shape} broadcasts to, got {shape}"
+            ) from None
+
+    return fill

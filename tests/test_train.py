@@ -150,7 +150,7 @@ def test_calibration_finds_the_statistics(data):
     one = train.calibrate(model, params, x, key=fcnn.key(0), shard_size=64)
     flat = x.reshape(64, -1)
     np.testing.assert_allclose(one[1].mean, flat.mean(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(one[1].variance, flat.var(axis=0, ddof=1), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(one[1].var, flat.var(axis=0, ddof=1), rtol=1e-3, atol=1e-5)
     assert tree.equal((one[1].scale, one[2]), (params[1].scale, params[2]))
     parts = train.calibrate(model, params, x, key=fcnn.key(0), shard_size=16)
     np.testing.assert_allclose(parts[1].mean, flat.mean(axis=0), rtol=1e-5, atol=1e-6)

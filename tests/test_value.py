@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fcnn
 from fcnn import conv2d, dense, dropout, initializers, relu, residual, serial
-from fcnn._value import Value, walk
+from fcnn._value import Value, values_in
 
 NAMES = {**{name: getattr(fcnn, name) for name in fcnn.__all__}, **vars(initializers)}
 VALUES = [
@@ -125,7 +125,7 @@ def test_values_are_frozen():
 def test_walk_finds_every_value_in_a_value():
     init = initializers.uniform(-0.5, 0.5)
     model = serial(dense(3, weight_init=init), residual(relu, shortcut=dense(3)))
-    found = list(walk(model))
+    found = list(values_in(model))
     assert [v.spec.name for v in found] == [
         "serial",
         "dense",

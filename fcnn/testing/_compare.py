@@ -9,7 +9,7 @@ import numpy as np
 
 from fcnn import prng, tree
 from fcnn._typing import Array, Shape, Tree
-from fcnn._value import Value, walk
+from fcnn._value import Value, values_in
 from fcnn.prng import Key
 
 KEY = Key(0)
@@ -60,8 +60,8 @@ def gap_between(a: Tree, b: Tree) -> float:
 
 def importable(value: Value) -> bool:
     """Whether Python can find every constructor by its name, as pickling needs."""
-    return all("<locals>" not in v.spec.constructor.__qualname__ for v in walk(value)) and all(
-        v.spec.constructor.__module__ not in ("__main__", "builtins") for v in walk(value)
+    return all("<locals>" not in v.spec.constructor.__qualname__ for v in values_in(value)) and all(
+        v.spec.constructor.__module__ not in ("__main__", "builtins") for v in values_in(value)
     )
 
 
@@ -72,7 +72,7 @@ def value_problem(value: Value) -> str:
         if copy != value or hash(copy) != hash(value) or repr(copy) != repr(value):
             return f"its copy by pickle is another one, {copy!r}"
     names: dict[str, Any] = {"np": np, "array": np.array, "inf": np.inf, "nan": np.nan}
-    for each in walk(value):
+    for each in values_in(value):
         found = each if each.spec.is_name else each.spec.constructor
         if names.setdefault(each.spec.name, found) is not found:
             return ""  # two constructors of one name: no namespace could hold both

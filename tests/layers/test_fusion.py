@@ -110,7 +110,7 @@ def test_an_error_names_the_layer_it_comes_from(with_relu):
 
 NORMED = [
     (fcnn.conv2d(5, 3, padding="same"), fcnn.batch_norm(), fcnn.relu),
-    (fcnn.conv2d(5, 3, bias=None), fcnn.batch_norm(epsilon=0.1)),
+    (fcnn.conv2d(5, 3, bias=None), fcnn.batch_norm(eps=0.1)),
     (fcnn.conv2d(6, 3, groups=3, stride=2, flip=True), fcnn.batch_norm(), fcnn.relu),
     (fcnn.conv2d(5, (3, 2), bias="untied"), fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(2)),
 ]
@@ -173,7 +173,7 @@ def test_statistics_of_another_precision_go_their_own_way():
     layers = (fcnn.conv2d(2, 3), fcnn.batch_norm())
     params, _ = fcnn.serial(*layers).init(fcnn.key(0), (9, 9, 1))
     norm = params[1]
-    wide = type(norm)(norm.scale, norm.shift, norm.mean.astype(np.float64), norm.variance)
+    wide = type(norm)(norm.scale, norm.bias, norm.mean.astype(np.float64), norm.var)
     x = np.ones((1, 9, 9, 1), np.float32)
     y = fcnn.serial(*layers).apply((params[0], wide), x)
     wanted = fcnn.serial(fcnn.serial(layers[0]), layers[1]).apply(((params[0],), wide), x)
