@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from fcnn import errors, fusion, initializers, parallel, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
-from fcnn._walk import facts, walk
 from fcnn._summary import summary
+from fcnn._walk import facts, walk
 from fcnn.autodiff import grad, value_and_grad
 from fcnn.layers import (
     BatchNormParams,

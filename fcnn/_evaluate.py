@@ -90,7 +90,8 @@ def predict(
     """
     shards = [_batch.take(images, part) for part in _parts(images, shard_size, "predict")]
     outputs = parallel.map_shards(functools.partial(_apply_shard, model), params, shards, executor)
-    return _batch.concatenate(outputs)
+    joined: Array = _batch.concatenate(outputs)
+    return joined
 
 
 def _parts(images: Array, shard_size: int, purpose: str) -> list[slice]:

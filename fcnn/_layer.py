@@ -27,7 +27,7 @@ import attrs
 import numpy as np
 
 from fcnn import tree
-from fcnn._typing import Array, ModelPullback, Shape, Tree
+from fcnn._typing import Array, ModelPullback, Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, DTypeError, FcnnError, ShapeError
 from fcnn.prng import Key, fold_in
@@ -166,12 +166,8 @@ class Layer(Value):
 @overload
 def layer(constructor: Callable[P, Triple], /) -> Callable[P, Layer]: ...
 @overload
-def layer(
-    *, inputs: Inputs
-) -> Callable[[Callable[P, Triple]], Callable[P, Layer]]: ...
-def layer(
-    constructor: Callable[P, Triple] | None = None, /, *, inputs: Inputs = "floats"
-) -> Any:
+def layer(*, inputs: Inputs) -> Callable[[Callable[P, Triple]], Callable[P, Layer]]: ...
+def layer(constructor: Callable[P, Triple] | None = None, /, *, inputs: Inputs = "floats") -> Any:
     """Make a function that returns ``init, apply, vjp`` return a `Layer`.
 
     The three functions come back checked: an input of another kind, or a ``dy`` that has
@@ -313,7 +309,8 @@ def shapes_of(x: Any) -> Any:
     return tree.map(shape_of, x)
 
 
-def _check_floats(x: Any) -> None:
+def check_floats(x: Any) -> None:
+    """Refuse what is not an array of float32 or float64."""
     if not isinstance(x, np.ndarray):
         raise DTypeError(
             f"expected a float32 or float64 array, got {type(x).__name__}; "
@@ -321,8 +318,7 @@ def _check_floats(x: Any) -> None:
         )
     if x.dtype.char not in "fd":
         raise DTypeError(
-            f"expected a float32 or float64 array, got {x.dtype}; "
-            f"convert with x.astype(np.float32)"
+            f"expected a float32 or float64 array, got {x.dtype}; convert with x.astype(np.float32)"
         )
 
 
@@ -335,6 +331,8 @@ def _check_integers(x: Any) -> None:
 def _check_any(x: Any) -> None:
     if isinstance(x, np.ndarray):
         return
+    if not isinstance(x, tuple | dict):
+        check_floats(x)
     for path, leaf, _ in walk(x):
         if not isinstance(leaf, np.ndarray):
             where = f" at {path}" if path else ""
@@ -344,7 +342,7 @@ def _check_any(x: Any) -> None:
             )
 
 
-_CHECKS = {"floats": _check_floats, "integers": _check_integers, "any": _check_any}
+_CHECKS = {"floats": check_floats, "integers": _check_integers, "any": _check_any}
 
 
 def check_dtype(dtype: np.dtype[Any], expected: np.dtype[Any]) -> None:

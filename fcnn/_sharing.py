@@ -30,7 +30,7 @@ class Ties:
         found: dict[Layer, list[Index]] = {}
         for part in parts:
             for shared, index in _holders(part.layer):
-                found.setdefault(shared, []).append((*part.index, *index))
+                found.setdefault(shared, []).append((*part.place, *index))
         self._groups = [places for places in found.values() if len(places) > 1]
 
     def __bool__(self) -> bool:
@@ -69,7 +69,7 @@ def _holders(layer: Layer) -> Iterator[tuple[Layer, Index]]:
         for shared, index in _holders(part.layer):
             if shared not in known:
                 known.add(shared)
-                yield shared, (*part.index, *index)
+                yield shared, (*part.place, *index)
 
 
 def _get(params: Tree, index: Index) -> Tree:
@@ -85,7 +85,7 @@ def _put(params: Tree, index: Index, new: Any) -> Tree:
     inner = _put(params[first], tuple(rest), new)
     if isinstance(params, dict):
         return {**params, first: inner}
-    return (*params[:first], inner, *params[first + 1 :])  # type: ignore[operator, misc]
+    return (*params[:first], inner, *params[first + 1 :])  # type: ignore[operator]
 
 
 def _total(grads: Sequence[Tree]) -> Tree:

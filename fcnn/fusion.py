@@ -89,22 +89,22 @@ class Place(NamedTuple):
     """A layer of a chain: its path, the way to its params, the layer itself."""
 
     step: str
-    index: tuple[Any, ...]
+    place: tuple[Any, ...]
     layer: Layer
 
 
-def flatten(layer: Layer, step: str = "", index: tuple[Any, ...] = ()) -> list[Place]:
+def flatten(layer: Layer, step: str = "", place: tuple[Any, ...] = ()) -> list[Place]:
     """Return the layers of a chain, those of nested chains in their place.
 
     A nested chain whose layers share params runs by itself.
     """
     made = combinator_of(layer)
-    if made is None or made.wiring != "chain" or (index and Ties(layer)):
-        return [Place(step, index, layer)]
+    if made is None or made.wiring != "chain" or (place and Ties(layer)):
+        return [Place(step, place, layer)]
     found = []
     for part in made.parts(layer):
         path = ".".join(each for each in (step, part.step) if each)
-        found += flatten(part.layer, path, (*index, *part.index))
+        found += flatten(part.layer, path, (*place, *part.place))
     return found
 
 
@@ -133,7 +133,7 @@ class Stage:
         if isinstance(error, FcnnError):
             k = getattr(error, "of_layer", 0)
             culprit = self.layers[k]
-            relocate(error if k == 0 else error.called(repr(culprit)), self.steps[k], culprit)
+            relocate(error.called(repr(culprit)), self.steps[k], culprit)
         if len(self.layers) == 1:
             relocate(error, self.steps[0], self.layers[0])
         run = " + ".join(f"{s} {each!r}" for s, each in zip(self.steps, self.layers, strict=True))

@@ -22,16 +22,16 @@ class TestContext:
         )
         assert len({EVAL, Context(), training()}) == 2
 
-    @given(st.integers(0, 99), st.integers(0, 99), st.booleans(), st.booleans())
-    def test_a_child_has_a_key_of_its_own(self, i, j, train, input_grad):
-        ctx = Context(train=train, key=key(0))
-        child = ctx.child(i, input_grad=input_grad)
-        assert child == Context(train, fold_in(key(0), i), input_grad)
+    @given(st.integers(0, 99), st.integers(0, 99), st.booleans(), st.booleans(), st.booleans())
+    def test_a_child_has_a_key_of_its_own(self, i, j, train, input_grad, fuse):
+        ctx = Context(train, key(0), input_grad, fuse)
+        child = ctx.child(i)
+        assert child == Context(train, fold_in(key(0), i), input_grad, fuse)
         assert (child.key == ctx.child(j).key) == (i == j)
 
     def test_a_child_without_a_key_has_none(self):
         assert training().child(3) == training()
-        assert EVAL.child(3, input_grad=False) == Context(input_grad=False)
+        assert EVAL.child(3).with_input_grad(False) == Context(input_grad=False)
 
 
 class TestLayer:
@@ -60,7 +60,7 @@ class TestLayer:
         def halves():
             def init(key, shape):
                 if shape[-1] % 2:
-                    raise ShapeError(f"wanted an even last axis, and {shape} came")
+                    raise ShapeError(f"expected an even last axis, got {shape}")
                 return (), (*shape[:-1], shape[-1] // 2)
 
             def apply(params, x, ctx=EVAL):
@@ -77,11 +77,11 @@ class TestLayer:
             return init, apply, vjp
 
         fcnn.testing.check_layer(halves(), (3, 4))
-        with pytest.raises(ShapeError, match=r"serial\[1\] halves\(\): wanted an even last axis"):
+        with pytest.raises(ShapeError, match=r"serial\[1\] halves\(\): expected an even last axis"):
             fcnn.serial(fcnn.relu, halves()).init(key(0), (3,))
         with pytest.raises(DTypeError, match=r"halves\(\): "):
             halves().apply((), np.arange(4)[None])
-        with pytest.raises(ShapeError, match=r"halves\(\): the pullback wants dy"):
+        with pytest.raises(ShapeError, match=r"halves\(\): expected dy of"):
             halves().vjp((), np.ones((1, 4)))[1](np.ones((1, 4)))
 
 

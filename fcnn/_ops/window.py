@@ -9,6 +9,7 @@ learning", 2016, https://arxiv.org/abs/1603.07285.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -70,6 +71,7 @@ def check_padding(padding: Padding) -> str | tuple[Pair, Pair]:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def slide(
     image: Pair, kernel: Pair, stride: Pair, dilation: Pair, padding: str | tuple[Pair, Pair]
 ) -> Window:

@@ -10,29 +10,20 @@ read the same input are added; those of items stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from fcnn import tree
 from fcnn._layer import EVAL, Context, Layer, Triple, core, is_shape, layer, relocate
 from fcnn._sharing import Ties
-from fcnn._typing import Array, ModelPullback, Shape, Tree
-from fcnn._walk import Part, Wiring, combinator, step_of
+from fcnn._typing import ModelPullback, Tree
+from fcnn._walk import Part, Wiring, combinator, facts, step_of
 from fcnn.errors import ArgumentError, ShapeError, TreeError
+from fcnn.layers._joins import ADD, CONCAT, MULTIPLY, Join, items_of, total_of
 from fcnn.layers.combinators import check_layers, check_params, serial
 from fcnn.prng import Key, fold_in
-
-Pull: TypeAlias = Callable[[Any], Sequence[Any]]
-
-
-class _Join(NamedTuple):
-    """How outputs become one: the shape, the value, and the value with its adjoint."""
-
-    shape: Callable[[Sequence[Any]], Any]
-    value: Callable[[Sequence[Any]], Any]
-    vjp: Callable[[Sequence[Any]], tuple[Any, Pull]]
 
 
 @layer(inputs="any")
@@ -50,7 +41,7 @@ def add(*branches: Layer) -> Triple:
     >>> out_shape
     (3,)
     """
-    return _joining("add", branches, _ADD)
+    return _joining("add", branches, ADD)
 
 
 @layer(inputs="any")
@@ -69,7 +60,7 @@ def multiply(*branches: Layer) -> Triple:
     >>> gated.init(fcnn.key(0), (2,))[1]
     (3,)
     """
-    return _joining("multiply", branches, _MULTIPLY)
+    return _joining("multiply", branches, MULTIPLY)
 
 
 @layer(inputs="any")
@@ -89,7 +80,7 @@ def concat(*branches: Layer) -> Triple:
     >>> fcnn.concat().init(fcnn.key(0), ((3,), (4,)))
     ((), (7,))
     """
-    return _joining("concat", branches, _CONCAT)
+    return _joining("concat", branches, CONCAT)
 
 
 @layer(inputs="any")
@@ -115,7 +106,7 @@ def residual(*body: Layer, shortcut: Layer | None = None) -> Triple:
     """
     around = serial() if shortcut is None else shortcut
     check_layers("residual", (*body, around))
-    return _side_by_side("residual", _parts("residual", (around, serial(*body))), _ADD, "branches")
+    return _side_by_side("residual", _parts("residual", (around, serial(*body))), ADD, "branches")
 
 
 @layer(inputs="any")
@@ -133,7 +124,7 @@ def fanout(*branches: Layer, **heads: Layer) -> Triple:
     {'digit': (10,), 'tilt': (1,)}
     """
     parts = _named_parts("fanout", branches, heads)
-    return _side_by_side("fanout", parts, _items_of(parts), "branches")
+    return _side_by_side("fanout", parts, items_of(parts), "branches")
 
 
 @layer(inputs="any")
@@ -155,7 +146,7 @@ def itemwise(*layers: Layer, **named_layers: Layer) -> Triple:
     (10,)
     """
     parts = _named_parts("itemwise", layers, named_layers)
-    return _side_by_side("itemwise", parts, _items_of(parts), "items")
+    return _side_by_side("itemwise", parts, items_of(parts), "items")
 
 
 def _parts(name: str, layers: Sequence[Layer]) -> list[Part]:
@@ -176,6 +167,11 @@ combinator(multiply, wiring="branches")(lambda layer: _parts("multiply", layer.l
 combinator(concat, wiring="branches")(lambda layer: _parts("concat", layer.layers))
 
 
+facts(add, multiply_adds=0)
+facts(concat, multiply_adds=0)
+facts(multiply, multiply_adds=lambda layer, i, o: (len(i) - 1) * math.prod(o))
+
+
 @combinator(residual, wiring="branches")
 def _residual_parts(layer: Layer) -> list[Part]:
     shortcut = layer.spec.arguments["shortcut"] or serial()
@@ -192,7 +188,7 @@ def _itemwise_parts(layer: Layer) -> list[Part]:
     return _named_parts("itemwise", layer.spec.args, dict(layer.spec.kwargs))
 
 
-def _joining(name: str, branches: Sequence[Layer], join: _Join) -> Triple:
+def _joining(name: str, branches: Sequence[Layer], join: Join) -> Triple:
     """Return the triple of ``join(branches(x))``, or of ``join(x)`` where there is no branch."""
     check_layers(name, branches)
     if branches:
@@ -227,7 +223,7 @@ def _items(name: str, x: Any) -> list[Any]:
     raise ShapeError(f"expected a tuple or dict of arrays for {name}(), got {got}")
 
 
-def _side_by_side(name: str, parts: Sequence[Part], join: _Join, wiring: Wiring) -> Triple:
+def _side_by_side(name: str, parts: Sequence[Part], join: Join, wiring: Wiring) -> Triple:
     """Return the triple of ``join([f(x) or f(x[item]) for each layer f])``."""
     ties, in_dict = Ties(parts), isinstance(parts[0].item, str)
 
@@ -296,7 +292,7 @@ def _side_by_side(name: str, parts: Sequence[Part], join: _Join, wiring: Wiring)
             dparams = ties.add(together(grads))
             if not ctx.input_grad:
                 return dparams, None
-            return dparams, together(dxs) if wiring == "items" else _total(dxs)
+            return dparams, together(dxs) if wiring == "items" else total_of(dxs)
 
         return y, pullback_all
 
@@ -309,108 +305,3 @@ def _described(x: Any) -> str:
     if isinstance(x, np.ndarray):
         return f"an array of shape {x.shape}"
     return f"the shape {x}" if is_shape(x) else f"a tuple of {len(x)}"
-
-
-def _total(dxs: Sequence[Any]) -> Any:
-    """Return the sum, in order; a single one is returned as it is."""
-    total = dxs[0]
-    for dx in dxs[1:]:
-        total = total + dx if isinstance(total, np.ndarray) else tree.map(np.add, total, dx)
-    return total
-
-
-def _one_shape(shapes: Sequence[Any]) -> Any:
-    if any(shape != shapes[0] for shape in shapes):
-        raise ShapeError(f"expected outputs of one shape to add, got {list(shapes)}")
-    return shapes[0]
-
-
-def _added(ys: Sequence[Any]) -> Any:
-    _one_shape([y.shape for y in ys])
-    return _total(ys)
-
-
-def _added_vjp(ys: Sequence[Array]) -> tuple[Array, Pull]:
-    n = len(ys)
-    return _added(ys), lambda dy: [dy] * n
-
-
-_ADD = _Join(_one_shape, _added, _added_vjp)
-
-
-def _broadcast_shape(shapes: Sequence[Shape]) -> Shape:
-    try:
-        if len({len(shape) for shape in shapes}) > 1:
-            raise ValueError
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ShapeError(
-            f"expected outputs of as many axes that broadcast to multiply, got {list(shapes)}; "
-            f"reshape(1, 1, -1) makes (c,) meet (h, w, c)"
-        ) from None
-
-
-def _multiplied(ys: Sequence[Array]) -> Array:
-    _broadcast_shape([y.shape[1:] for y in ys])
-    product = ys[0]
-    for y in ys[1:]:
-        product = product * y
-    return product
-
-
-def _multiplied_vjp(ys: Sequence[Array]) -> tuple[Array, Pull]:
-    factors = tuple(ys)
-
-    def pull(dy: Array) -> list[Array]:
-        dfactors = []
-        for i, factor in enumerate(factors):
-            others = [other for j, other in enumerate(factors) if j != i]
-            dfactors.append(_summed_to(_multiplied([dy, *others]), factor.shape))
-        return dfactors
-
-    return _multiplied(ys), pull
-
-
-def _summed_to(dy: Array, shape: Shape) -> Array:
-    """Return dy summed over the axes that were broadcast from ``shape``."""
-    axes = tuple([i for i, (n, m) in enumerate(zip(shape, dy.shape, strict=True)) if n != m])
-    return dy.sum(axis=axes, keepdims=True) if axes else dy
-
-
-_MULTIPLY = _Join(_broadcast_shape, _multiplied, _multiplied_vjp)
-
-
-def _concat_shape(shapes: Sequence[Shape]) -> Shape:
-    if len({shape[:-1] for shape in shapes}) > 1:
-        raise ShapeError(
-            f"expected outputs that agree in all axes but the last to concatenate, "
-            f"got {list(shapes)}"
-        )
-    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-
-
-def _concatenated(ys: Sequence[Array]) -> Array:
-    _concat_shape([y.shape for y in ys])
-    return np.concatenate(ys, axis=-1)
-
-
-def _concatenated_vjp(ys: Sequence[Array]) -> tuple[Array, Pull]:
-    ends = np.cumsum([y.shape[-1] for y in ys])[:-1]
-    return _concatenated(ys), lambda dy: np.split(dy, ends, axis=-1)
-
-
-_CONCAT = _Join(_concat_shape, _concatenated, _concatenated_vjp)
-
-
-def _items_of(parts: Sequence[Part]) -> _Join:
-    """Return the join that leaves the outputs apart, in a tuple or in a dict by name."""
-    keys = [part.item for part in parts]
-    in_dict = isinstance(keys[0], str)
-
-    def together(ys: Sequence[Any]) -> Any:
-        return dict(zip(keys, ys, strict=True)) if in_dict else tuple(ys)
-
-    def vjp(ys: Sequence[Any]) -> tuple[Any, Pull]:
-        return together(ys), lambda dy: [dy[key] for key in keys]
-
-    return _Join(together, together, vjp)

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from fcnn._layer import Context, Layer, core
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
@@ -54,17 +53,20 @@ class ConvRun:
         """Whether the pool can be taken along: windows that tile, and one bias a filter."""
         return self.pooling is None or (self.pooling.is_tiling and self.conv.bias != "untied")
 
-    def apply(self, params: ConvParams, x: Array) -> Array:
-        """Return the run's output."""
+    def apply(self, params: ConvParams, x: Array, window: Window) -> Array:
+        """Return the run's output; ``window`` is what `check` gave."""
         if self.pooling is None:
-            return self.conv.apply(params, x, self.epilogue)
-        return self._pooled(params, x, self.check(params, x), keep=False)[0]
+            return self.conv.apply(params, x, window, self.epilogue)
+        y: Array = self._pooled(params, x, window, keep=False)[0]
+        return y
 
-    def vjp(self, params: ConvParams, x: Array, ctx: Context) -> tuple[Array, ModelPullback]:
+    def vjp(
+        self, params: ConvParams, x: Array, ctx: Context, window: Window
+    ) -> tuple[Array, ModelPullback]:
         """Return the run's output and its pullback to the convolution's params and x."""
         if self.pooling is None:
-            return self.conv.vjp(params, x, ctx, self.epilogue)
-        window, pool = self.check(params, x), self.pooling.pool_size
+            return self.conv.vjp(params, x, ctx, window, self.epilogue)
+        pool = self.pooling.pool_size
         x = images_innermost(x)
         y, raw, columns = self._pooled(params, x, window, keep=True)
         weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
@@ -92,9 +94,13 @@ class ConvRun:
     def check(self, params: ConvParams, x: Array) -> Window:
         """Refuse an input that does not fit; return where the filter stands."""
         window = self.conv.check(params, x)
+        self.check_pool(window)
+        return window
+
+    def check_pool(self, window: Window) -> None:
+        """Refuse an output of the convolution that the pool does not fit."""
         if self.pooling is not None:
             of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
-        return window
 
     def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:
         pool: Pair = self.pooling.pool_size  # type: ignore[union-attr]
@@ -115,10 +121,10 @@ def fuse_conv(conv: Layer, *rest: Layer) -> Fused | None:
         return None
 
     def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
-        return run.apply(params[0], x)
+        return run.apply(params[0], x, run.check(params[0], x))
 
     def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
-        y, pullback = run.vjp(params[0], x, ctx)
+        y, pullback = run.vjp(params[0], x, ctx, run.check(params[0], x))
 
         def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
             grads, dx = pullback(dy)
@@ -143,23 +149,23 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
     if not run.is_possible:
         return None
 
-    def folded(params: Sequence[Tree], x: Array) -> tuple[ConvParams, Array]:
+    def folded(params: Sequence[Tree], x: Array) -> tuple[ConvParams, Array, Window]:
         own, its = params[:2]
-        out = plain.check(own, x).out
-        of_layer(1, affine.check, its, (len(x), *out, plain.filters), x.dtype, False)
+        window = plain.check(own, x)
+        of_layer(1, affine.check, its, (len(x), *window.out, plain.filters), x.dtype, False)
+        run.check_pool(window)
         factor, offset = affine.affine(its)
         bias = own.bias * factor + offset if plain.bias else offset
-        if plain.bias == "untied":
-            bias = np.broadcast_to(bias, (*out, plain.filters))
         both = own.weight * factor, bias
-        return ConvParams(*[each.astype(x.dtype, copy=False) for each in both]), factor
+        return ConvParams(*[a.astype(x.dtype, copy=False) for a in both]), factor, window
 
     def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
-        return run.apply(folded(params, x)[0], x)
+        both, _, window = folded(params, x)
+        return run.apply(both, x, window)
 
     def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
-        (own, its), (both, factor) = params[:2], folded(params, x)
-        y, pullback = run.vjp(both, x, ctx)
+        (own, its), (both, factor, window) = params[:2], folded(params, x)
+        y, pullback = run.vjp(both, x, ctx, window)
 
         def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
             grads, dx = pullback(dy)

@@ -110,9 +110,16 @@ def _map(function: Any, on_statistic: Any, tree: Tree, rest: Sequence[Tree]) -> 
                 raise _DifferError
         return {
             name: _map(function, on_statistic, tree[name], [other[name] for other in rest])
-            for name in sorted_keys(tree)
+            for name in _keys(tree)
         }
     return _at_leaf(function, tree, rest)
+
+
+def _keys(tree: dict[Any, Any]) -> list[Any]:
+    try:
+        return sorted_keys(tree)
+    except TreeError:
+        raise _DifferError from None
 
 
 def _at_leaf(function: Any, leaf: Any, rest: Sequence[Any]) -> Any:

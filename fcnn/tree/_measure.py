@@ -183,5 +183,3 @@ def digest(tree: Tree) -> str:
         sha.update(f"{path} {array.dtype.str} {array.shape}{weight}\n".encode())
         sha.update(np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()
-
-
