@@ -40,6 +40,42 @@ class TestLayer:
         init, apply, vjp = layer
         assert (init, apply, vjp) == (layer.init, layer.apply, layer.vjp)
 
+    def test_a_serial_gives_its_layers(self):
+        model = fcnn.serial(dense(2), fcnn.relu, dense(3), fcnn.flatten)
+        assert model[0] == dense(2)
+        assert model[-1] is fcnn.flatten
+        assert model[:2] == fcnn.serial(dense(2), fcnn.relu)
+        assert model[::2] == fcnn.serial(dense(2), dense(3))
+        assert len(model) == len(model.layers) == 4
+        assert model.layers == (dense(2), fcnn.relu, dense(3), fcnn.flatten)
+        with pytest.raises(IndexError):
+            model[4]
+        params, _ = model.init(key(0), (4,))
+        x = np.ones((1, 4), np.float32)
+        np.testing.assert_array_equal(
+            model[2:].apply(params[2:], model[:2].apply(params[:2], x)), model.apply(params, x)
+        )
+
+    def test_other_layers_have_no_slices(self):
+        assert dense(2).layers == ()
+        assert bool(dense(2))
+        assert fcnn.residual(dense(2), fcnn.relu)[1] is fcnn.relu
+        with pytest.raises(TypeError, match="expected a serial to take a slice of"):
+            fcnn.add(dense(2), dense(2))[:1]
+
+    def test_nothing_that_vjp_returns_can_be_changed_through_another(self):
+        for layer in (fcnn.relu, fcnn.serial(), fcnn.flatten, fcnn.dropout(0.0), dense(3)):
+            params, _ = layer.init(key(0), (3,))
+            x, dy = np.ones((1, 3)), np.ones((1, 3))
+            y, pullback = layer.vjp(fcnn.tree.astype(params, float), x)
+            grads, dx = pullback(dy)
+            with pytest.raises(ValueError, match="read-only"):
+                y[:] = 7
+            before = fcnn.tree.digest((grads, dx))
+            dy[:] = 7
+            assert fcnn.tree.digest((grads, dx)) == before
+            assert x.flags.writeable
+
     def test_the_default_context_is_evaluation(self):
         x = np.ones((2, 50), np.float32)
         np.testing.assert_array_equal(fcnn.dropout(0.5).apply((), x), x)
