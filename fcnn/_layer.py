@@ -221,27 +221,27 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
                 raise ArgumentError(f"expected a key, got {key!r}; use fcnn.key(0)")
             return init(key, as_shape(shape))
         except FcnnError as error:
-            raise error.called(repr(spec)) from None
+            raise error.called(repr(made)) from None
 
     def checked_apply(params: Tree, x: Any, /, ctx: Context = EVAL) -> Any:
         try:
             check(x)
             return apply(params, x, ctx)
         except FcnnError as error:
-            raise error.called(repr(spec)) from None
+            raise error.called(repr(made)) from None
 
     def checked_vjp(params: Tree, x: Any, /, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
         try:
             check(x)
             y, pullback = vjp(params, x, ctx)
         except FcnnError as error:
-            raise error.called(repr(spec)) from None
+            raise error.called(repr(made)) from None
         shape = y.shape if isinstance(y, np.ndarray) else shapes_of(y)
 
         def checked_pullback(dy: Any) -> tuple[Tree, Any]:
             if (dy.shape if isinstance(dy, np.ndarray) else shapes_of(dy)) != shape:
                 raise ShapeError(
-                    f"expected dy of y's shape {shape}, got {shapes_of(dy)}", call=repr(spec)
+                    f"expected dy of y's shape {shape}, got {shapes_of(dy)}", call=repr(made)
                 )
             return pullback(dy)
 
@@ -262,7 +262,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
         return tree.map(_read_only, y), protected_pullback
 
     protected_vjp.__wrapped__ = checked_vjp  # type: ignore[attr-defined]
-    return Layer(checked_init, checked_apply, protected_vjp, spec)
+    made = Layer(checked_init, checked_apply, protected_vjp, spec)
+    return made
 
 
 def _read_only(array: Array) -> Array:

@@ -73,6 +73,29 @@ def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
 
     Returns:
         A decorator of ``make(*layers) -> Fused``, or None where these layers do not fuse.
+
+    Scaling twice as scaling once:
+
+    >>> import fcnn
+    >>> @fcnn.layer
+    ... def scale(factor):
+    ...     def init(key, shape):
+    ...         return (), shape
+    ...     def apply(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x, lambda dy: ((), factor * dy)
+    ...     return init, apply, vjp
+    >>> @fcnn.fusion.rule(scale, scale)
+    ... def twice(one, two):
+    ...     factor = one.spec.arguments["factor"] * two.spec.arguments["factor"]
+    ...     def apply(params, x, ctx):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx):
+    ...         return factor * x, lambda dy: (((), ()), factor * dy)
+    ...     return fcnn.fusion.Fused(apply, vjp)
+    >>> print(fcnn.fusion.plan(fcnn.serial(scale(2.0), scale(3.0)), train=True))
+    serial[0:2]  scale(2.0) + scale(3.0)
     """
     if len(pattern) < 2:
         raise ArgumentError(f"expected a pattern of two layers or more, got {pattern}")
@@ -165,7 +188,12 @@ def _span(steps: tuple[str, ...]) -> str:
 
 
 def of_layer(k: int, check: Callable[..., R], *args: Any) -> R:
-    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run."""
+    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run.
+
+    >>> import fcnn
+    >>> fcnn.fusion.of_layer(1, max, 2, 3)
+    3
+    """
     try:
         return check(*args)
     except FcnnError as error:
