@@ -123,6 +123,24 @@ def test_a_module_imports_from_lower_rows_only(module):
         )
 
 
+FAMILIES = {
+    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_no_family_of_layers_knows_another(family):
+    """Neighbouring layers meet in `fused` alone; `branches` is made of `serial`."""
+    found = {name for name in imports(f"fcnn.layers.{family}") if name.startswith("fcnn.layers")}
+    assert not found
+
+
+def test_every_file_of_layers_is_a_family_or_known_to_join_them():
+    others = {"", "_joins", "branches", "fused"}
+    files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
+    assert files == FAMILIES | others
+
+
 def test_no_import_goes_in_a_circle():
     graph = {module: {i for i in imports(module) if i != module} for module in FILES}
     order = tuple(TopologicalSorter(graph).static_order())  # raises CycleError
