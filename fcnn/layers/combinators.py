@@ -48,7 +48,7 @@ def serial(*layers: Layer) -> Triple:
     ties = Ties(parts)
     places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
     nesting = _nesting([place.place for place in places])
-    is_flat = all(inner is None for inner in nesting)
+    is_flat = [place.place for place in places] == [(i,) for i in range(len(layers))]
     plans = {
         (train, fuse): fusion.plan(
             [place.layer for place in places],
