@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.gemm import divisor
 from fcnn._ops.layout import hcwn, nhwc
-from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array
 
 BUDGET = 1 << 19  # bytes of one operand's block
@@ -26,12 +26,11 @@ NEAR = 16  # of a squared mean to its variance, below which x need not be centre
 
 
 def normalise(
-    x: Array, scale: Array, shift: Array, epsilon: float, relu: bool = False
+    x: Array, scale: Array, bias: Array, eps: float, epilogue: Epilogue | None = None
 ) -> tuple[Array, Array, Array]:
-    """``(y, mean, variance)``: ``y = (x - mean) / sqrt(variance + epsilon) * scale + shift``.
+    """``(y, mean, var)``: ``y = (x - mean) / sqrt(var + eps) * scale + bias``, and its epilogue.
 
-    ``x (..., c)``; mean and (biased) variance ``(c,)`` over all other axes, in float64. With
-    ``relu``, ``max(y, 0)``.
+    ``x (..., c)``; mean and (biased) variance ``(c,)`` over all other axes, in float64.
 
     One pass has both sums, of x and of its square. ``E[x²] - E[x]²`` cancels where a mean is far
     from zero; there x - k takes the place of x, where k is the mean of the first of ``b`` blocks: a
@@ -53,8 +52,8 @@ def normalise(
             np.subtract(_lines(rows[block]), centre, out=_lines(y[block]))
             for block in _blocks(rows)
         )
-    factor = scale / np.sqrt(variance + epsilon)
-    _rescale(seen, factor, shift - rest * factor, relu, y)
+    factor = scale / np.sqrt(variance + eps)
+    _rescale(seen, factor, bias - rest * factor, epilogue, y)
     return nhwc(y).reshape(x.shape), near + rest, variance
 
 
@@ -63,63 +62,65 @@ def normalise_adjoint(
     scale: Array,
     dy: Array,
     mean: Array,
-    variance: Array,
-    epsilon: float,
+    var: Array,
+    eps: float,
     y: Array | None = None,
+    epilogue: Epilogue | None = None,
 ) -> tuple[Array, Array, Array]:
-    """``(dscale, dshift, dx)``; pass the output ``y`` if relu was applied to it.
+    """``(dscale, dbias, dx)``; with an epilogue pass the output ``y`` too.
 
-    With ``u = (x - mean) / s`` and ``s = sqrt(variance + epsilon)``:
-    ``dshift = sum dy``, ``dscale = sum dy*u``,
-    ``dx = scale/s * (dy - dshift/m - u*dscale/m)``, m pixels to a channel.
+    With ``u = (x - mean) / s`` and ``s = sqrt(var + eps)``:
+    ``dbias = sum dy``, ``dscale = sum dy*u``,
+    ``dx = scale/s * (dy - dbias/m - u*dscale/m)``, m pixels to a channel.
     """
-    rows, drows, live = _rows(x), _rows(dy), None if y is None else _rows(y)
+    rows, drows, yrows = _rows(x), _rows(dy), None if y is None else _rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
-    centre = None if _is_near_zero(mean, variance) else _repeated(mean, rows)
+    centre = None if _is_near_zero(mean, var) else _repeated(mean, rows)
     buffer, dx = _buffer(rows), np.empty(rows.shape, x.dtype)
-    dshift, dscale = np.zeros(c), np.zeros(c)
+    dbias, dscale = np.zeros(c), np.zeros(c)
     for block in _blocks(rows):
-        if live is None:
+        if epilogue is None or yrows is None:
             np.copyto(dx[block], drows[block])
         else:
-            relu_adjoint(live[block], drows[block], dx[block])
+            epilogue.adjoint(yrows[block], drows[block], dx[block])
         dz, seen = _lines(dx[block]), _lines(rows[block])
-        dshift += _sums(dz)
+        dbias += _sums(dz)
         if centre is not None:
             seen = np.subtract(seen, centre, out=buffer[: len(seen)])
         dscale += _dots(seen, dz)
     if centre is None:
-        dscale -= mean * dshift
-    inverse = 1 / np.sqrt(variance + epsilon)
+        dscale -= mean * dbias
+    inverse = 1 / np.sqrt(var + eps)
     dscale *= inverse
     slope = -scale * inverse * inverse * dscale / pixels
     slopes, factors = _repeated(slope, rows), _repeated(scale * inverse, rows)
-    levels = _repeated(-scale * inverse * dshift / pixels - slope * mean, rows)
+    levels = _repeated(-scale * inverse * dbias / pixels - slope * mean, rows)
     for block in _blocks(rows):
         dz, seen = _lines(dx[block]), _lines(rows[block])
         line = np.multiply(seen, slopes, out=buffer[: len(seen)])
         np.add(line, levels, out=line)
         np.multiply(dz, factors, out=dz)
         np.add(dz, line, out=dz)
-    return dscale.astype(x.dtype), dshift.astype(x.dtype), nhwc(dx).reshape(x.shape)
+    return dscale.astype(x.dtype), dbias.astype(x.dtype), nhwc(dx).reshape(x.shape)
 
 
-def rescale(x: Array, factor: Array, offset: Array, relu: bool = False) -> Array:
-    """``x * factor + offset``, a channel at a time; with ``relu``, at least 0."""
+def rescale(x: Array, factor: Array, offset: Array, epilogue: Epilogue | None = None) -> Array:
+    """``x * factor + offset``, a channel at a time, and its epilogue."""
     rows = _rows(x)
     y = np.empty(rows.shape, x.dtype)
-    _rescale(rows, factor, offset, relu, y)
+    _rescale(rows, factor, offset, epilogue, y)
     return nhwc(y).reshape(x.shape)
 
 
-def _rescale(rows: Array, factor: Array, offset: Array, relu: bool, y: Array) -> None:
+def _rescale(
+    rows: Array, factor: Array, offset: Array, epilogue: Epilogue | None, y: Array
+) -> None:
     factors, offsets = _repeated(factor, rows), _repeated(offset, rows)
-    zero = np.zeros_like(factors)
     for block in _blocks(rows):
         out = np.multiply(_lines(rows[block]), factors, out=_lines(y[block]))
         np.add(out, offsets, out=out)
-        if relu:
-            np.maximum(out, zero, out=out)
+        if epilogue is not None:
+            epilogue.apply(out, out)
 
 
 def _moments(blocks: Iterator[Array]) -> tuple[Array, Array]:

@@ -106,10 +106,10 @@ from typing import Any
 import numpy as np
 
 from fcnn._ops.conv_adjoint import Adjoint, as_lines, channel_sums
+from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
 from fcnn._ops.lower import BUDGET, Place, blocks, lower, worth_keeping
-from fcnn._ops.relu import relu_adjoint
 from fcnn._ops.window import Pair, Window
 from fcnn._ops.winograd import Winograd, WinogradAdjoint, suits
 from fcnn._typing import Array
@@ -121,18 +121,18 @@ def correlate(
     window: Window,
     groups: int = 1,
     bias: Array | None = None,
-    relu: bool = False,
+    epilogue: Epilogue | None = None,
 ) -> tuple[Array, Array | None]:
-    """Cross-correlation, plus bias, and if asked for the larger of that and 0.
+    """Cross-correlation, plus bias, and the epilogue of that.
 
     ``y[n, y, x, o] = bias[o]
     + sum over i, j, k of padded[n, y*sh + i*dh, x*sw + j*dw, k] * weight[i, j, k, o]``
 
     ``x (n, h, w, c_in)``, ``weight (kh, kw, c_in // groups, c_out)``, ``bias (c_out,)`` or
     ``(oh, ow, c_out)``, ``y (n, oh, ow, c_out)``. Group g takes the g-th part of the input
-    channels to the g-th part of the output channels. With ``relu``, ``max(y, 0)``.
+    channels to the g-th part of the output channels.
 
-    The second result, if it is small, may be given to `correlate_adjoints` as ``low``, which
+    The second result, if it is small, may be given to `correlate_adjoints` as ``columns``, which
     then need not be made again.
     """
     x, weight = operands(x, weight)
@@ -140,11 +140,11 @@ def correlate(
     method = method_for(x, weight, window, groups)
     y = np.empty((oh, c_out, ow, n), x.dtype)
     places = method.places()
-    for rows, columns in places:
-        out = y[rows, :, columns]
-        low = worth_keeping(method.block(rows, columns, out, bias), places)
-        finish(out, bias_at(bias, rows, columns), relu)
-    return nhwc(y), low
+    for rows, cols in places:
+        out = y[rows, :, cols]
+        columns = worth_keeping(method.block(rows, cols, out, bias), places)
+        finish(out, bias_at(bias, rows, cols), epilogue)
+    return nhwc(y), columns
 
 
 def correlate_adjoints(
@@ -155,35 +155,35 @@ def correlate_adjoints(
     groups: int = 1,
     *,
     y: Array | None = None,
+    epilogue: Epilogue | None = None,
     bias: str | None = "tied",
     input_grad: bool = True,
-    low: Array | None = None,
+    columns: Array | None = None,
 ) -> tuple[Array, Array | None, Array | None]:
     """``(dweight, dbias, dx)`` of `correlate` for ``dy (n, oh, ow, c_out)``.
 
     Those that are not wanted are None. ``bias`` is "tied" for a dbias ``(c_out,)``, "untied"
-    for ``(oh, ow, c_out)``. Pass the output ``y`` if relu was applied: where it is 0, no
-    gradient flows.
+    for ``(oh, ow, c_out)``. With an ``epilogue`` pass the output ``y`` too.
     """
     x, weight = operands(x, weight)
-    adjoint = adjoint_for(x, weight, window, groups, input_grad, low)
+    adjoint = adjoint_for(x, weight, window, groups, input_grad, columns)
     (oh, ow), c_out = window.out, weight.shape[3]
     dbias: Any = np.empty((oh, c_out, ow), x.dtype) if bias == "untied" else 0
-    drows, live = hcwn(dy), None if y is None else hcwn(y)
-    for rows, columns in adjoint.places():
-        dz = drows[rows, :, columns]
-        as_it_is = live is None and not adjoint.halo and dz.dtype == x.dtype
+    drows, yrows = hcwn(dy), None if y is None else hcwn(y)
+    for rows, cols in adjoint.places():
+        dz = drows[rows, :, cols]
+        as_it_is = epilogue is None and not adjoint.halo and dz.dtype == x.dtype
         if not (as_it_is and dz.flags.c_contiguous):
             source, dz = dz, adjoint.room(len(dz), dz.shape[2])
-            if live is None:
+            if epilogue is None or yrows is None:
                 np.copyto(dz, source)
             else:
-                relu_adjoint(live[rows, :, columns], source, dz)
+                epilogue.adjoint(yrows[rows, :, cols], source, dz)
         if bias == "tied":
             dbias = dbias + channel_sums(dz)
         elif bias == "untied":
-            np.matmul(dz, np.ones(dz.shape[3], x.dtype), out=dbias[rows, :, columns])
-        adjoint.add(rows, columns, dz)
+            np.matmul(dz, np.ones(dz.shape[3], x.dtype), out=dbias[rows, :, cols])
+        adjoint.add(rows, cols, dz)
     if bias == "untied":
         dbias = np.ascontiguousarray(dbias.swapaxes(1, 2))
     return adjoint.dweight(), None if bias is None else dbias, adjoint.dx()
@@ -236,11 +236,10 @@ def adjoint_for(
     return Adjoint(x, weight, window, groups, input_grad, low)
 
 
-def finish(out: Array, bias: Array | None, relu: bool) -> None:
-    """Add the bias and rectify, in place.
+def finish(out: Array, bias: Array | None, epilogue: Epilogue | None) -> None:
+    """Add the bias and apply the epilogue, in place.
 
-    To either, a line as long as a row of the image is passed, not a number: the inner loops
-    are longer, and that of a maximum is a slow one for a number.
+    The bias is repeated to a row of the image, which makes the inner loops longer.
     """
     if bias is not None and bias.ndim == 3 and out.size > PIECE:
         line = np.empty(out.shape[1:], out.dtype)
@@ -248,8 +247,8 @@ def finish(out: Array, bias: Array | None, relu: bool) -> None:
         np.add(out, line, out=out)
     elif bias is not None:
         np.add(out, bias, out=out)
-    if relu:
-        np.maximum(out, np.zeros(out.shape[1:], out.dtype), out=out)
+    if epilogue is not None:
+        epilogue.apply(out, out)
 
 
 def bias_at(bias: Array | None, rows: slice, columns: slice) -> Array | None:

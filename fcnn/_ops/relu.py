@@ -18,7 +18,8 @@ def relu(x: Array, out: Array | None = None) -> Array:
     y = np.empty_like(x) if out is None else out
     lines, target = pieces(x), pieces(y)
     if lines is None or target is None:
-        np.maximum(x, np.zeros_like(x), out=y)
+        zero = np.zeros_like(x) if x.size <= PIECE or x.ndim < 2 else np.zeros(x.shape[1:], x.dtype)
+        np.maximum(x, zero, out=y)
     else:
         np.maximum(lines, np.zeros(lines.shape[1], x.dtype), out=target)
     return y

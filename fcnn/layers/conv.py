@@ -8,6 +8,7 @@ from fcnn._check import pair, whole
 from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
 from fcnn._ops.conv import correlate, correlate_adjoints
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
+from fcnn._ops.epilogue import RELU
 from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
@@ -114,10 +115,11 @@ def conv2d(
 
     def maps(rectify: bool) -> tuple[Apply, Vjp]:
         """The layer's apply and vjp, or those of the layer and a relu behind it."""
+        epilogue = RELU if rectify else None
 
         def forward(params: ConvParams, x: Array, view: Window) -> tuple[Array, Array | None]:
             weight = oriented(params.weight)
-            return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
+            return correlate(x, weight, view, groups, params.bias if bias else None, epilogue)
 
         def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
             return forward(params, x, check(params, x))[0]
@@ -125,7 +127,7 @@ def conv2d(
         def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
             view = check(params, x)
             x = images_innermost(x)
-            y, low = forward(params, x, view)
+            y, columns = forward(params, x, view)
 
             def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
                 dweight, dbias, dx = correlate_adjoints(
@@ -135,9 +137,10 @@ def conv2d(
                     view,
                     groups,
                     y=y if rectify else None,
+                    epilogue=epilogue,
                     bias=bias,
                     input_grad=ctx.input_grad,
-                    low=low,
+                    columns=columns,
                 )
                 return gradients(dweight, dbias), dx
 
@@ -147,20 +150,21 @@ def conv2d(
 
     def pooled_maps(rectify: bool, pool: Pair) -> tuple[Apply, Vjp]:
         """Those of the layer, a max pool behind it, and maybe a relu behind either."""
+        epilogue = RELU if rectify else None
 
         def forward(params: ConvParams, x: Array, keep: bool) -> tuple[Window, Array, Any, Any]:
             view, weight = check(params, x), oriented(params.weight)
             if view.out[0] < pool[0] or view.out[1] < pool[1]:
                 raise ShapeError(f"the pool {pool} is larger than its image {view.out}")
             shift = params.bias if bias else None
-            return view, *correlate_pooled(x, weight, view, groups, shift, rectify, pool, keep)
+            return view, *correlate_pooled(x, weight, view, groups, shift, epilogue, pool, keep)
 
         def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
             return forward(params, x, False)[1]
 
         def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
             x = images_innermost(x)
-            view, y, raw, low = forward(params, x, True)
+            view, y, raw, columns = forward(params, x, True)
 
             def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
                 dweight, dbias, dx = correlate_pooled_adjoints(
@@ -173,8 +177,9 @@ def conv2d(
                     pool,
                     raw,
                     y if rectify else None,
+                    epilogue,
                     ctx.input_grad,
-                    low,
+                    columns,
                 )
                 return gradients(dweight, dbias), dx
 
@@ -209,7 +214,8 @@ def conv2d(
             factor, offset = affine(norm)
             shift = own.bias * factor + offset if bias else offset
             weight = oriented(own.weight * factor)
-            return correlate(x, weight, view, groups, shift, len(followers) > 1)[0]
+            epilogue = RELU if len(followers) > 1 else None
+            return correlate(x, weight, view, groups, shift, epilogue)[0]
 
         return apply
 

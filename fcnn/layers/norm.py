@@ -28,6 +28,7 @@ import numpy as np
 from fcnn._check import number
 from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
 from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
+from fcnn._ops.epilogue import RELU
 from fcnn._ops.relu import relu_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn.errors import ShapeError
@@ -99,12 +100,13 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Fusible:
 
     def maps(rectify: bool) -> tuple[Apply, Vjp]:
         """The layer's apply and vjp, or those of the layer and a relu behind it."""
+        epilogue = RELU if rectify else None
 
         def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
             check(params, x, ctx)
             if ctx.train:
-                return normalise(x, params.scale, params.shift, epsilon, rectify)[0]
-            return rescale(x, *_affine(params, epsilon), rectify)
+                return normalise(x, params.scale, params.shift, epsilon, epilogue)[0]
+            return rescale(x, *_affine(params, epsilon), epilogue)
 
         def vjp(
             params: BatchNormParams, x: Array, ctx: Context = EVAL
@@ -113,11 +115,11 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Fusible:
                 y = apply(params, x, ctx)
                 return y, lambda dy: stored(params, x, relu_adjoint(y, dy) if rectify else dy)
             check(params, x, ctx)
-            y, mean, variance = normalise(x, params.scale, params.shift, epsilon, rectify)
+            y, mean, variance = normalise(x, params.scale, params.shift, epsilon, epilogue)
 
             def pullback(dy: Array) -> tuple[BatchNormParams, Array | None]:
                 dscale, dshift, dx = normalise_adjoint(
-                    x, params.scale, dy, mean, variance, epsilon, y if rectify else None
+                    x, params.scale, dy, mean, variance, epsilon, y if rectify else None, epilogue
                 )
                 m = x.size // x.shape[-1]
                 dmean = (1 - momentum) * (params.mean - mean)

@@ -10,6 +10,7 @@ from scipy.signal import correlate2d
 
 from fcnn._ops import conv, lower, winograd
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
+from fcnn._ops.epilogue import RELU
 from fcnn._ops.window import slide
 
 
@@ -108,10 +109,12 @@ def test_values_and_adjoints(high, wide, top, bottom, left, right, n, budget, re
     x, weight, bias = draw(2, n, high, wide, 16), draw(3, 3, 3, 16, 17), draw(4, 17)
     dy = draw(5, n, *window.out, 17)
 
+    epilogue = RELU if relu else None
+
     def gradients():
-        y, low = conv.correlate(x, weight, window, 1, bias, relu)
+        y, columns = conv.correlate(x, weight, window, 1, bias, epilogue)
         given = conv.correlate_adjoints(
-            x, weight, dy, window, y=y if relu else None, input_grad=input_grad, low=low
+            x, weight, dy, window, y=y, epilogue=epilogue, input_grad=input_grad, columns=columns
         )
         return [y, *(each for each in given if each is not None)]
 
@@ -129,8 +132,10 @@ def test_with_a_pool(pool, budget):
     dy = draw(5, 3, 15 // pool[0], 14 // pool[1], 17)
 
     def gradients():
-        y, raw, low = correlate_pooled(x, weight, window, 1, bias, True, pool, True)
-        given = correlate_pooled_adjoints(x, weight, dy, window, 1, True, pool, raw, y, True, low)
+        y, raw, columns = correlate_pooled(x, weight, window, 1, bias, RELU, pool, True)
+        given = correlate_pooled_adjoints(
+            x, weight, dy, window, 1, True, pool, raw, y, RELU, True, columns
+        )
         return [y, *given]
 
     fewer, plain = both_ways(gradients, budget)
@@ -188,10 +193,10 @@ def test_lowered_rows_serve_the_adjoint():
     x, weight = draw(0, 8, 8, 8, 32), draw(1, 3, 3, 32, 32)
     window, dy = view((8, 8), ((1, 1), (1, 1))), draw(2, 8, 8, 8, 32)
     assert winograd.suits(x, weight, window, 1)
-    _, low = conv.correlate(x, weight, window)
-    assert low is not None
-    assert low.nbytes <= lower.KEPT
-    kept = conv.correlate_adjoints(x, weight, dy, window, low=low)
+    _, columns = conv.correlate(x, weight, window)
+    assert columns is not None
+    assert columns.nbytes <= lower.KEPT
+    kept = conv.correlate_adjoints(x, weight, dy, window, columns=columns)
     again = conv.correlate_adjoints(x, weight, dy, window)
     for one, other in zip(kept, again, strict=True):
         np.testing.assert_array_equal(one, other)
