@@ -39,7 +39,7 @@ def serial(*layers: Layer) -> Triple:
     (4, (10,))
     >>> model.init(fcnn.key(0), (4, 28, 1))
     Traceback (most recent call last):
-    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): the window is larger than its image: ...
+    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected a window no larger than its image, ...
     """
     _check_layers("serial", layers)
     in_training, in_evaluation = _stages(layers), _stages(layers, fold=True)
