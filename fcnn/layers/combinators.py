@@ -41,7 +41,7 @@ def serial(*layers: Layer) -> Triple:
     (4, (10,))
     >>> model.init(fcnn.key(0), (4, 28, 1))
     Traceback (most recent call last):
-    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected an image no smaller than ...
+    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected a window no larger than its image, ...
     """
     check_layers("serial", layers)
     parts = _chain("serial", layers)
