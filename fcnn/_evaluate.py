@@ -120,8 +120,8 @@ def evaluate(
     >>> print(fcnn.evaluate(fcnn.dense(2), loss, params, data))
     1.0000 (4/4)
     """
-    scores = predict(model, params, data.images, shard_size=shard_size, executor=executor)
-    return Evaluation(loss(scores, data.labels), count_correct(scores, data.labels), len(data))
+    scores = predict(model, params, data.inputs, shard_size=shard_size, executor=executor)
+    return Evaluation(loss(scores, data.targets), count_correct(scores, data.targets), len(data))
 
 
 def _observe_shard(model: Layer, key: Key, params: Tree, shard: Any) -> Tree:

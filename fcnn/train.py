@@ -84,7 +84,7 @@ def start(model: Layer, optimizer: Optimizer, data: Dataset, key: Key) -> State:
     0
     """
     k_init, _, _ = split(key, 3)
-    params, _ = model.init(k_init, data.images.shape[1:])
+    params, _ = model.init(k_init, data.inputs.shape[1:])
     return State(params, optimizer.init(params), key)
 
 
@@ -130,7 +130,7 @@ def steps(
     per_epoch = _steps_per_epoch(data, batch_size)
     gradient = value_and_grad(model, loss, has_aux=True, shard_size=shard_size, executor=executor)
     _, k_order, k_augment = split(state.key, 3)
-    images, targets = data.images, data.labels
+    images, targets = data.inputs, data.targets
     order, epoch = np.arange(0), -1
     while True:
         now, place = divmod(state.step, per_epoch)

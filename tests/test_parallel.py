@@ -60,7 +60,7 @@ def gradient_digest(data, executor=None, **options):
     f = fcnn.value_and_grad(
         MODEL, softmax_cross_entropy, shard_size=12, executor=executor, **options
     )
-    return tree.digest(f(params, data.images, data.labels, fcnn.training(fcnn.key(1))))
+    return tree.digest(f(params, data.inputs, data.targets, fcnn.training(fcnn.key(1))))
 
 
 def params_digest(data, executor=None):
@@ -194,7 +194,7 @@ def test_a_killed_dask_worker_costs_time_only(data, alone, dask, tmp_path):
         shard_size=12,
         executor=dask.get_executor(),
     )
-    value, grads = f((*params, ()), data.images, data.labels, fcnn.training(fcnn.key(1)))
+    value, grads = f((*params, ()), data.inputs, data.targets, fcnn.training(fcnn.key(1)))
     assert (tmp_path / "died").exists()
     assert tree.digest((value, grads[:-1])) == alone[0]
 
@@ -260,7 +260,7 @@ POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), paralle
 
 @pytest.mark.parametrize("make", POOLS)
 def test_a_shard_that_raises_raises_the_same_error_here(data, make):
-    bad = Dataset(data.images[:, :20], data.labels)
+    bad = Dataset(data.inputs[:, :20], data.targets)
     pool = make()
     with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): the weight") as raised:
         gradient_digest(bad, pool)
@@ -311,15 +311,15 @@ def test_the_limit_ends_with_its_last_user():
 def test_predictions_come_in_the_order_of_the_examples(data):
     params, _ = MODEL.init(fcnn.key(0), (28, 28, 1))
     f = fcnn.value_and_grad(MODEL, softmax_cross_entropy, has_aux=True, shard_size=12)
-    (value, prediction), _ = f(params, data.images, data.labels)
-    np.testing.assert_allclose(prediction, MODEL.apply(params, data.images), rtol=1e-4, atol=1e-5)
-    assert value == pytest.approx(softmax_cross_entropy(prediction, data.labels), rel=1e-6)
+    (value, prediction), _ = f(params, data.inputs, data.targets)
+    np.testing.assert_allclose(prediction, MODEL.apply(params, data.inputs), rtol=1e-4, atol=1e-5)
+    assert value == pytest.approx(softmax_cross_entropy(prediction, data.targets), rel=1e-6)
 
 
 def test_shards_give_the_gradient_of_the_whole(data):
     model = fcnn.serial(fcnn.conv2d(3, 3), fcnn.relu, fcnn.flatten, fcnn.dense(10))
     params, _ = model.init(fcnn.key(0), (28, 28, 1))
-    args = (tree.astype(params, np.float64), data.images.astype(np.float64), data.labels)
+    args = (tree.astype(params, np.float64), data.inputs.astype(np.float64), data.targets)
     value, whole = fcnn.value_and_grad(model, softmax_cross_entropy)(*args)
     for size in (1, 12, 64, 100):  # 64 is no multiple of 12
         f = fcnn.value_and_grad(model, softmax_cross_entropy, shard_size=size)
@@ -331,10 +331,10 @@ def test_shards_give_the_gradient_of_the_whole(data):
 def test_statistics_of_shards_are_averaged(data):
     model = fcnn.batch_norm(momentum=0.0)
     params, _ = model.init(fcnn.key(0), (28, 28, 1))
-    target = np.zeros_like(data.images)
+    target = np.zeros_like(data.inputs)
     f = fcnn.grad(model, fcnn.losses.mean_squared_error, shard_size=12)
-    grads = f(params, data.images, target, fcnn.training())
-    np.testing.assert_allclose(params.mean - grads.mean, data.images.mean(), rtol=1e-5)
+    grads = f(params, data.inputs, target, fcnn.training())
+    np.testing.assert_allclose(params.mean - grads.mean, data.inputs.mean(), rtol=1e-5)
 
 
 def test_shards_draw_masks_of_their_own():

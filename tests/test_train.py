@@ -133,20 +133,20 @@ def test_regression_has_no_accuracy():
 
 def test_evaluate_and_predict_agree_with_apply(data):
     params = run(data, 3).params
-    scores = fcnn.predict(MODEL, params, data.images, shard_size=7)
-    np.testing.assert_allclose(scores, MODEL.apply(params, data.images), rtol=1e-4, atol=1e-5)
+    scores = fcnn.predict(MODEL, params, data.inputs, shard_size=7)
+    np.testing.assert_allclose(scores, MODEL.apply(params, data.inputs), rtol=1e-4, atol=1e-5)
     result = fcnn.evaluate(MODEL, softmax_cross_entropy, params, data, shard_size=7)
-    assert result.correct == (scores.argmax(1) == data.labels).sum()
+    assert result.correct == (scores.argmax(1) == data.targets).sum()
     assert result.total == 70
-    assert result.loss == softmax_cross_entropy(scores, data.labels)
-    one_hot = Dataset(data.images, np.eye(3, dtype=np.float32)[data.labels])
+    assert result.loss == softmax_cross_entropy(scores, data.targets)
+    one_hot = Dataset(data.inputs, np.eye(3, dtype=np.float32)[data.targets])
     assert fcnn.evaluate(MODEL, softmax_cross_entropy, params, one_hot).correct == result.correct
 
 
 def test_calibration_finds_the_statistics(data):
     model = fcnn.serial(fcnn.flatten, fcnn.batch_norm(momentum=0.3), fcnn.dense(2))
     params, _ = model.init(fcnn.key(0), (8, 8, 1))
-    x = data.images[:64]
+    x = data.inputs[:64]
     one = train.calibrate(model, params, x, key=fcnn.key(0), shard_size=64)
     flat = x.reshape(64, -1)
     np.testing.assert_allclose(one[1].mean, flat.mean(axis=0), rtol=1e-5, atol=1e-6)
@@ -166,9 +166,9 @@ def test_bad_arguments_are_refused(data):
         (lambda: run(empty, 1, state), DataError),
         (lambda: run(data, 1, batch_size=0), ArgumentError),
         (lambda: run(data, 1, shard_size=0), ArgumentError),
-        (lambda: fcnn.predict(MODEL, state.params, empty.images), DataError),
-        (lambda: train.calibrate(MODEL, state.params, empty.images, key=fcnn.key(0)), DataError),
-        (lambda: fcnn.predict(MODEL, state.params, data.images[:, :4]), ShapeError),
+        (lambda: fcnn.predict(MODEL, state.params, empty.inputs), DataError),
+        (lambda: train.calibrate(MODEL, state.params, empty.inputs, key=fcnn.key(0)), DataError),
+        (lambda: fcnn.predict(MODEL, state.params, data.inputs[:, :4]), ShapeError),
     ]:
         with pytest.raises(error):
             call()
