@@ -49,6 +49,7 @@ ROWS = {
 PACKAGES = {
     "fcnn._ops",
     "fcnn.layers",
+    "fcnn.losses",
     "fcnn.optim",
     "fcnn.data",
     "fcnn.export",
