@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcnn import _batch, tree
 from fcnn._check import whole
+from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer, core
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
@@ -94,17 +95,6 @@ def value_and_grad(
         return ((value, prediction), grads) if has_aux else (value, grads)
 
     return f
-
-
-def check_model(model: Any) -> None:
-    """Refuse what is not a layer.
-
-    Raises:
-        ArgumentError: with what to do.
-    """
-    if not isinstance(model, Layer):
-        hint = "; call the constructor" if callable(model) else ""
-        raise ArgumentError(f"expected a layer as the model, got {model!r}{hint}")
 
 
 def grad(
