@@ -175,6 +175,8 @@ def test_namespaces_that_are_imported_late_are_there_when_they_are_named():
 
 @pytest.mark.parametrize("module", FILES)
 def test_nothing_of_numpys_global_generator_is_used(module):
+    if module == "fcnn.testing._globals":  # which watches it, and puts it back
+        return
     allowed = {"Generator", "Philox", "SeedSequence"}
     for node in ast.walk(ast.parse(FILES[module].read_text("utf-8"))):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
