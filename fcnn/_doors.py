@@ -211,16 +211,3 @@ def check_function(function: Any, what: str, signature: str) -> None:
     """
     if function is not None and not callable(function):
         raise ArgumentError(f"expected a function {signature} for {what}, got {function!r}")
-
-
-def check_executor(executor: Any) -> None:
-    """Refuse what has no ``submit``.
-
-    Raises:
-        ArgumentError: with how to make an executor.
-    """
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise ArgumentError(
-            f"expected an executor with submit, got {_kind(executor)}; "
-            f"use fcnn.parallel.threads() or fcnn.parallel.processes()"
-        )
