@@ -146,7 +146,8 @@ def check_examples(plan: Plan, params: Tree, data: Dataset[Any, Any], what: str 
         prediction = plan.model.apply(params, take(data.inputs, rows))
         plan.loss.apply(prediction, take(data.targets, rows))
     except FcnnError as error:
-        raise type(error)(what + error.message, error.path, error.call) from None
+        message = f"{what}{error.message} (tried with examples {rows})"
+        raise type(error)(message, error.path, error.call) from None
 
 
 def _extremes(targets: Tree) -> list[int]:

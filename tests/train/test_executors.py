@@ -60,13 +60,20 @@ def test_the_fastest_executor_is_chosen(order):
 
 
 def test_the_first_step_does_not_count():
-    assert choose({"warm at once": 2.0, "slow to start": 1.0}, 20, first=1000)[-1] == "slow to start"
-    assert choose({"slow to start": 1.0, "warm at once": 2.0}, 20, first=1000)[-1] == "slow to start"
+    assert (
+        choose({"warm at once": 2.0, "slow to start": 1.0}, 20, first=1000)[-1] == "slow to start"
+    )
+    assert (
+        choose({"slow to start": 1.0, "warm at once": 2.0}, 20, first=1000)[-1] == "slow to start"
+    )
 
 
 def test_a_small_batch_does_not_make_an_executor_look_fast():
     # Of six examples; the slow one has them among its tries, the fast one has not.
-    assert choose({"slow": 2.0, "fast": 1.0}, 20, batches=(10, 10, 1, 10, 10, 10, 10, 10))[-1] == "fast"
+    assert (
+        choose({"slow": 2.0, "fast": 1.0}, 20, batches=(10, 10, 1, 10, 10, 10, 10, 10))[-1]
+        == "fast"
+    )
 
 
 def test_one_candidate_is_not_tried():

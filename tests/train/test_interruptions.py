@@ -94,16 +94,16 @@ def test_an_exception_in_validation_leaves_the_epochs_state(data, held_out):
 
 
 def test_an_exception_that_takes_no_attributes_passes_as_it_is(data):
-    class Bare(Exception):
+    class BareError(Exception):
         __slots__ = ()
 
         def __setattr__(self, name, value):
             raise AttributeError(name)
 
     def log(line):
-        raise Bare
+        raise BareError
 
-    with pytest.raises(Bare):
+    with pytest.raises(BareError):
         fit(data, 1, log=log)
 
 
@@ -142,9 +142,7 @@ def test_the_last_state_of_finite_params_is_kept(data, at, good, words, where):
     assert state.step == good
     assert all(np.isfinite(leaf).all() for leaf in tree.leaves(state.params))
     start = train.init(PLAIN, breaks(0, where), data, KEY)
-    states = train.steps(
-        PLAIN, softmax_cross_entropy, breaks(0, where), data, start, batch_size=16
-    )
+    states = train.steps(PLAIN, softmax_cross_entropy, breaks(0, where), data, start, batch_size=16)
     assert state.params == next(itertools.islice(states, good - 1, None)).params
 
 

@@ -59,8 +59,8 @@ def test_params_losses_and_accuracies_are_those_of_a_loop_by_hand(model, data, a
         right = sum((scores.argmax(1) == target).sum() for _, scores, target in batches)
         assert report.accuracy == right / 70
     # The numbers are able to tell a weighted mean from one that is not.
-    means = [np.mean([value for value, _, _ in batches]) for batches in history]
-    assert all(abs(mean / report.loss - 1) > 1e-3 for mean, report in zip(means, run.history))
+    for report, batches in zip(run.history, history, strict=True):
+        assert abs(np.mean([value for value, _, _ in batches]) / report.loss - 1) > 1e-3
 
 
 def test_augmentation_changes_the_run(model, data):
@@ -192,7 +192,7 @@ def test_every_epoch_sees_every_example_once_in_a_new_order():
     places = [(state.epoch, state.seen) for state in itertools.islice(states, 6)]
     assert places == [(0, 4), (0, 8), (1, 0), (1, 4), (1, 8), (2, 0)]
     assert [len(batch) for batch in seen] == [4, 4, 2, 4, 4, 2]
-    first, second = sum(seen[:3], []), sum(seen[3:], [])
+    first, second = [list(itertools.chain(*part)) for part in (seen[:3], seen[3:])]
     assert sorted(first) == sorted(second) == list(range(n))
     assert first != second
 

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import re
 
 import attrs
 import numpy as np
@@ -66,9 +67,7 @@ def test_another_batch_size_goes_on_at_the_same_example(size):
     run = fcnn.fit(*args, epochs=3, batch_size=size, state=half, augment=record, log=None)
     assert (run.state.epoch, run.state.seen, len(run.history)) == (3, 0, 2)
     straight = []
-    fcnn.fit(
-        *args, epochs=3, key=KEY, log=None, augment=lambda _, x: straight.extend(x[:, 0]) or x
-    )
+    fcnn.fit(*args, epochs=3, key=KEY, log=None, augment=lambda _, x: straight.extend(x[:, 0]) or x)
     assert seen == straight, "the order does not depend on the batch sizes"
     assert all(sorted(seen[i : i + n]) == list(range(n)) for i in (0, n, 2 * n))
 
@@ -108,7 +107,7 @@ def test_a_state_of_another_run_is_refused_by_name(data, what):
         fit(**call)
     assert f"; pass changed={what!r} to go on anyway" in str(raised.value)
     if what != "model":
-        assert pytest.raises(TreeError, fit, **call).match(words)
+        assert re.search(words, str(raised.value))
 
 
 def test_a_state_of_other_data_is_refused_whatever_the_difference(data):
@@ -190,8 +189,8 @@ def test_the_state_says_the_key(data):
 @pytest.mark.parametrize(
     ("state", "options", "words"),
     [
-        (lambda run: run, {}, r"expected a State, got Run; pass run\.state"),
-        (lambda run: run.params, {}, "expected a State, got tuple"),
+        (lambda run: run, {}, r"expected a State, got a Run; pass run\.state"),
+        (lambda run: run.params, {}, "expected a State, got a tuple of 2"),
         (lambda run: run.state, {"changed": "rate"}, "in changed, got .'rate'"),
         (lambda run: run.state, {"params": 1}, "got both"),
     ],
