@@ -75,8 +75,7 @@ def _body(response: HTTPResponse, max_bytes: int) -> Iterator[bytes]:
     length, got = response.length, 0
     if length is not None and length > max_bytes:
         raise ValueError(f"expected at most {max_bytes} bytes, got a length of {length}")
-    # read1, because read takes a chunk of negative length for "all there is".
-    while (length is None or got < length) and (part := response.read1(_CHUNK)):
+    while part := response.read1(_CHUNK):
         got += len(part)
         if got > max_bytes:
             raise ValueError(f"expected at most {max_bytes} bytes, got more")
@@ -163,8 +162,8 @@ def _opener(budget: Budget) -> request.OpenerDirector:
 
     class Redirect(request.HTTPRedirectHandler):
         def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-            fp.close()  # the base class reads the body, however long it is
-            return super().http_error_302(req, io.BytesIO(), code, msg, headers)
+            fp.close()  # or the base class reads the body, however long it is
+            return super().http_error_302(req, fp, code, msg, headers)
 
         http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 

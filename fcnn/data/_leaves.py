@@ -20,9 +20,8 @@ def map_leaves(function: Callable[[Any, str], Any], tree: Tree, path: str = "") 
     if type(tree) is tuple:
         return tuple([map_leaves(function, child, f"{path}[{i}]") for i, child in enumerate(tree)])
     if type(tree) is dict:
-        return {
-            name: map_leaves(function, tree[name], f"{path}[{name!r}]") for name in sorted(tree)
-        }
+        keys = _sorted(tree, path)
+        return {key: map_leaves(function, tree[key], f"{path}[{key!r}]") for key in keys}
     return function(tree, path)
 
 
@@ -53,15 +52,6 @@ def describe(tree: Tree) -> str:
     if type(tree) is dict:
         return f"{{{', '.join([f'{name!r}: {describe(tree[name])}' for name in tree])}}}"
     return f"{tree.shape[1:]} {tree.dtype}"
-
-
-def is_same(a: Tree, b: Tree) -> bool:
-    """Tell whether two trees have the same structure, dtypes and numbers."""
-    ours, theirs = dict(leaves(a)), dict(leaves(b))
-    return ours.keys() == theirs.keys() and all(
-        ours[path].dtype == theirs[path].dtype and np.array_equal(ours[path], theirs[path])
-        for path in ours
-    )
 
 
 def as_inputs(tree: Any) -> Tree:
