@@ -34,6 +34,8 @@ ROWS = {
     "fcnn.layers": 4,
     "fcnn.losses": 4,
     "fcnn.metrics": 4,
+    "fcnn._doors": 3,
+    "fcnn._scores": 4,
     "fcnn.optim": 4,
     "fcnn.data": 4,
     "fcnn.checkpoint": 4,
@@ -58,6 +60,7 @@ PACKAGES = {
     "fcnn.data",
     "fcnn.export",
     "fcnn.testing",
+    "fcnn.train",
     "fcnn.tree",
 }
 
