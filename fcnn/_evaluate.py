@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fcnn.data import Dataset
 
+T = TypeVar("T")
 SHARD_SIZE = 64
 """How many examples are computed at a time, unless the caller says otherwise."""
 
@@ -63,6 +64,7 @@ def _apply_shard(model: Layer, params: Tree, x: Array) -> Array:
     return y
 
 
+@overload
 def predict(
     model: Layer,
     params: Tree,
@@ -70,7 +72,24 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-) -> Array:
+) -> Array: ...
+@overload
+def predict(
+    model: Layer,
+    params: Tree,
+    images: Tree,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Any: ...
+def predict(
+    model: Layer,
+    params: Tree,
+    images: Tree,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Any:
     """What the model makes of each image, as in evaluation.
 
     Args:
@@ -90,11 +109,10 @@ def predict(
     """
     shards = [_batch.take(images, part) for part in _parts(images, shard_size, "predict")]
     outputs = parallel.map_shards(functools.partial(_apply_shard, model), params, shards, executor)
-    joined: Array = _batch.concatenate(outputs)
-    return joined
+    return _batch.concatenate(outputs)
 
 
-def _parts(images: Array, shard_size: int, purpose: str) -> list[slice]:
+def _parts(images: Tree, shard_size: int, purpose: str) -> list[slice]:
     """Where the shards are."""
     whole(shard_size, "shard_size")
     if _batch.length(images) == 0:
@@ -106,7 +124,7 @@ def evaluate(
     model: Layer,
     loss: Loss,
     params: Tree,
-    data: Dataset,
+    data: Dataset[Any, Any],
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
@@ -125,21 +143,22 @@ def evaluate(
     return Evaluation(loss(scores, data.targets), count_correct(scores, data.targets), len(data))
 
 
-def _observe_shard(model: Layer, key: Key, params: Tree, shard: Any) -> Tree:
+def _observe_shard(model: Layer, key: Key, params: T, shard: tuple[Any, int]) -> T:
     x, i = shard
     y, pullback = model.vjp(params, x, training(fold_in(key, i)))
-    return pullback(tree.zeros_like(y))[0]
+    dparams: T = pullback(tree.zeros_like(y))[0]
+    return dparams
 
 
 def calibrate(
     model: Layer,
-    params: Tree,
-    images: Array,
+    params: T,
+    images: Tree,
     *,
     key: Key,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-) -> Tree:
+) -> T:
     """Replace the statistics by the mean of what each shard shows.
 
     Args:

@@ -27,15 +27,16 @@ from typing import Any, ParamSpec, TypeAlias
 
 import attrs
 
+from fcnn._signatures import OptimizerStep, TransformUpdate
 from fcnn._typing import Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError
 from fcnn.optim._elementwise import Elementwise, Rule
 
 P = ParamSpec("P")
-Init: TypeAlias = Callable[[Tree], Any]
-Update: TypeAlias = Callable[[Tree, Any, Tree], tuple[Tree, Any]]
-Step: TypeAlias = Callable[[Tree, Tree, Any], tuple[Tree, Any]]
+Init: TypeAlias = Callable[[Any], Any]
+Update: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
+Step: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -55,9 +56,9 @@ class Transform(Value):
     (2.0,)
     """
 
-    init: Init
-    update: Update
-    step: Step
+    init: Callable[[Tree], Tree]
+    update: TransformUpdate
+    step: OptimizerStep
     parts: tuple[Any, ...]
     spec: Spec
 
@@ -75,8 +76,8 @@ class Optimizer(Value):
     (-1.0,)
     """
 
-    init: Init
-    step: Step
+    init: Callable[[Tree], Tree]
+    step: OptimizerStep
     spec: Spec
 
 

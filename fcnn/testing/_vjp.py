@@ -124,6 +124,6 @@ def _moves(
         def moved(sign: int, i: int = i, offset: Array = offset) -> tuple[Tree, ...]:
             leaves = [np.asarray(leaf) for leaf in found]
             leaves[i] = leaves[i] + sign * offset
-            return tuple(tree.unflatten(shape, leaves))
+            return tree.unflatten(shape, leaves)
 
         yield called[int(number)] + rest, moved
