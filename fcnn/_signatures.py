@@ -69,9 +69,7 @@ class Grad(Protocol):
 class ValueAndGrad(Protocol):
     """``f(params, x, target, ctx=EVAL) -> (value, grads)``."""
 
-    def __call__(
-        self, params: T, x: Tree, target: Tree, ctx: Context = ...
-    ) -> tuple[float, T]: ...
+    def __call__(self, params: T, x: Tree, target: Tree, ctx: Context = ...) -> tuple[float, T]: ...
 
 
 class ValueAuxAndGrad(Protocol):

@@ -1,7 +1,7 @@
 """The few types that the whole package speaks of."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from fcnn import _batch, tree
 from fcnn._check import whole
+from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer, core
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from fcnn.losses import Loss
 
 T = TypeVar("T")
-
 
 
 @overload
@@ -49,6 +49,15 @@ def value_and_grad(
     shard_size: int | None = None,
     executor: Executor | None = None,
 ) -> ValueAuxAndGrad: ...
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: bool,
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAndGrad | ValueAuxAndGrad: ...
 def value_and_grad(
     model: Layer,
     loss: Loss,
@@ -116,17 +125,6 @@ def value_and_grad(
         return ((value, prediction), grads) if has_aux else (value, grads)
 
     return f
-
-
-def check_model(model: Any) -> None:
-    """Refuse what is not a layer.
-
-    Raises:
-        ArgumentError: with what to do.
-    """
-    if not isinstance(model, Layer):
-        hint = "; call the constructor" if callable(model) else ""
-        raise ArgumentError(f"expected a layer as the model, got {model!r}{hint}")
 
 
 def grad(

@@ -24,7 +24,7 @@ from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
 from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Pair, Window
-from fcnn._typing import Array, ModelPullback, Tree
+from fcnn._typing import Array, ModelPullback
 from fcnn._walk import parts_of
 from fcnn.fusion import Fused, RunPullback, of_layer, rule
 from fcnn.layers.activations import relu

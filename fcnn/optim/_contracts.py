@@ -27,16 +27,15 @@ from typing import Any, ParamSpec, TypeAlias
 
 import attrs
 
-from fcnn._signatures import OptimizerStep, TransformUpdate
 from fcnn._typing import Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError
 from fcnn.optim._elementwise import Elementwise, Rule
 
 P = ParamSpec("P")
-Init: TypeAlias = Callable[[Any], Any]
-Update: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
-Step: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
+Init: TypeAlias = Callable[[Tree], Any]
+Update: TypeAlias = Callable[[Tree, Any, Tree], tuple[Tree, Any]]
+Step: TypeAlias = Callable[[Tree, Tree, Any], tuple[Tree, Any]]
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -56,9 +55,9 @@ class Transform(Value):
     (2.0,)
     """
 
-    init: Callable[[Tree], Tree]
-    update: TransformUpdate
-    step: OptimizerStep
+    init: Init
+    update: Update
+    step: Step
     parts: tuple[Any, ...]
     spec: Spec
 
@@ -76,8 +75,8 @@ class Optimizer(Value):
     (-1.0,)
     """
 
-    init: Callable[[Tree], Tree]
-    step: OptimizerStep
+    init: Init
+    step: Step
     spec: Spec
 
 

@@ -61,6 +61,7 @@ def check_loss(
 def _loss_problems(
     loss: Loss, prediction: Array, target: Array, key: Key, step: float, rtol: float
 ) -> Iterator[tuple[str, str]]:
+    p: Array
     for dtype in DTYPES:
         p, t = prediction.astype(dtype), target.copy()
         before = tree.digest((p, t))
