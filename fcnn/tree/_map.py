@@ -38,6 +38,16 @@ def map(
 ) -> T: ...
 @overload
 def map(
+    function: Callable[[Any, Any, Any], Any],
+    tree: T,
+    other: Tree,
+    another: Tree,
+    /,
+    *,
+    statistic: Callable[[Any, Any, Any], Any] | None = None,
+) -> T: ...
+@overload
+def map(
     function: Callable[..., Any],
     tree: T,
     *rest: Tree,
