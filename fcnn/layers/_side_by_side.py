@@ -112,7 +112,7 @@ class SideBySide:
             raise ShapeError(f"expected {expected} for {self._name}, got {_described(x)}")
         return [x[key] for key in self._keys]
 
-    def _own(self, params: Tree) -> Sequence[Tree]:
+    def _own(self, params: Any) -> Sequence[Tree]:
         """Return each layer's params, those of shared layers restored."""
         if not self._in_dict:
             own = check_params(params, len(self._parts))

@@ -61,7 +61,7 @@ def serial(*layers: Layer) -> Triple:
     }
 
     def flattened(params: Tree) -> Sequence[Tree]:
-        own = check_params(params, len(layers))
+        own: Any = check_params(params, len(layers))
         own = ties.restore(own) if ties else own
         return own if is_flat else _gather(own, nesting)
 
