@@ -16,9 +16,10 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 
 from typing import TYPE_CHECKING, Any
 
-from fcnn import errors, initializers, parallel, tree
+from fcnn import errors, fusion, initializers, parallel, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
 from fcnn._summary import summary
+from fcnn._walk import facts, walk
 from fcnn.autodiff import grad, value_and_grad
 from fcnn.layers import (
     BatchNormParams,
@@ -31,13 +32,18 @@ from fcnn.layers import (
     conv2d,
     dense,
     dropout,
+    fanout,
     flatten,
+    itemwise,
     log_softmax,
     max_pool2d,
+    multiply,
+    named,
     relu,
     reshape,
     residual,
     serial,
+    shared,
     sigmoid,
     softmax,
     tanh,
@@ -45,9 +51,22 @@ from fcnn.layers import (
 from fcnn.prng import Key, fold_in, key, split
 
 if TYPE_CHECKING:
-    from fcnn import data, losses, metrics, optim, testing, train
+    from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
     from fcnn.train import fit
+else:  # a type checker would take any misspelt name for one that this finds
+
+    def __getattr__(name: str) -> Any:
+        """Import what a script may do without when it is first named."""
+        from importlib import import_module
+
+        if name in ("data", "losses", "metrics", "optim", "testing", "train", "typing"):
+            return import_module(f"fcnn.{name}")
+        home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
+        if home is None:
+            raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
+        return getattr(import_module(f"fcnn.{home}"), name)
+
 
 __version__ = "0.1.0"
 
@@ -69,17 +88,23 @@ __all__ = [
     "dropout",
     "errors",
     "evaluate",
+    "facts",
+    "fanout",
     "fit",
     "flatten",
     "fold_in",
+    "fusion",
     "grad",
     "initializers",
+    "itemwise",
     "key",
     "layer",
     "log_softmax",
     "losses",
     "max_pool2d",
     "metrics",
+    "multiply",
+    "named",
     "optim",
     "parallel",
     "predict",
@@ -87,6 +112,7 @@ __all__ = [
     "reshape",
     "residual",
     "serial",
+    "shared",
     "sigmoid",
     "softmax",
     "split",
@@ -96,21 +122,11 @@ __all__ = [
     "train",
     "training",
     "tree",
+    "typing",
     "value_and_grad",
+    "walk",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what a script may do without when it is first named."""
-    from importlib import import_module
-
-    if name in ("data", "losses", "metrics", "optim", "testing", "train"):
-        return import_module(f"fcnn.{name}")
-    home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
-    if home is None:
-        raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
-    return getattr(import_module(f"fcnn.{home}"), name)
-
-
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

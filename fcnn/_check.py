@@ -1,4 +1,4 @@
-"""Checks of hyper-parameters, each with one sentence for the caller."""
+"""Checks of hyper-parameters."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from fcnn.errors import ArgumentError
 
 
 def whole(value: Any, what: str, least: int = 1) -> int:
-    """A whole number of at least ``least``."""
+    """Return a whole number of at least ``least``, or raise an ArgumentError."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least:
         return int(value)
-    raise ArgumentError(f"{what} must be a whole number of at least {least}, and {value!r} came")
+    raise ArgumentError(f"expected a whole number of at least {least} for {what}, got {value!r}")
 
 
 def pair(value: Any, what: str, least: int = 1) -> tuple[int, int]:
-    """``(rows, columns)`` from one whole number or two, each at least ``least``."""
+    """Return ``(rows, columns)`` from one whole number or two, each at least ``least``."""
     both = value if isinstance(value, tuple | list) else (value, value)
     try:
         rows, columns = both
         return whole(rows, what, least), whole(columns, what, least)
     except ValueError:
         raise ArgumentError(
-            f"{what} must be one whole number or two, (rows, columns), "
-            f"each at least {least}, and {value!r} came"
+            f"expected one whole number or two, (rows, columns), each at least {least}, "
+            f"for {what}, got {value!r}"
         ) from None
 
 
 def number(
     value: Any, what: str, low: float, high: float = float("inf"), *, open_high: bool = False
 ) -> float:
-    """A finite number in ``[low, high]``, or in ``[low, high)``."""
+    """Return a finite number in ``[low, high]``, or in ``[low, high)``."""
     real = isinstance(value, float | int | np.floating | np.integer)
     if (
         real
@@ -43,4 +43,4 @@ def number(
     ):
         return float(value)
     interval = f"[{low:g}, {high:g}{')' if open_high or high == float('inf') else ']'}"
-    raise ArgumentError(f"{what} must be a number in {interval}, and {value!r} came")
+    raise ArgumentError(f"expected a number in {interval} for {what}, got {value!r}")

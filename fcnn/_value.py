@@ -1,4 +1,4 @@
-"""Values that remember the call that made them.
+"""Values that know the call that made them.
 
 A constructor in fcnn is an ordinary function that returns closures: three for a
 layer, two for a loss or a gradient transform, one for an initializer or a
@@ -24,25 +24,61 @@ P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V", bound="Value")
 
+_OTHER_NAMES = {
+    "kernel": "kernel_size",
+    "window": "pool_size",
+    "pool": "pool_size",
+    "strides": "stride",
+    "epsilon": "eps",
+    "lr": "learning_rate",
+    "rate": "learning_rate",
+    "features": "filters",
+    "channels": "filters",
+    "out_channels": "filters",
+    "out_features": "units",
+    "p": "rate",
+    "betas": "b1",
+    "alpha": "decay",
+    "where": "mask",
+}
+"""What other libraries call an argument, and what it is called here."""
+
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, to any depth: a value must hash, and nobody may change it later."""
+    """Return lists as tuples and arrays as read-only copies, to any depth."""
     if type(value) in (list, tuple):
         return tuple([_frozen(child) for child in value])
+    if type(value) is dict:
+        return {name: _frozen(child) for name, child in value.items()}
+    if type(value) is np.ndarray:
+        value = value.copy()
+        value.setflags(write=False)
     return value
 
 
-def _same(a: Any, b: Any) -> bool:
-    return a is b or (type(a) is type(b) and bool(np.all(a == b)))
+def _content(value: Any) -> Any:
+    """Return something hashable that is equal where the values are equal."""
+    if type(value) in (list, tuple):
+        return tuple([_content(child) for child in value])
+    if type(value) is dict:
+        return dict, frozenset((name, _content(child)) for name, child in value.items())
+    if isinstance(value, np.ndarray):
+        return np.ndarray, value.dtype.str, value.shape, value.tobytes()
+    return value
 
 
 def _show(value: Any) -> str:
+    if type(value) is tuple:
+        inside = ", ".join(_show(child) for child in value)
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if type(value) is dict:
+        return "{" + ", ".join(f"{name!r}: {_show(child)}" for name, child in value.items()) + "}"
     if isinstance(value, Value) or not callable(value):
         return repr(value)
     return str(getattr(value, "__qualname__", repr(value)))
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, eq=False, slots=False)
 class Spec:
     """A call, written the shortest way: arguments that equal their default are left out."""
 
@@ -53,7 +89,7 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """What the constructor is called."""
+        """The constructor's name."""
         return self.constructor.__name__
 
     @property
@@ -76,6 +112,18 @@ class Spec:
         shown += [f"{name}={_show(value)}" for name, value in self.kwargs]
         return f"{self.name}({', '.join(shown)})"
 
+    @functools.cached_property
+    def _key(self) -> Any:
+        return self.constructor, _content(self.args), _content(self.kwargs), self.is_name
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Spec):
+            return NotImplemented
+        return self is other or bool(self._key == other._key)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
 
 def _spec(
     constructor: Callable[..., Any], signature: inspect.Signature, args: Any, kwargs: Any
@@ -90,13 +138,19 @@ def _spec(
             positional.extend(value)
         elif parameter.kind is parameter.VAR_KEYWORD:
             named.extend(value.items())
-        elif _same(value, parameter.default):
+        elif _is_default(value, parameter.default):
             continue
         elif parameter.kind is parameter.KEYWORD_ONLY or len(positional) < _rank(signature, name):
             named.append((name, value))
         else:
             positional.append(value)
     return Spec(constructor, tuple(positional), tuple(named))
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    return type(value) is type(default) and bool(_content(value) == _content(default))
 
 
 def _rank(signature: inspect.Signature, name: str) -> int:
@@ -123,7 +177,7 @@ class Value:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Value):
             return NotImplemented
-        return type(self) is type(other) and self.spec == other.spec
+        return self is other or (type(self) is type(other) and self.spec == other.spec)
 
     def __hash__(self) -> int:
         return hash(self.spec)
@@ -135,20 +189,41 @@ class Value:
         return _rebuild, ((made_by, self.spec.args, self.spec.kwargs),)
 
 
-def remember(constructor: Callable[P, R], make: Callable[[R, Spec], V]) -> Callable[P, V]:
+def remember(
+    constructor: Callable[P, R], make: Callable[[R, Spec], V], returns: str = "Value"
+) -> Callable[P, V]:
     """Let ``constructor`` return ``make(what it returned, the call)``.
 
+    The signature that `help` shows says that it returns ``returns``.
+
     Raises:
-        TypeError: by Python itself, for a misspelt or missing argument.
+        TypeError: for a misspelt or missing argument, with the nearest name.
     """
-    signature = inspect.signature(constructor)
+    written = inspect.signature(constructor)
+    signature = written.replace(return_annotation=returns)
 
     @functools.wraps(constructor)
     def construct(*args: P.args, **kwargs: P.kwargs) -> V:
+        _check_names(construct.__name__, signature, kwargs)
         made = constructor(*args, **kwargs)
         return make(made, _spec(construct, signature, args, kwargs))
 
+    construct.__signature__ = signature  # type: ignore[attr-defined]
+    construct.__annotations__ = {**constructor.__annotations__, "return": returns}
     return construct
+
+
+def _check_names(name: str, signature: inspect.Signature, kwargs: dict[str, Any]) -> None:
+    known = signature.parameters
+    unknown = [given for given in kwargs if given not in known]
+    if not unknown or any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return
+    import difflib
+
+    other = _OTHER_NAMES.get(unknown[0])
+    near = [other] if other in known else difflib.get_close_matches(unknown[0], known, 1)
+    hint = f"use {near[0]}" if near else f"it takes {', '.join(known) or 'no arguments'}"
+    raise TypeError(f"{name}() got an unexpected argument {unknown[0]!r}; {hint}")
 
 
 def as_value(constructor: Callable[[], V]) -> V:
@@ -159,11 +234,16 @@ def as_value(constructor: Callable[[], V]) -> V:
     return value
 
 
-def walk(value: Any) -> Iterator[Value]:
-    """The value and every value among its arguments, outermost first."""
+def values_in(value: Any) -> Iterator[Value]:
+    """Yield the value and every value among its arguments, outermost first."""
     if isinstance(value, Value):
         yield value
         for argument in value.spec.args:
-            yield from walk(argument)
+            yield from values_in(argument)
         for _, argument in value.spec.kwargs:
-            yield from walk(argument)
+            yield from values_in(argument)
+    elif isinstance(value, tuple | list):
+        for argument in value:
+            yield from values_in(argument)
+    elif isinstance(value, dict):
+        yield from values_in(tuple(value.values()))

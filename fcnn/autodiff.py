@@ -1,34 +1,63 @@
 """Gradients of a loss over a model: the VJPs of both, composed, shard by shard.
 
-The mean loss of a batch is the mean of its shards' losses weighted by how many
-examples they hold, L = Σ wᵢ Lᵢ with wᵢ = nᵢ / n, and so is its gradient. The weight
-is given to the loss's pullback as its dvalue, which scales the small array at the
-output instead of the large ones at the parameters; the gradients are then added in
-the order of the shards.
+The mean loss of a batch is the mean of its shards' losses weighted by their numbers of
+examples, L = Σ wᵢ Lᵢ with wᵢ = nᵢ / n, and so is its gradient. The weight is given to the
+loss's pullback as its dvalue, which scales the small array at the output instead of the large
+ones at the params; the gradients are then added in the order of the shards. Observations of
+statistics do not pass through the loss, and are averaged with the same weights.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-import numpy as np
-
-from fcnn import tree
+from fcnn import _batch, tree
 from fcnn._check import whole
-from fcnn._layer import EVAL, Context, Layer
+from fcnn._doors import check_model
+from fcnn._layer import EVAL, Context, Layer, core
 from fcnn._typing import Array, Tree
-from fcnn.errors import ShapeError
+from fcnn.errors import ArgumentError
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from fcnn._signatures import Grad, ValueAndGrad, ValueAuxAndGrad
     from fcnn.losses import Loss
 
+T = TypeVar("T")
 
+
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: Literal[False] = False,
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAndGrad: ...
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: Literal[True],
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAuxAndGrad: ...
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: bool,
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAndGrad | ValueAuxAndGrad: ...
 def value_and_grad(
     model: Layer,
     loss: Loss,
@@ -36,8 +65,8 @@ def value_and_grad(
     has_aux: bool = False,
     shard_size: int | None = None,
     executor: Executor | None = None,
-) -> Callable[..., Any]:
-    """The function that gives a loss and its gradient with respect to the params.
+) -> Any:
+    """Return the function that gives a loss and its gradient with respect to the params.
 
     With ``prediction, pull = model.vjp(params, x, ctx)`` and
     ``value, pull_loss = loss.vjp(prediction, target)`` the chain rule is
@@ -47,17 +76,20 @@ def value_and_grad(
         model: a layer.
         loss: a loss from `fcnn.losses`, or anything with its ``vjp``.
         has_aux: also return the prediction.
-        shard_size: cut the batch into shards of that many examples, each computed with
-            one BLAS thread and a sub-key of its own; the whole batch at once, with as
-            many BLAS threads as there are, if None.
-        executor: who computes the shards (see `fcnn.parallel`); this thread if None. The
+        shard_size: cut the batch into shards of at most that many examples, each computed
+            with one BLAS thread and a sub-key of its own; the whole batch at once, with as
+            many BLAS threads as there are, if None. Batch norm normalises within a shard.
+        executor: what computes the shards (see `fcnn.parallel`); this thread if None. The
             bits of the result are the same for all.
 
     Returns:
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or
-        ``((value, prediction), grads)`` with ``has_aux``.
+        ``((value, prediction), grads)`` with ``has_aux``. Input, prediction and target may be
+        tuples or dicts of arrays. In the place of a statistic grads holds an
+        `fcnn.tree.Observation`, which an optimizer's step mixes in.
 
     Raises:
+        ArgumentError: if model or loss is something else.
         ShapeError: from ``f``, if the batch is empty or its target has another length.
 
     >>> import numpy as np, fcnn
@@ -68,25 +100,28 @@ def value_and_grad(
     >>> type(grads).__name__, grads.weight.shape
     ('DenseParams', (2, 1))
     """
+    check_model(model)
+    if not hasattr(loss, "vjp"):
+        raise ArgumentError(f"expected a loss, got {loss!r}; fcnn.losses has them")
     if shard_size is not None:
         shard_size = whole(shard_size, "shard_size")
     of_shard = functools.partial(_of_shard, model, loss, has_aux)
 
-    def f(params: Tree, x: Array, target: Any, ctx: Context = EVAL) -> Any:
-        n = _batch_length(x, target)
-        prediction: Array | None
+    def f(params: Any, x: Any, target: Any, ctx: Context = EVAL) -> Any:
+        n = _batch.check_targets(x, target)
         if shard_size is None:
             value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)
         else:
+            parts = cut(n, shard_size)
+            weights = [(part.stop - part.start) / n for part in parts]
             shards = [
-                (x[part], target[part], i, (part.stop - part.start) / n)
-                for i, part in enumerate(cut(n, shard_size))
+                (_batch.take(x, part), _batch.take(target, part), i, weight)
+                for i, (part, weight) in enumerate(zip(parts, weights, strict=True))
             ]
             done = map_shards(of_shard, (params, ctx), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
-            value = sum(values)
-            grads = _sum_trees(gradients, [weight for *_, weight in shards])
-            prediction = np.concatenate(predictions) if has_aux else None
+            value, grads = sum(values), _sum_trees(gradients, weights)
+            prediction = _batch.concatenate(predictions) if has_aux else None
         return ((value, prediction), grads) if has_aux else (value, grads)
 
     return f
@@ -98,8 +133,8 @@ def grad(
     *,
     shard_size: int | None = None,
     executor: Executor | None = None,
-) -> Callable[..., Tree]:
-    """The function that gives the gradient of a loss with respect to the params.
+) -> Grad:
+    """Return the function that gives the gradient of a loss with respect to the params.
 
     ``grad(model, loss)(params, x, target, ctx)`` is the second part of what
     `value_and_grad` gives.
@@ -113,26 +148,17 @@ def grad(
     """
     f = value_and_grad(model, loss, shard_size=shard_size, executor=executor)
 
-    def gradient(params: Tree, x: Array, target: Any, ctx: Context = EVAL) -> Tree:
+    def gradient(params: T, x: Tree, target: Tree, ctx: Context = EVAL) -> T:
         return f(params, x, target, ctx)[1]
 
     return gradient
 
 
-def _batch_length(x: Array, target: Any) -> int:
-    n, m = len(x), len(target)
-    if n != m:
-        raise ShapeError(f"a batch of {n} examples has {n} targets, and {m} came")
-    if n == 0:
-        raise ShapeError("the gradient of an empty batch's mean loss is not defined")
-    return n
-
-
 def _weighted(
-    model: Layer, loss: Loss, params: Tree, x: Array, target: Any, ctx: Context, weight: float
-) -> tuple[float, Array, Tree]:
-    """The value and the gradients, both times ``weight``, and the prediction."""
-    prediction, pull = model.vjp(params, x, Context(ctx.train, ctx.key, input_grad=False))
+    model: Layer, loss: Loss, params: T, x: Any, target: Any, ctx: Context, weight: float
+) -> tuple[float, Any, T]:
+    """Return the value and the gradients, both times ``weight``, and the prediction."""
+    prediction, pull = core(model.vjp)(params, x, ctx.with_input_grad(False))
     value, pull_loss = loss.vjp(prediction, target)
     grads, _ = pull(pull_loss(weight))
     return value * weight, prediction, grads
@@ -140,28 +166,23 @@ def _weighted(
 
 def _of_shard(
     model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
-) -> tuple[float, Array | None, Tree]:
+) -> tuple[float, Any, Any]:
     params, ctx = common
     x, target, i, weight = shard
     if ctx.key is not None:
-        ctx = Context(ctx.train, fold_in(ctx.key, i))
+        ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
     value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)
     return value, prediction if has_aux else None, grads
 
 
-def _sum_trees(trees: Sequence[Tree], weights: Sequence[float]) -> Tree:
-    """The sum in the order given, whoever computed its terms.
+def _sum_trees(trees: Sequence[T], weights: Sequence[float]) -> T:
+    """Return the sum in shard order, so the bits do not depend on what computed a shard.
 
-    The terms are weighted already, but for the statistics', whose gradients do not pass
-    through the loss.
+    The gradients are weighted already; observations are averaged here.
     """
     if len(trees) == 1:
         return trees[0]
-
-    def weighted(*arrays: Array) -> Array:
-        return _sum(*[w * array for w, array in zip(weights, arrays, strict=True)])
-
-    return tree.map(_sum, *trees, statistic=weighted)
+    return tree.map(_sum, *trees, statistic=lambda *seen: tree.average(seen, weights))
 
 
 def _sum(first: Array, second: Array, *others: Array) -> Array:

@@ -2,7 +2,7 @@
 
 Each is an `FcnnError` and also the built-in error that a Python programmer
 would expect, so ``except ValueError`` works as well as ``except ShapeError``.
-The message is one sentence or two: what was wanted, what came, what to do.
+The message says what was expected, what was given, and what to do.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class FcnnError(Exception):
         return f"{place}: {self.message}" if place else self.message
 
     def called(self, call: str) -> Self:
-        """The same error, knowing the call that made the innermost layer it came from."""
+        """Return the same error with the call that made the innermost layer it came from."""
         return self if self.call else type(self)(self.message, self.path, call)
 
     def within(self, step: str) -> Self:
-        """The same error, one combinator further out: ``step`` goes before its path."""
+        """Return the same error one combinator further out: ``step`` goes before its path."""
         joined = f"{step}.{self.path}" if self.path else step
         return type(self)(self.message, joined, self.call)
 
@@ -55,7 +55,7 @@ class ShapeError(FcnnError, ValueError):
 
 
 class DTypeError(FcnnError, TypeError):
-    """An array holds numbers of a kind that is not wanted here."""
+    """An array holds numbers of a kind that does not fit."""
 
 
 class ArgumentError(FcnnError, ValueError):
@@ -71,7 +71,7 @@ class LabelError(FcnnError, ValueError):
 
 
 class NonFiniteError(FcnnError, ValueError):
-    """There is a NaN or an infinity where a number was wanted."""
+    """There is a NaN or an infinity where a finite number is needed."""
 
 
 class DataError(FcnnError, ValueError):
@@ -79,4 +79,4 @@ class DataError(FcnnError, ValueError):
 
 
 class TreeError(FcnnError, ValueError):
-    """Two trees differ, or something that is no tree stands where a tree was wanted."""
+    """Two trees differ, or something is no tree."""

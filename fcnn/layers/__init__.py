@@ -1,7 +1,9 @@
 """The layers: a family a file, forward and backward side by side."""
 
+from fcnn.layers import fused as fused
 from fcnn.layers.activations import log_softmax, relu, sigmoid, softmax, tanh
-from fcnn.layers.combinators import add, concat, residual, serial
+from fcnn.layers.branches import add, concat, fanout, itemwise, multiply, residual
+from fcnn.layers.combinators import named, serial, shared
 from fcnn.layers.conv import ConvParams, conv2d
 from fcnn.layers.dense import DenseParams, dense
 from fcnn.layers.dropout import dropout
@@ -20,13 +22,18 @@ __all__ = [
     "conv2d",
     "dense",
     "dropout",
+    "fanout",
     "flatten",
+    "itemwise",
     "log_softmax",
     "max_pool2d",
+    "multiply",
+    "named",
     "relu",
     "reshape",
     "residual",
     "serial",
+    "shared",
     "sigmoid",
     "softmax",
     "tanh",

@@ -1,4 +1,4 @@
-"""Element-wise activations, and softmax over the last axis.
+"""Elementwise activations, and softmax over the last axis.
 
 None has parameters, so each is a value, not a call: ``serial(dense(10), relu)``.
 """
@@ -18,11 +18,12 @@ from fcnn._ops.stable import sigmoid as _sigmoid
 from fcnn._ops.stable import softmax as _softmax
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._value import as_value
+from fcnn._walk import facts
 from fcnn.prng import Key
 
 
 def _activation(f: Callable[[Array], Array], pull: Callable[[Array, Array], Array]) -> Triple:
-    """The triple of y = f(x) whose dx = pull(y, dy) can be had from y."""
+    """Return the triple of y = f(x) whose dx = pull(y, dy) follows from y."""
 
     def init(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
         return (), shape
@@ -44,7 +45,7 @@ def _activation(f: Callable[[Array], Array], pull: Callable[[Array, Array], Arra
 @as_value
 @layer
 def relu() -> Triple:
-    """``y = max(x, 0)``; its derivative at 0 is taken to be 0.
+    """Rectify: ``y = max(x, 0)``; ``dx = dy where y > 0 else 0``.
 
     >>> import numpy as np, fcnn
     >>> fcnn.relu.apply((), np.array([[-1.0, 2.0]]))
@@ -56,7 +57,7 @@ def relu() -> Triple:
 @as_value
 @layer
 def sigmoid() -> Triple:
-    """``y = 1 / (1 + exp(-x))``, without overflow; ``dx = dy · y · (1 - y)``.
+    """Apply the logistic function: ``y = 1 / (1 + exp(-x))``; ``dx = dy · y · (1 - y)``.
 
     >>> import numpy as np, fcnn
     >>> fcnn.sigmoid.apply((), np.array([[-1000.0, 0.0, 1000.0]]))
@@ -75,7 +76,7 @@ def sigmoid() -> Triple:
 @as_value
 @layer
 def tanh() -> Triple:
-    """The hyperbolic tangent: ``y = tanh(x)``; ``dx = dy · (1 - y²)``.
+    """Apply the hyperbolic tangent: ``y = tanh(x)``; ``dx = dy · (1 - y²)``.
 
     >>> import numpy as np, fcnn
     >>> fcnn.tanh.apply((), np.array([[0.0, 1000.0]]))
@@ -94,10 +95,10 @@ def tanh() -> Triple:
 @as_value
 @layer
 def softmax() -> Triple:
-    """``y = exp(x) / sum of exp(x)`` over the last axis, shifted by its maximum first.
+    """Normalise exponentials over the last axis: ``y = exp(x) / Σ exp(x)``.
 
-    With the Jacobian ``diag(y) - y yᵀ``: ``dx = y · (dy - sum of dy · y)``. To train,
-    leave it out and use `fcnn.losses.softmax_cross_entropy`, which takes logits.
+    Computed of ``x - max x``. With the Jacobian ``diag(y) - y yᵀ``: ``dx = y · (dy - Σ dy · y)``.
+    To train, leave it out and use `fcnn.losses.softmax_cross_entropy`, which takes logits.
 
     >>> import numpy as np, fcnn
     >>> fcnn.softmax.apply((), np.array([[1000.0, 1000.0]]))
@@ -114,9 +115,9 @@ def softmax() -> Triple:
 @as_value
 @layer
 def log_softmax() -> Triple:
-    """``y = x - log of the sum of exp(x)`` over the last axis.
+    """Take the logarithm of softmax over the last axis: ``y = x - log Σ exp(x)``.
 
-    With softmax(x) = exp(y): ``dx = dy - exp(y) · sum of dy``.
+    With softmax(x) = exp(y): ``dx = dy - exp(y) · Σ dy``.
 
     >>> import numpy as np, fcnn
     >>> fcnn.log_softmax.apply((), np.array([[0.0, 0.0]])).round(3)
@@ -128,3 +129,9 @@ def log_softmax() -> Triple:
         return dx
 
     return _activation(_log_softmax, pull)
+
+
+for _activation_layer in (relu, sigmoid, tanh):
+    facts(_activation_layer, multiply_adds=0, window=(1, 1))
+for _activation_layer in (softmax, log_softmax):
+    facts(_activation_layer, multiply_adds=0)

@@ -1,32 +1,34 @@
 """Combinators: layers made of layers.
 
-With dy the gradient at the output, the chain rule says of a composition that
-pullbacks run backwards, of a sum that dy goes into every branch and their dx are
-added, and of a concatenation that each branch gets its slice of dy.
+By the chain rule the pullbacks of a composition run backwards. In a sum dy goes into every
+branch, and the branches' dx are added; in a product each branch gets dy times the other
+outputs; in a concatenation each branch gets its slice of dy.
+
+Every combinator of several layers has the tuple of its layers' params as its own, gives each
+layer a sub-key of its own, and names it in errors by its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
-import numpy as np
-
-from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Triple, Vjp, layer, relocate
-from fcnn._ops.relu import relu as relu_of
-from fcnn._ops.relu import relu_adjoint
-from fcnn._typing import Array, ModelPullback, Shape, Tree
-from fcnn.errors import ArgumentError, ShapeError, TreeError
-from fcnn.layers.activations import relu
+from fcnn import fusion
+from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
+from fcnn._sharing import SHARED, Ties
+from fcnn._typing import ModelPullback, Tree
+from fcnn._walk import Part, combinator, facts, naming, step_of
+from fcnn.errors import ArgumentError, TreeError
 from fcnn.prng import Key, fold_in
 
 
-@layer
+@layer(inputs="any")
 def serial(*layers: Layer) -> Triple:
-    """One layer after the other: ``y = f_k(... f_2(f_1(x)))``.
+    """Compose layers: ``y = f_k(... f_2(f_1(x)))``.
 
-    Its params are the tuple of its layers' params; each layer gets a sub-key of its
-    own. ``serial()`` is the identity.
+    Neighbours that a rule of `fcnn.fusion` covers run as one kernel, across nested serials
+    too. ``serial()`` is the identity. ``model[0]``, ``model[:4]``, ``len(model)`` and
+    ``model.layers`` give the layers; unpacking gives the triple.
 
     Raises:
         ArgumentError: if something that is not a layer is among the layers.
@@ -39,312 +41,208 @@ def serial(*layers: Layer) -> Triple:
     (4, (10,))
     >>> model.init(fcnn.key(0), (4, 28, 1))
     Traceback (most recent call last):
-    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): the window is larger than its image: ...
+    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected a window no larger than its image, ...
     """
-    _check_layers("serial", layers)
-    in_training, in_evaluation = _stages(layers), _stages(layers, fold=True)
+    check_layers("serial", layers)
+    parts = _chain("serial", layers)
+    ties = Ties(parts)
+    places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
+    nesting = _nesting([place.place for place in places])
+    is_flat = [place.place for place in places] == [(i,) for i in range(len(layers))]
+    plans = {
+        (train, fuse): fusion.plan(
+            [place.layer for place in places],
+            train=train,
+            fuse=fuse,
+            steps=[place.step for place in places],
+        )
+        for train in (False, True)
+        for fuse in (False, True)
+    }
 
-    def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
+    def flattened(params: Tree) -> Sequence[Tree]:
+        own: Any = check_params(params, len(layers))
+        own = ties.restore(own) if ties else own
+        return own if is_flat else _gather(own, nesting)
+
+    def init(key: Key, shape: Any) -> tuple[Tree, Any]:
         params = []
-        for i, each in enumerate(layers):
+        for i, part in enumerate(parts):
             try:
-                made, shape = each.init(fold_in(key, i), shape)
+                made, shape = part.layer.init(fold_in(key, i), shape)
             except Exception as error:
-                relocate(error, f"serial[{i}]", each)
+                relocate(error, part.step, part.layer)
             params.append(made)
-        return tuple(params), shape
+        return ties.prune(tuple(params)), shape
 
-    def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
-        _check_params(params, layers)
-        for stage in in_training if ctx.train else in_evaluation:
+    def apply(params: Tree, x: Any, ctx: Context = EVAL) -> Any:
+        flat = flattened(params)
+        for stage in plans[ctx.train, ctx.fuse]:
+            here = ctx if ctx.key is None else _context(ctx, places[stage.start].place)
             try:
-                x = stage.apply(params, x, ctx)
+                x = stage.fused.apply(flat[stage.start : stage.stop], x, here)
             except Exception as error:
-                stage.blame(error, params, x, ctx)
+                stage.blame(error)
         return x
 
-    def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        _check_params(params, layers)
-        # Without an input gradient, what stands before the first parameters needs no pullback.
-        first = 0 if ctx.input_grad else _first_with_params(params)
-        pullbacks: list[tuple[_Stage, ModelPullback]] = []
-        for stage in in_training if ctx.train else in_evaluation:
+    def vjp(params: Tree, x: Any, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
+        flat = flattened(params)
+        stages = plans[ctx.train, ctx.fuse]
+        # Without an input gradient, layers before the first parameters need no pullback.
+        first = 0 if ctx.input_grad else _first_with_params(flat)
+        pullbacks: list[tuple[fusion.Stage, fusion.RunPullback]] = []
+        for stage in stages:
+            here = ctx if ctx.key is None else _context(ctx, places[stage.start].place)
+            here = here.with_input_grad(ctx.input_grad or stage.start > first)
             try:
-                x, pullback = stage.vjp(params, x, ctx, ctx.input_grad or stage.at > first)
+                x, pullback = stage.fused.vjp(flat[stage.start : stage.stop], x, here)
             except Exception as error:
-                stage.blame(error, params, x, ctx)
-            if stage.at >= first:
+                stage.blame(error)
+            if stage.stop > first:
                 pullbacks.append((stage, pullback))
 
-        def pullback_all(dy: Array) -> tuple[Tree, Any]:
-            grads = list(params)
-            dx: Any = dy
+        def pullback_all(dy: Any) -> tuple[Tree, Any]:
+            grads, dx = list(flat), dy
             for stage, pullback in reversed(pullbacks):
                 try:
-                    grads[stage.own], dx = pullback(dx)
+                    grads[stage.start : stage.stop], dx = pullback(dx)
                 except Exception as error:
-                    relocate(error, f"serial[{stage.at}]", stage.run[0])
-            return tuple(grads), dx if ctx.input_grad else None
+                    stage.blame(error)
+            dparams = tuple(grads) if is_flat else _scatter(iter(grads), nesting)
+            return ties.add(dparams) if ties else dparams, dx if ctx.input_grad else None
 
         return x, pullback_all
 
     return init, apply, vjp
 
 
-@layer
-def add(*branches: Layer) -> Fusible:
-    """The sum of what the branches make of the same input: ``y = f_1(x) + ... + f_k(x)``.
+def _chain(name: str, layers: Sequence[Layer]) -> list[Part]:
+    return [Part(step_of(name, i, each), each, (i,)) for i, each in enumerate(layers)]
+
+
+@combinator(serial, wiring="chain")
+def _serial_parts(model: Layer) -> list[Part]:
+    return _chain("serial", model.layers)
+
+
+facts(serial, multiply_adds=0, window=(1, 1))  # without layers: the identity
+
+
+@layer(inputs="any")
+def named(name: str, layer: Layer) -> Triple:
+    """Give a layer a name by which paths and errors call it.
+
+    It computes what the layer computes, with the same params and the same random numbers.
 
     Raises:
-        ArgumentError: if there is no branch, or one is not a layer.
-        ShapeError: if the branches' outputs differ in shape.
+        ArgumentError: if the name is no identifier, or what it names no layer.
 
     >>> import fcnn
-    >>> params, out_shape = fcnn.add(fcnn.dense(3), fcnn.dense(3)).init(fcnn.key(0), (2,))
-    >>> out_shape
-    (3,)
+    >>> model = fcnn.serial(fcnn.named("conv1", fcnn.conv2d(4, 3)), fcnn.relu)
+    >>> [visit.path for visit in fcnn.walk(model, (8, 8, 1))]
+    ['conv1', 'serial[1]']
     """
-    _check_layers("add", branches, least=1)
-    return _adding("add", branches)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ArgumentError(f"expected a name of letters, digits and _, got {name!r}")
+    if not isinstance(layer, Layer):
+        raise ArgumentError(f"expected a layer to name, got {layer!r}")
+    return layer.init, layer.apply, layer.vjp
 
 
-@layer
-def concat(*branches: Layer) -> Fusible:
-    """What the branches make of the same input, one behind the other on the last axis.
+naming(named, lambda layer: str(layer.spec.arguments["name"]))
+
+
+@combinator(named, wiring="chain")
+def _named_parts(layer: Layer) -> list[Part]:
+    return [Part("", layer.spec.arguments["layer"], ())]
+
+
+@layer(inputs="any")
+def shared(layer: Layer, *, name: str = "") -> Triple:
+    """Use one set of params wherever this layer stands in a model.
+
+    Its first place in the model holds the params; the other places hold ``()``. The gradients
+    of all places are added there, and the observations of its statistics averaged. Shared
+    layers that are equal are the same layer: give a ``name`` to keep two apart.
+
+    >>> import fcnn
+    >>> tied = fcnn.shared(fcnn.dense(4))
+    >>> params, _ = fcnn.serial(tied, fcnn.relu, tied).init(fcnn.key(0), (4,))
+    >>> [type(each).__name__ for each in params]
+    ['DenseParams', 'tuple', 'tuple']
+    """
+    if not isinstance(layer, Layer):
+        raise ArgumentError(f"expected a layer to share, got {layer!r}")
+    return layer.init, layer.apply, layer.vjp
+
+
+SHARED.add(shared)
+
+
+@combinator(shared, wiring="chain")
+def _shared_parts(layer: Layer) -> list[Part]:
+    return [Part("", layer.spec.arguments["layer"], ())]
+
+
+def check_layers(name: str, layers: Sequence[Any], least: int = 0) -> None:
+    """Refuse what is not a layer, or fewer layers than a combinator needs."""
+    for i, each in enumerate(layers):
+        if not isinstance(each, Layer):
+            hint = "; call the constructor" if callable(each) else ""
+            raise ArgumentError(f"expected a layer as {name}[{i}], got {each!r}{hint}")
+    if len(layers) < least:
+        raise ArgumentError(f"expected {name} of at least {least} layer(s), got {len(layers)}")
+
+
+def check_params(params: Tree, n: int) -> tuple[Tree, ...]:
+    """Return the params of a combinator of n layers if they are a tuple of n.
 
     Raises:
-        ArgumentError: if there is no branch, or one is not a layer.
-        ShapeError: if the branches' outputs differ in any axis but the last.
-
-    >>> import fcnn
-    >>> params, out_shape = fcnn.concat(fcnn.dense(3), fcnn.dense(4)).init(fcnn.key(0), (2,))
-    >>> out_shape
-    (7,)
+        TreeError: if they are not.
     """
-    _check_layers("concat", branches, least=1)
-
-    def join_shapes(shapes: Sequence[Shape]) -> Shape:
-        if len({shape[:-1] for shape in shapes}) > 1:
-            raise ShapeError(
-                f"the branches' outputs must agree in all axes but the last, and they are {shapes}"
-            )
-        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-
-    def join(ys: Sequence[Array]) -> Array:
-        return np.concatenate(ys, axis=-1)
-
-    def part(dy: Array, widths: Sequence[int]) -> list[Array]:
-        return np.split(dy, np.cumsum(widths)[:-1], axis=-1)
-
-    return _branching("concat", branches, join_shapes, join, part)
+    if type(params) is not tuple or len(params) != n:
+        got = f"a tuple of {len(params)}" if type(params) is tuple else type(params).__name__
+        raise TreeError(f"expected params made by init, a tuple of {n}, got {got}")
+    return params
 
 
-@layer
-def residual(*body: Layer, shortcut: Layer | None = None) -> Fusible:
-    """``y = shortcut(x) + body(x)``: ``add(shortcut, serial(*body))``.
-
-    Args:
-        *body: layers, one after the other.
-        shortcut: what joins the input to the sum; the identity if None.
-
-    Raises:
-        ShapeError: if body and shortcut give different shapes.
-
-    >>> import fcnn
-    >>> block = fcnn.residual(fcnn.conv2d(8, 3, padding="same"), fcnn.relu)
-    >>> block.init(fcnn.key(0), (28, 28, 8))[1]
-    (28, 28, 8)
-
-    Source: K. He et al., "Deep residual learning for image recognition", 2015,
-    https://arxiv.org/abs/1512.03385.
-    """
-    _check_layers("residual", (*body, shortcut or serial()))
-    return _adding("residual", (shortcut or serial(), serial(*body)))
+def _context(ctx: Context, index: Sequence[Any]) -> Context:
+    for i in index:
+        ctx = ctx.child(i)
+    return ctx
 
 
-def _adding(name: str, branches: tuple[Layer, ...]) -> Fusible:
-    def join_shapes(shapes: Sequence[Shape]) -> Shape:
-        if len(set(shapes)) > 1:
-            raise ShapeError(f"the branches' outputs must have one shape, and they have {shapes}")
-        return shapes[0]
-
-    def part(dy: Array, widths: Sequence[int]) -> list[Array]:
-        return [dy] * len(widths)
-
-    return _branching(name, branches, join_shapes, _sum, part)
+Nesting: TypeAlias = "tuple[Nesting, ...] | None"
+"""The tuples in which a chain's params are nested; None stands for a layer's own params."""
 
 
-def _branching(
-    name: str,
-    branches: tuple[Layer, ...],
-    join_shapes: Callable[[Sequence[Shape]], Shape],
-    join: Callable[[Sequence[Array]], Array],
-    part: Callable[[Array, Sequence[int]], list[Array]],
-) -> Fusible:
-    """The triple of ``join(branch(x) for each branch)``.
-
-    ``part`` is the adjoint of ``join``, given dy and the branches' numbers of channels.
-    """
-
-    def init(key: Key, shape: Shape) -> tuple[Tree, Shape]:
-        made = []
-        for i, branch in enumerate(branches):
-            try:
-                made.append(branch.init(fold_in(key, i), shape))
-            except Exception as error:
-                relocate(error, f"{name}[{i}]", branch)
-        return tuple(params for params, _ in made), join_shapes([out for _, out in made])
-
-    def maps(rectify: bool) -> tuple[Apply, Vjp]:
-        """The layer's apply and vjp, or those of the layer and a relu behind it."""
-
-        def joined(ys: Sequence[Array]) -> Array:
-            join_shapes([y.shape for y in ys])
-            y = join(ys)
-            if not rectify:
-                return y
-            return relu_of(y, out=None if any(y is each for each in ys) else y)
-
-        def apply(params: Tree, x: Array, ctx: Context = EVAL) -> Array:
-            _check_params(params, branches)
-            ys = []
-            for i, branch in enumerate(branches):
-                try:
-                    ys.append(branch.apply(params[i], x, ctx.child(i)))
-                except Exception as error:
-                    relocate(error, f"{name}[{i}]", branch)
-            return joined(ys)
-
-        def vjp(params: Tree, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-            _check_params(params, branches)
-            ys, pullbacks = [], []
-            for i, branch in enumerate(branches):
-                try:
-                    child = ctx.child(i, input_grad=ctx.input_grad)
-                    y, pull = branch.vjp(params[i], x, child)
-                except Exception as error:
-                    relocate(error, f"{name}[{i}]", branch)
-                ys.append(y)
-                pullbacks.append(pull)
-            y, widths = joined(ys), [y.shape[-1] for y in ys]
-            del ys  # a pullback that held them would hold their memory
-
-            def pullback(dy: Array) -> tuple[Tree, Any]:
-                pairs = []
-                for i, dpart in enumerate(part(relu_adjoint(y, dy) if rectify else dy, widths)):
-                    try:
-                        pairs.append(pullbacks[i](dpart))
-                    except Exception as error:
-                        relocate(error, f"{name}[{i}]", branches[i])
-                dx = _sum([dx for _, dx in pairs]) if ctx.input_grad else None
-                return tuple(grad for grad, _ in pairs), dx
-
-            return y, pullback
-
-        return apply, vjp
-
-    def fuse(followers: tuple[Layer, ...]) -> tuple[Apply, Vjp] | None:
-        return maps(True) if followers == (relu,) else None
-
-    return Fusible(init, *maps(False), fuse)
+def _nesting(indices: Sequence[Sequence[Any]]) -> Nesting:
+    if list(indices) == [()]:
+        return None
+    lengths = 1 + max((index[0] for index in indices), default=-1)
+    return tuple(
+        [_nesting([index[1:] for index in indices if index[0] == i]) for i in range(lengths)]
+    )
 
 
-def _sum(arrays: Sequence[Array]) -> Array:
-    """The sum, in order; a single array is returned as it is."""
-    total = arrays[0]
-    for array in arrays[1:]:
-        total = total + array
-    return total
+def _gather(params: Tree, nesting: Nesting) -> list[Tree]:
+    """Return the layers' params in order, one for each that runs."""
+    if nesting is None:
+        return [params]
+    pairs = zip(check_params(params, len(nesting)), nesting, strict=True)
+    return [leaf for each, inner in pairs for leaf in _gather(each, inner)]
 
 
-class _Stage(NamedTuple):
-    """A part of a `serial` that runs in one: ``run`` are the layers that it stands for.
-
-    ``layer`` takes the params of the first, which are at ``own``; the others have none, and
-    nothing is missed where their gradients ``()`` are skipped. ``folded``, if there is one,
-    does the work in evaluation and takes the params of all, which are at ``own``.
-    """
-
-    at: int
-    run: tuple[Layer, ...]
-    own: Any
-    layer: Layer
-    folded: Apply | None
-
-    def apply(self, params: Tree, x: Array, ctx: Context) -> Array:
-        if self.folded is not None:
-            return self.folded(params[self.own], x, ctx)
-        y: Array = self.layer.apply(params[self.own], x, ctx.child(self.at))
-        return y
-
-    def vjp(
-        self, params: Tree, x: Array, ctx: Context, input_grad: bool
-    ) -> tuple[Array, ModelPullback]:
-        child = ctx.child(self.at, input_grad=input_grad)
-        if self.folded is None:
-            return self.layer.vjp(params[self.own], x, child)
-
-        def pullback(dy: Array) -> tuple[Tree, Any]:
-            """That of the layers one by one; in evaluation it is seldom wanted."""
-            y, here, pullbacks = x, child, []
-            for each, its in zip(self.run, params[self.own], strict=True):
-                y, pull = each.vjp(its, y, here)
-                here = Context(ctx.train, child.key)  # the next ones owe their input's gradient
-                pullbacks.append(pull)
-            grads = []
-            for pull in reversed(pullbacks):
-                grad, dy = pull(dy)
-                grads.append(grad)
-            return tuple(reversed(grads)), dy
-
-        return self.folded(params[self.own], x, child), pullback
-
-    def blame(self, error: Exception, params: Tree, x: Array, ctx: Context) -> NoReturn:
-        """Raise its error; if it stands for several layers, that of the one it comes from."""
-        for k, each in enumerate(self.run if len(self.run) > 1 else (), self.at):
-            try:
-                x = each.apply(params[k], x, ctx.child(k))
-            except Exception as its_own:
-                relocate(its_own, f"serial[{k}]", each)
-        relocate(error, f"serial[{self.at}]", self.run[0])
+def _scatter(flat: Iterator[Tree], nesting: Nesting) -> Tree:
+    """Return params nested again: the inverse of `_gather`."""
+    if nesting is None:
+        return next(flat)
+    return tuple([_scatter(flat, inner) for inner in nesting])
 
 
-def _stages(layers: tuple[Layer, ...], *, fold: bool = False) -> list[_Stage]:
-    """What runs, as many layers in one as they can; those that fold only if asked for."""
-    stages: list[_Stage] = []
-    while (i := stages[-1].at + len(stages[-1].run) if stages else 0) < len(layers):
-        head = layers[i]
-        for many in (2, 1, 0):
-            run = layers[i : i + 1 + many]
-            if len(run) <= many:
-                continue
-            folded = head.fold(run[1:]) if fold and many else None
-            does = head if folded or not many else head.fuse(run[1:])
-            if does is not None:
-                own = i if folded is None else slice(i, i + 1 + many)
-                stages.append(_Stage(i, run, own, does, folded))
-                break
-    return stages
-
-
-def _first_with_params(params: Tree) -> int:
-    return next((i for i, each in enumerate(params) if _any_leaf(each)), len(params))
+def _first_with_params(flat: Sequence[Tree]) -> int:
+    return next((i for i, each in enumerate(flat) if _any_leaf(each)), len(flat))
 
 
 def _any_leaf(params: Tree) -> bool:
     return any(_any_leaf(each) for each in params) if type(params) is tuple else True
-
-
-def _check_layers(name: str, layers: tuple[Layer, ...], least: int = 0) -> None:
-    for i, each in enumerate(layers):
-        if not isinstance(each, Layer):
-            hint = ", call it" if callable(each) else ""
-            raise ArgumentError(f"{name}[{i}] must be a layer, and {each!r} came{hint}")
-    if len(layers) < least:
-        raise ArgumentError(f"{name} needs a branch at least")
-
-
-def _check_params(params: Tree, layers: tuple[Layer, ...]) -> None:
-    if type(params) is not tuple or len(params) != len(layers):
-        came = f"a tuple of {len(params)}" if type(params) is tuple else type(params).__name__
-        raise TreeError(f"wanted params made by init, a tuple of {len(layers)}, and {came} came")

@@ -1,21 +1,33 @@
-"""The convolution layer."""
+"""The convolution layer.
+
+Forward and backward, with the output's gradient dy::
+
+    y = correlate(x, weight) + bias
+    dweight[k, c, f] = Σ over n, o of  x[n, S·o + D·k, c] · dy[n, o, f]
+    dx[n, i, c]      = Σ over o, k with S·o + D·k = i, f of  dy[n, o, f] · weight[k, c, f]
+    dbias            = Σ over n (and o, if the bias is tied) of  dy
+
+Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", 2016,
+https://arxiv.org/abs/1603.07285.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import attrs
+
 from fcnn._check import pair, whole
-from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
+from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats, layer
 from fcnn._ops.conv import correlate, correlate_adjoints
-from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
+from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
+from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.initializers import he_normal, zeros
-from fcnn.layers.activations import relu
-from fcnn.layers.norm import as_affine
-from fcnn.layers.pool import tile
 from fcnn.prng import Key, split
 from fcnn.tree import node
 
@@ -28,50 +40,200 @@ class ConvParams:
     bias: Any  # (filters,), (oh, ow, filters) or ()
 
 
+@attrs.frozen
+class Convolution:
+    """The arguments of a `conv2d`, checked, and what can be computed with them."""
+
+    filters: int
+    kernel_size: Pair
+    stride: Pair
+    padding: str | tuple[Pair, Pair]
+    dilation: Pair
+    groups: int
+    bias: str | None
+    flip: bool
+    weight_init: Any
+    bias_init: Any
+
+    @classmethod
+    def of(cls, conv: Layer) -> Convolution:
+        """Return the arguments of a `conv2d` layer."""
+        return checked(**conv.spec.arguments)
+
+    def window(self, image: Shape) -> Window:
+        """Return where the filter stands on an image ``(h, w, ...)``."""
+        size = image[0], image[1]
+        return slide(size, self.kernel_size, self.stride, self.dilation, self.padding)
+
+    def init(self, key: Key, shape: Shape) -> tuple[ConvParams, Shape]:
+        """Draw the params."""
+        if len(shape) != 3:
+            raise ShapeError(f"expected an image (h, w, c), got {shape}")
+        channels = shape[2]
+        if channels % self.groups:
+            raise ShapeError(
+                f"expected channels in a multiple of {self.groups} groups, got {channels}"
+            )
+        out = (*self.window(shape).out, self.filters)
+        k_weight, k_bias = split(key, 2)
+        size = (*self.kernel_size, channels // self.groups, self.filters)
+        bias_shape = out if self.bias == "untied" else out[2:]
+        bias = self.bias_init(k_bias, bias_shape) if self.bias else ()
+        return ConvParams(self.weight_init(k_weight, size), bias), out
+
+    def check(self, params: ConvParams, x: Array) -> Window:
+        """Refuse an input that does not fit the params; return where the filter stands."""
+        check_floats(x)
+        channels = params.weight.shape[2] * self.groups
+        if x.ndim != 4 or x.shape[3] != channels:
+            raise ShapeError(
+                f"expected images (n, h, w, {channels}) for the weight {params.weight.shape}, "
+                f"got {x.shape}"
+            )
+        check_dtype(x.dtype, params.weight.dtype)
+        window = self.window(x.shape[1:])
+        if self.bias == "untied" and params.bias.shape[:2] != window.out:
+            raise ShapeError(
+                f"expected images of the size that the untied bias {params.bias.shape} is for, "
+                f"got {window.image}, whose output is {window.out}"
+            )
+        return window
+
+    def weight(self, params: ConvParams) -> Array:
+        """Return the weight as `correlate` takes it."""
+        return params.weight[::-1, ::-1] if self.flip else params.weight
+
+    def bias_of(self, params: ConvParams) -> Array | None:
+        """Return the bias; None if there is none."""
+        return params.bias if self.bias else None
+
+    def gradients(self, dweight: Array, dbias: Array | None) -> ConvParams:
+        """Return gradients as params."""
+        dweight = dweight[::-1, ::-1] if self.flip else dweight
+        return ConvParams(dweight, () if dbias is None else dbias)
+
+    def apply(
+        self, params: ConvParams, x: Array, window: Window, epilogue: Epilogue | None = None
+    ) -> Array:
+        """Correlate, add the bias, apply the epilogue; ``window`` is what `check` gave."""
+        bias = self.bias_of(params)
+        return correlate(x, self.weight(params), window, self.groups, bias, epilogue)[0]
+
+    def vjp(
+        self,
+        params: ConvParams,
+        x: Array,
+        ctx: Context,
+        window: Window,
+        epilogue: Epilogue | None = None,
+    ) -> tuple[Array, ModelPullback]:
+        """Do what `apply` does, and return the pullback too."""
+        x, weight, bias = images_innermost(x), self.weight(params), self.bias_of(params)
+        y, columns = correlate(x, weight, window, self.groups, bias, epilogue)
+
+        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+            dweight, dbias, dx = correlate_adjoints(
+                x,
+                weight,
+                dy,
+                window,
+                self.groups,
+                y=None if epilogue is None else y,
+                epilogue=epilogue,
+                bias=self.bias,
+                input_grad=ctx.input_grad,
+                columns=columns,
+            )
+            return self.gradients(dweight, dbias), dx
+
+        return y, pullback
+
+
+def checked(
+    filters: int,
+    kernel_size: Size,
+    stride: Size,
+    padding: Padding,
+    dilation: Size,
+    groups: int,
+    bias: str | bool | None,
+    flip: bool,
+    weight_init: Any,
+    bias_init: Any,
+) -> Convolution:
+    """Return the arguments of `conv2d` in one form.
+
+    Raises:
+        ArgumentError: if one is out of its range.
+    """
+    filters, groups = whole(filters, "filters"), whole(groups, "groups")
+    if isinstance(bias, bool):
+        bias = "tied" if bias else None
+    if bias not in ("tied", "untied", None):
+        raise ArgumentError(f'expected bias "tied", "untied" or None, got {bias!r}')
+    if filters % groups:
+        raise ArgumentError(
+            f"expected filters in a multiple of groups, got {filters} filters and {groups} groups"
+        )
+    return Convolution(
+        filters,
+        pair(kernel_size, "kernel_size"),
+        pair(stride, "stride"),
+        check_padding(padding),
+        pair(dilation, "dilation"),
+        groups,
+        bias,
+        flip,
+        weight_init,
+        bias_init,
+    )
+
+
 @layer
 def conv2d(
     filters: int,
-    kernel: Size,
+    kernel_size: Size,
     *,
     stride: Size = 1,
     padding: Padding = "valid",
     dilation: Size = 1,
     groups: int = 1,
-    bias: str | None = "tied",
+    bias: str | bool | None = "tied",
     flip: bool = False,
     weight_init: Any = he_normal,
     bias_init: Any = zeros,
-) -> Fusible:
-    """Two-dimensional cross-correlation over all input channels, or convolution.
+) -> Triple:
+    """Correlate images with filters over all input channels.
 
     With stride S, dilation D and the image padded by zeros::
 
         y[n, o, f] = bias[f] + sum over k, c of  x[n, S·o + D·k, c] · weight[k, c, f]
 
     where o and k run over rows and columns. The output has
-    ``(image + padding - (D·(kernel - 1) + 1)) // S + 1`` rows, and columns likewise.
+    ``(image + padding - (D·(kernel_size - 1) + 1)) // S + 1`` rows, and columns likewise.
 
     Shapes: x ``(n, h, w, c_in)``, weight ``(kh, kw, c_in / groups, filters)``,
     y ``(n, oh, ow, filters)``.
 
     Args:
-        filters: how many output channels.
-        kernel: height and width, or one number for both.
-        stride: how far the kernel moves.
+        filters: the number of output channels.
+        kernel_size: height and width, or one number for both.
+        stride: how far the filter moves.
         padding: ``"valid"``; ``"same"``, out = ceil(image / stride), an odd one below
             and to the right; a number; ``(rows, columns)``; or
             ``((top, bottom), (left, right))``.
-        dilation: how far the kernel's elements stand apart.
-        groups: input and output channels are cut into that many groups, each of
-            which sees itself only; ``groups=c_in`` is the depthwise convolution.
-        bias: ``"tied"``, one a filter; ``"untied"``, one a filter and pixel; or None.
-        flip: rotate the kernel by 180°, which makes it convolution proper.
+        dilation: the distance between neighbouring elements of the filter.
+        groups: the number of groups into which input and output channels are divided, each
+            connected to itself only; ``groups=c_in`` is the depthwise convolution.
+        bias: ``"tied"`` (or True), one a filter; ``"untied"``, one a filter and pixel; None
+            (or False), none.
+        flip: rotate the filter by 180°, which makes it convolution proper.
         weight_init: initializer of the weight.
         bias_init: initializer of the bias.
 
     Raises:
         ArgumentError: if a hyper-parameter is out of its range.
-        ShapeError: if the kernel is larger than the padded image, or the channels
+        ShapeError: if the filter is larger than the padded image, or the channels
             do not fit.
 
     The 4×4 image and the kernel [[1, 0], [0, -1]], worked by hand:
@@ -89,150 +251,37 @@ def conv2d(
     Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep
     learning", 2016, https://arxiv.org/abs/1603.07285.
     """
-    filters, groups = whole(filters, "filters"), whole(groups, "groups")
-    size, step = pair(kernel, "kernel"), pair(stride, "stride")
-    spread, margin = pair(dilation, "dilation"), check_padding(padding)
-    if bias not in ("tied", "untied", None):
-        raise ArgumentError(f'bias must be "tied", "untied" or None, and {bias!r} came')
-    if filters % groups:
-        raise ArgumentError(f"filters must be a multiple of groups, and {filters} % {groups} != 0")
+    conv = checked(
+        filters,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        groups,
+        bias,
+        flip,
+        weight_init,
+        bias_init,
+    )
 
-    def window(image: Shape) -> Window:
-        return slide((image[0], image[1]), size, step, spread, margin)
+    def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
+        return conv.apply(params, x, conv.check(params, x))
 
-    def init(key: Key, shape: Shape) -> tuple[ConvParams, Shape]:
-        if len(shape) != 3:
-            raise ShapeError(f"wanted an image (h, w, c), and {shape} came")
-        channels = shape[2]
-        if channels % groups:
-            raise ShapeError(f"{channels} channels do not divide into {groups} groups")
-        out = (*window(shape).out, filters)
-        k_weight, k_bias = split(key, 2)
-        weight = weight_init(k_weight, (*size, channels // groups, filters))
-        bias_shape = out if bias == "untied" else (filters,)
-        return ConvParams(weight, bias_init(k_bias, bias_shape) if bias else ()), out
+    def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        return conv.vjp(params, x, ctx, conv.check(params, x))
 
-    def maps(rectify: bool) -> tuple[Apply, Vjp]:
-        """The layer's apply and vjp, or those of the layer and a relu behind it."""
+    return conv.init, apply, vjp
 
-        def forward(params: ConvParams, x: Array, view: Window) -> tuple[Array, Array | None]:
-            weight = oriented(params.weight)
-            return correlate(x, weight, view, groups, params.bias if bias else None, rectify)
 
-        def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
-            return forward(params, x, check(params, x))[0]
+def _multiply_adds(layer: Layer, in_shape: Shape, out_shape: Shape) -> int:
+    conv = Convolution.of(layer)
+    return math.prod(out_shape) * math.prod(conv.kernel_size) * in_shape[2] // conv.groups
 
-        def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-            view = check(params, x)
-            x = images_innermost(x)
-            y, low = forward(params, x, view)
 
-            def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
-                dweight, dbias, dx = correlate_adjoints(
-                    x,
-                    oriented(params.weight),
-                    dy,
-                    view,
-                    groups,
-                    y=y if rectify else None,
-                    bias=bias,
-                    input_grad=ctx.input_grad,
-                    low=low,
-                )
-                return gradients(dweight, dbias), dx
+def _window(layer: Layer) -> tuple[Pair, Pair]:
+    conv = Convolution.of(layer)
+    (kh, kw), (dh, dw) = conv.kernel_size, conv.dilation
+    return (dh * (kh - 1) + 1, dw * (kw - 1) + 1), conv.stride
 
-            return y, pullback
 
-        return apply, vjp
-
-    def pooled_maps(rectify: bool, pool: Pair) -> tuple[Apply, Vjp]:
-        """Those of the layer, a max pool behind it, and maybe a relu behind either."""
-
-        def forward(params: ConvParams, x: Array, keep: bool) -> tuple[Window, Array, Any, Any]:
-            view, weight = check(params, x), oriented(params.weight)
-            if view.out[0] < pool[0] or view.out[1] < pool[1]:
-                raise ShapeError(f"the pool {pool} is larger than its image {view.out}")
-            shift = params.bias if bias else None
-            return view, *correlate_pooled(x, weight, view, groups, shift, rectify, pool, keep)
-
-        def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
-            return forward(params, x, False)[1]
-
-        def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-            x = images_innermost(x)
-            view, y, raw, low = forward(params, x, True)
-
-            def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
-                dweight, dbias, dx = correlate_pooled_adjoints(
-                    x,
-                    oriented(params.weight),
-                    dy,
-                    view,
-                    groups,
-                    bias is not None,
-                    pool,
-                    raw,
-                    y if rectify else None,
-                    ctx.input_grad,
-                    low,
-                )
-                return gradients(dweight, dbias), dx
-
-            return y, pullback
-
-        return apply, vjp
-
-    def fuse(followers: tuple[Layer, ...]) -> tuple[Apply, Vjp] | None:
-        if followers == (relu,):
-            return maps(True)
-        rest = [each for each in followers if each is not relu]
-        pool = tile(rest[0]) if len(rest) == 1 and len(followers) <= 2 else None
-        if pool is None or bias == "untied":
-            return None
-        return pooled_maps(relu in followers, pool)
-
-    def fold(followers: tuple[Layer, ...]) -> Apply | None:
-        """A batch norm behind it, which in evaluation is affine, as another weight and bias."""
-        affine = as_affine(followers[0]) if followers[1:] in ((), (relu,)) else None
-        if affine is None:
-            return None
-
-        def apply(params: Any, x: Array, ctx: Context = EVAL) -> Array:
-            own, norm = params[:2]
-            its = norm.scale, norm.shift, norm.mean, norm.variance
-            if any(a.shape != (filters,) or a.dtype != x.dtype for a in its):
-                y = maps(False)[0](own, x, ctx)  # it has its own say on that
-                for each, theirs in zip(followers, params[1:], strict=True):
-                    y = each.apply(theirs, y, ctx)
-                return y
-            view = check(own, x)
-            factor, offset = affine(norm)
-            shift = own.bias * factor + offset if bias else offset
-            weight = oriented(own.weight * factor)
-            return correlate(x, weight, view, groups, shift, len(followers) > 1)[0]
-
-        return apply
-
-    def gradients(dweight: Array, dbias: Array | None) -> ConvParams:
-        return ConvParams(oriented(dweight), () if dbias is None else dbias)
-
-    def oriented(weight: Array) -> Array:
-        return weight[::-1, ::-1] if flip else weight
-
-    def check(params: ConvParams, x: Array) -> Window:
-        channels = params.weight.shape[2] * groups
-        if x.ndim != 4 or x.shape[3] != channels:
-            raise ShapeError(
-                f"the weight {params.weight.shape} wants images (n, h, w, {channels}), "
-                f"and {x.shape} came"
-            )
-        check_dtype(x, params.weight)
-        view = window(x.shape[1:])
-        if bias == "untied" and params.bias.shape[:2] != view.out:
-            raise ShapeError(
-                f"the untied bias {params.bias.shape} belongs to another image size: an image "
-                f"{view.image} gives an output {view.out}"
-            )
-        return view
-
-    return Fusible(init, *maps(False), fuse, fold)
+facts(conv2d, multiply_adds=_multiply_adds, window=_window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
 from fcnn._ops.affine import affine, affine_adjoint, affine_input_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
+from fcnn._walk import facts
 from fcnn.errors import ShapeError
 from fcnn.initializers import he_normal, zeros
 from fcnn.prng import Key, split
@@ -26,7 +28,7 @@ class DenseParams:
 
 @layer
 def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -> Triple:
-    """Affine map of the last axis: ``y = x @ weight + bias``.
+    """Map the last axis affinely: ``y = x @ weight + bias``.
 
     Shapes: x ``(n, ..., n_in)``, weight ``(n_in, units)``, bias ``(units,)``,
     y ``(n, ..., units)``. The gradients, with rows the leading axes taken together::
@@ -34,7 +36,7 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
         dweight = xᵀ dy      dbias = sum of dy over rows      dx = dy weightᵀ
 
     Args:
-        units: how many outputs.
+        units: the number of outputs.
         weight_init: initializer of the weight.
         bias_init: initializer of the bias.
 
@@ -51,7 +53,7 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
 
     def init(key: Key, shape: Shape) -> tuple[DenseParams, Shape]:
         if not shape:
-            raise ShapeError("wanted an example with at least one axis, (..., n_in), and () came")
+            raise ShapeError("expected an example of at least one axis, (..., n_in), got ()")
         *lead, n_in = shape
         k_weight, k_bias = split(key, 2)
         weight, bias = weight_init(k_weight, (n_in, units)), bias_init(k_bias, (units,))
@@ -75,20 +77,23 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
         return rows(affine(seen, params.weight, params.bias), x.shape), pullback
 
     def columns(x: Array) -> Array:
-        """Each row as a column."""
+        """Return each row as a column."""
         return np.ascontiguousarray(x.T if x.ndim == 2 else x.reshape(-1, x.shape[-1]).T)
 
     def rows(columns: Array, shape: Shape) -> Array:
-        """Each column as a row, the rows in the leading axes of ``shape``."""
+        """Return each column as a row, in the leading axes of ``shape``."""
         return columns.T if len(shape) == 2 else columns.T.reshape(*shape[:-1], len(columns))
 
     def check(params: DenseParams, x: Array) -> None:
         n_in = params.weight.shape[0]
         if x.ndim < 2 or x.shape[-1] != n_in:
             raise ShapeError(
-                f"the weight {params.weight.shape} wants an input (n, ..., {n_in}), "
-                f"and {x.shape} came"
+                f"expected an input (n, ..., {n_in}) for the weight {params.weight.shape}, "
+                f"got {x.shape}"
             )
-        check_dtype(x, params.weight)
+        check_dtype(x.dtype, params.weight.dtype)
 
     return init, apply, vjp
+
+
+facts(dense, multiply_adds=lambda layer, i, o: math.prod(o) * i[-1])

@@ -5,19 +5,20 @@ from __future__ import annotations
 from fcnn._check import number
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._typing import Array, ModelPullback, Shape
+from fcnn._walk import facts
 from fcnn.errors import MissingKeyError
 from fcnn.prng import Key, bernoulli
 
 
 @layer
 def dropout(rate: float) -> Triple:
-    """In training, drop each element with probability ``rate`` and scale up the rest.
+    """Set each element to 0 with probability ``rate`` in training, and scale up the others.
 
     ``y = x · mask / (1 - rate)`` with mask drawn from the context's key, and
     ``dx = dy · mask / (1 - rate)`` with the same mask. In evaluation, the identity.
 
     Args:
-        rate: the fraction dropped, in [0, 1).
+        rate: the probability of an element to be dropped, in [0, 1).
 
     Raises:
         ArgumentError: if the rate is outside [0, 1).
@@ -38,7 +39,7 @@ def dropout(rate: float) -> Triple:
     def mask(x: Array, ctx: Context) -> Array:
         if ctx.key is None:
             raise MissingKeyError(
-                "dropout in training needs a key: pass training(key) as the context"
+                "expected a key for dropout in training, got None; pass fcnn.training(key)"
             )
         drawn = bernoulli(ctx.key, keep, x.shape).astype(x.dtype)
         drawn *= 1 / keep
@@ -57,3 +58,6 @@ def dropout(rate: float) -> Triple:
         return x * drawn, lambda dy: ((), dy * drawn)
 
     return init, apply, vjp
+
+
+facts(dropout, multiply_adds=0, window=(1, 1))

@@ -2,18 +2,18 @@
 
 Forward, over the m elements of a channel, with x̂ = (x - mean) / σ::
 
-    mean = Σx / m      var = Σ(x - mean)² / m      σ = √(var + ε)      y = γ·x̂ + β
+    mean = Σx / m      var = Σ(x - mean)² / m      σ = √(var + eps)      y = scale·x̂ + bias
 
 Backward. mean and σ depend on every x of the channel, which adds two terms to the
-γ/σ of the direct path. From ∂mean/∂x = 1/m and ∂σ/∂x = x̂/m::
+scale/σ of the direct path. From ∂mean/∂x = 1/m and ∂σ/∂x = x̂/m::
 
-    dx = γ/σ · (dy - Σdy/m - x̂ · Σ(dy·x̂)/m)      dγ = Σ(dy·x̂)      dβ = Σdy
+    dx = scale/σ · (dy - Σdy/m - x̂ · Σ(dy·x̂)/m)      dscale = Σ(dy·x̂)      dbias = Σdy
 
-In evaluation mean and σ are constants, so dx = γ/σ · dy.
+In evaluation mean and σ are constants, so dx = scale/σ · dy.
 
-A running mean r is what gradient descent with rate 1 makes of
-(1 - momentum) · ½(r - mean)², so its gradient is (1 - momentum) · (r - mean), and it
-lives among the parameters, in a field declared as a statistic.
+The running mean and variance live among the params, in fields declared as statistics. In
+their place the pullback returns observations: the batch's mean and (unbiased) variance, and
+the weight of the stored values.
 
 Source: S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network
 training by reducing internal covariate shift", 2015, https://arxiv.org/abs/1502.03167.
@@ -21,62 +21,161 @@ training by reducing internal covariate shift", 2015, https://arxiv.org/abs/1502
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from typing import Any
 
+import attrs
 import numpy as np
 
 from fcnn._check import number
-from fcnn._layer import EVAL, Apply, Context, Fusible, Layer, Vjp, check_dtype, layer
+from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats, layer
 from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
-from fcnn._ops.relu import relu_adjoint
+from fcnn._ops.epilogue import Epilogue
 from fcnn._typing import Array, ModelPullback, Shape
+from fcnn._walk import facts
 from fcnn.errors import ShapeError
 from fcnn.initializers import ones, zeros
-from fcnn.layers.activations import relu
 from fcnn.prng import Key
-from fcnn.tree import node, statistic
+from fcnn.tree import Observation, node, statistic
 
 
 @node
 class BatchNormParams:
-    """What `batch_norm` learns, and what it has seen. Each is of shape (channels,)."""
+    """What `batch_norm` learns, and its running statistics. Each is of shape (channels,)."""
 
     scale: Array
-    shift: Array
-    mean: Array = statistic()
-    variance: Array = statistic()
+    bias: Array
+    mean: Any = statistic()  # an array; in gradients an Observation
+    var: Any = statistic()
 
 
-def _affine(params: BatchNormParams, epsilon: float) -> tuple[Array, Array]:
-    """What it is in evaluation: ``x * factor + offset``."""
-    factor = params.scale / np.sqrt(params.variance + epsilon)
-    return factor, params.shift - params.mean * factor
+@attrs.frozen
+class BatchNorm:
+    """The arguments of a `batch_norm`, checked, and what can be computed with them."""
+
+    momentum: float
+    eps: float
+
+    @classmethod
+    def of(cls, norm: Layer) -> BatchNorm:
+        """Return the arguments of a `batch_norm` layer."""
+        return checked(**norm.spec.arguments)
+
+    def init(self, key: Key, shape: Shape) -> tuple[BatchNormParams, Shape]:
+        """Return the params: unit scale and variance, zero bias and mean."""
+        if not shape:
+            raise ShapeError("expected an example of at least one axis, (..., channels), got ()")
+        one, zero = ones(key, shape[-1:]), zeros(key, shape[-1:])
+        return BatchNormParams(one, zero, zero, one), shape
+
+    def check(self, params: BatchNormParams, shape: Shape, dtype: Any, train: bool) -> None:
+        """Refuse an input that does not fit the params."""
+        if len(shape) < 2 or shape[-1:] != params.scale.shape:
+            raise ShapeError(
+                f"expected {params.scale.shape[0]} channels on the last axis, got {shape}"
+            )
+        check_dtype(dtype, params.scale.dtype)
+        if train and math.prod(shape[:-1]) < 2:
+            raise ShapeError(
+                f"expected two elements or more a channel in training, for a variance, "
+                f"got {math.prod(shape[:-1])} in an input of shape {shape}"
+            )
+
+    def affine(self, params: BatchNormParams) -> tuple[Array, Array]:
+        """Return what the layer is in evaluation: ``x * factor + offset``."""
+        factor = params.scale / np.sqrt(params.var + self.eps)
+        return factor, params.bias - params.mean * factor
+
+    def affine_adjoint(
+        self, params: BatchNormParams, dfactor: Array, doffset: Array
+    ) -> BatchNormParams:
+        """Return the gradients of the params from those of `affine`'s results.
+
+        With s = √(var + eps): factor = scale / s, offset = bias - mean · scale / s.
+        """
+        dscale = (dfactor - params.mean * doffset) / np.sqrt(params.var + self.eps)
+        return self.gradients(params, dscale, np.array(doffset))
+
+    def gradients(self, params: BatchNormParams, dscale: Array, dbias: Array) -> BatchNormParams:
+        """Return gradients as params, nothing having been observed."""
+        unseen = [Observation(each, 1.0) for each in (params.mean, params.var)]
+        return BatchNormParams(dscale, dbias, *unseen)
+
+    def apply(
+        self, params: BatchNormParams, x: Array, ctx: Context, epilogue: Epilogue | None = None
+    ) -> Array:
+        """Normalise and apply the epilogue."""
+        check_floats(x)
+        self.check(params, x.shape, x.dtype, ctx.train)
+        if ctx.train:
+            return normalise(x, params.scale, params.bias, self.eps, epilogue)[0]
+        return rescale(x, *self.affine(params), epilogue)
+
+    def vjp(
+        self, params: BatchNormParams, x: Array, ctx: Context, epilogue: Epilogue | None = None
+    ) -> tuple[Array, ModelPullback]:
+        """Do what `apply` does, and return the pullback too."""
+        if not ctx.train:
+            return self._vjp_in_evaluation(params, x, ctx, epilogue)
+        check_floats(x)
+        self.check(params, x.shape, x.dtype, True)
+        y, mean, var = normalise(x, params.scale, params.bias, self.eps, epilogue)
+
+        def pullback(dy: Array) -> tuple[BatchNormParams, Array]:
+            out = None if epilogue is None else y
+            dscale, dbias, dx = normalise_adjoint(
+                x, params.scale, dy, mean, var, self.eps, out, epilogue
+            )
+            m = x.size // x.shape[-1]
+            seen_mean = Observation(mean.astype(x.dtype), self.momentum)
+            seen_var = Observation((var * (m / (m - 1))).astype(x.dtype), self.momentum)
+            return BatchNormParams(dscale, dbias, seen_mean, seen_var), dx
+
+        return y, pullback
+
+    def _vjp_in_evaluation(
+        self, params: BatchNormParams, x: Array, ctx: Context, epilogue: Epilogue | None
+    ) -> tuple[Array, ModelPullback]:
+        y = self.apply(params, x, ctx, epilogue)
+
+        def pullback(dy: Array) -> tuple[BatchNormParams, Array]:
+            dz = dy if epilogue is None else epilogue.adjoint(y, dy)
+            rows, drows = x.reshape(-1, x.shape[-1]), dz.reshape(-1, x.shape[-1])
+            inverse = 1 / np.sqrt(params.var + self.eps)
+            dscale = (drows * (rows - params.mean)).sum(axis=0) * inverse
+            grads = self.gradients(params, dscale, drows.sum(axis=0))
+            return grads, dz * (params.scale * inverse)
+
+        return y, pullback
 
 
-def as_affine(norm: Layer) -> Callable[[BatchNormParams], tuple[Array, Array]] | None:
-    """What a `batch_norm` is in evaluation, ``x * factor + offset``, given its params."""
-    if norm.spec.constructor is not batch_norm:
-        return None
-    epsilon = float(norm.spec.arguments["epsilon"])
-    return lambda params: _affine(params, epsilon)
+def checked(momentum: float, eps: float) -> BatchNorm:
+    """Return the arguments of `batch_norm` in one form.
+
+    Raises:
+        ArgumentError: if one is out of its range.
+    """
+    return BatchNorm(number(momentum, "momentum", 0, 1), number(eps, "eps", 0))
 
 
 @layer
-def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Fusible:
+def batch_norm(*, momentum: float = 0.9, eps: float = 1e-5) -> Triple:
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
 
-    ``y = scale · (x - mean) / sqrt(variance + epsilon) + shift``. In training, mean and
-    variance are those of the batch (all axes but the last); in evaluation, the
-    running ones, which the pullback moves towards the batch's (see the module).
+    ``y = scale · (x - mean) / sqrt(var + eps) + bias``. In training, mean and variance are
+    those of the examples at hand (all axes but the last); in evaluation, the running ones.
+    Where a batch is cut into shards (``shard_size`` of `fcnn.fit` and `fcnn.value_and_grad`),
+    the examples at hand are those of one shard.
 
-    Shapes: x and y ``(n, ..., channels)``; scale, shift, mean, variance ``(channels,)``.
+    Shapes: x and y ``(n, ..., channels)``; scale, bias, mean, var ``(channels,)``.
 
     Args:
-        momentum: the weight of the old value in a running mean.
-        epsilon: keeps the square root away from zero.
+        momentum: the weight of the old value in a running statistic (PyTorch's is one minus
+            this: its default 0.1 is 0.9 here).
+        eps: is added to the variance.
 
     Raises:
-        ArgumentError: if ``momentum`` is outside [0, 1] or ``epsilon`` is negative.
+        ArgumentError: if ``momentum`` is outside [0, 1] or ``eps`` is negative.
         ShapeError: if the channels do not fit, or in training there is but one
             element a channel.
 
@@ -87,73 +186,15 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Fusible:
     >>> y.round(3).ravel()
     array([-1.,  1.], dtype=float32)
     """
-    momentum, epsilon = number(momentum, "momentum", 0, 1), number(epsilon, "epsilon", 0)
+    norm = checked(momentum, eps)
 
-    def init(key: Key, shape: Shape) -> tuple[BatchNormParams, Shape]:
-        if not shape:
-            raise ShapeError(
-                "wanted an example with at least one axis, (..., channels), and () came"
-            )
-        one, zero = ones(key, shape[-1:]), zeros(key, shape[-1:])
-        return BatchNormParams(one, zero, zero, one), shape
+    def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
+        return norm.apply(params, x, ctx)
 
-    def maps(rectify: bool) -> tuple[Apply, Vjp]:
-        """The layer's apply and vjp, or those of the layer and a relu behind it."""
+    def vjp(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        return norm.vjp(params, x, ctx)
 
-        def apply(params: BatchNormParams, x: Array, ctx: Context = EVAL) -> Array:
-            check(params, x, ctx)
-            if ctx.train:
-                return normalise(x, params.scale, params.shift, epsilon, rectify)[0]
-            return rescale(x, *_affine(params, epsilon), rectify)
+    return norm.init, apply, vjp
 
-        def vjp(
-            params: BatchNormParams, x: Array, ctx: Context = EVAL
-        ) -> tuple[Array, ModelPullback]:
-            if not ctx.train:
-                y = apply(params, x, ctx)
-                return y, lambda dy: stored(params, x, relu_adjoint(y, dy) if rectify else dy)
-            check(params, x, ctx)
-            y, mean, variance = normalise(x, params.scale, params.shift, epsilon, rectify)
 
-            def pullback(dy: Array) -> tuple[BatchNormParams, Array | None]:
-                dscale, dshift, dx = normalise_adjoint(
-                    x, params.scale, dy, mean, variance, epsilon, y if rectify else None
-                )
-                m = x.size // x.shape[-1]
-                dmean = (1 - momentum) * (params.mean - mean)
-                dvariance = (1 - momentum) * (params.variance - variance * (m / (m - 1)))
-                dtype = x.dtype
-                return BatchNormParams(
-                    dscale, dshift, dmean.astype(dtype), dvariance.astype(dtype)
-                ), dx
-
-            return y, pullback
-
-        return apply, vjp
-
-    def stored(params: BatchNormParams, x: Array, dy: Array) -> tuple[BatchNormParams, Array]:
-        """The pullback in evaluation, where mean and variance are constants."""
-        inverse = 1 / np.sqrt(params.variance + epsilon)
-        rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, x.shape[-1])
-        dscale = (drows * (rows - params.mean)).sum(axis=0) * inverse
-        zero = np.zeros_like(inverse)
-        grads = BatchNormParams(dscale, drows.sum(axis=0), zero, zero)
-        return grads, dy * (params.scale * inverse)
-
-    def check(params: BatchNormParams, x: Array, ctx: Context) -> None:
-        if x.ndim < 2 or x.shape[-1:] != params.scale.shape:
-            raise ShapeError(
-                f"{params.scale.shape[0]} channels wanted on the last axis, and {x.shape} came"
-            )
-        check_dtype(x, params.scale)
-        count = x.size // x.shape[-1]
-        if ctx.train and count < 2:
-            raise ShapeError(
-                f"in training a channel needs two elements or more for a variance, and an input "
-                f"of shape {x.shape} has {count}"
-            )
-
-    def fuse(followers: tuple[Layer, ...]) -> tuple[Apply, Vjp] | None:
-        return maps(True) if followers == (relu,) else None
-
-    return Fusible(init, *maps(False), fuse)
+facts(batch_norm, multiply_adds=lambda layer, i, o: math.prod(o), window=(1, 1))

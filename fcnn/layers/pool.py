@@ -2,62 +2,79 @@
 
 from __future__ import annotations
 
+import attrs
+
 from fcnn._check import pair
 from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops import pool
 from fcnn._ops.window import Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
+from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.prng import Key
 
 
-class _Pool:
-    """The geometry that both pools share."""
+@attrs.frozen
+class Pooling:
+    """The arguments of a pooling layer, checked, and its geometry."""
 
-    def __init__(self, window: Size, stride: Size | None, padding: Padding) -> None:
-        self.size = pair(window, "window")
-        self.stride = self.size if stride is None else pair(stride, "stride")
-        self.margin = check_padding(padding)
-        if not isinstance(self.margin, str):
-            for k, pads in zip(self.size, self.margin, strict=True):
-                if max(pads) >= k:
-                    raise ArgumentError(
-                        f"padding must be smaller than the window, or a window holds nothing "
-                        f"but padding, and {max(pads)} against {k} came"
-                    )
+    pool_size: Pair
+    stride: Pair
+    padding: str | tuple[Pair, Pair]
 
-    def over(self, image: Shape) -> Window:
+    @classmethod
+    def of(cls, pool: Layer) -> Pooling:
+        """Return the arguments of a pooling layer."""
+        return checked(**pool.spec.arguments)
+
+    def window(self, image: Shape) -> Window:
+        """Return where the window stands on an image ``(h, w, c)``."""
         if len(image) != 3:
-            raise ShapeError(f"wanted images (n, h, w, c), and (n, {str(image)[1:]} came")
-        return slide((image[0], image[1]), self.size, self.stride, (1, 1), self.margin)
+            raise ShapeError(f"expected images (n, h, w, c), got (n, {str(image)[1:]}")
+        return slide((image[0], image[1]), self.pool_size, self.stride, (1, 1), self.padding)
 
     def init(self, key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
-        return (), (*self.over(shape).out, shape[2])
+        """Return no params, and the shape of the output."""
+        return (), (*self.window(shape).out, shape[2])
+
+    @property
+    def is_tiling(self) -> bool:
+        """Whether the windows lie side by side without padding."""
+        return self.pool_size == self.stride and self.padding in ("valid", ((0, 0), (0, 0)))
 
 
-def tile(pool: Layer) -> Pair | None:
-    """The window of a `max_pool2d` whose windows lie side by side and cover the image."""
-    if pool.spec.constructor is not max_pool2d:
-        return None
-    given = pool.spec.arguments
-    pooled = _Pool(given["window"], given["stride"], given["padding"])
-    alone = pooled.size == pooled.stride and pooled.margin in ("valid", ((0, 0), (0, 0)))
-    return pooled.size if alone else None
+def checked(pool_size: Size, stride: Size | None, padding: Padding) -> Pooling:
+    """Return the arguments of a pooling layer in one form.
+
+    Raises:
+        ArgumentError: if one is out of its range.
+    """
+    size, margin = pair(pool_size, "pool_size"), check_padding(padding)
+    if not isinstance(margin, str):
+        for k, pads in zip(size, margin, strict=True):
+            if max(pads) >= k:
+                raise ArgumentError(
+                    f"expected padding smaller than the window, which would else hold nothing "
+                    f"but padding, got {max(pads)} for a window of {k}"
+                )
+    return Pooling(size, size if stride is None else pair(stride, "stride"), margin)
 
 
 @layer
-def max_pool2d(window: Size, *, stride: Size | None = None, padding: Padding = "valid") -> Triple:
-    """The largest element of each window, channel by channel.
+def max_pool2d(
+    pool_size: Size, *, stride: Size | None = None, padding: Padding = "valid"
+) -> Triple:
+    """Take the largest element of each window, channel by channel.
 
     ``y[n, o, c] = max over k of x[n, S·o + k, c]``; padding never wins. The gradient
     goes to one place of the window: where several tie, to the first in row-major order.
 
     Shapes: x ``(n, h, w, c)``, y ``(n, oh, ow, c)`` with ``oh = (h + padding - kh) // S + 1``:
-    what is left over below and to the right falls away.
+    rows and columns left over at the bottom and the right are dropped.
 
     Args:
-        window: height and width, or one number for both.
-        stride: how far the window moves; the window's own size if None.
+        pool_size: height and width of the window, or one number for both.
+        stride: how far the window moves; its own size if None.
         padding: as in `conv2d`.
 
     Raises:
@@ -70,22 +87,24 @@ def max_pool2d(window: Size, *, stride: Size | None = None, padding: Padding = "
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    pooled = _Pool(window, stride, padding)
+    pooled = checked(pool_size, stride, padding)
 
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
-        return pool.max_pool(x, pooled.over(x.shape[1:]))
+        return pool.max_pool(x, pooled.window(x.shape[1:]))
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        view = pooled.over(x.shape[1:])
-        y = pool.max_pool(x, view)
-        return y, lambda dy: ((), pool.max_pool_adjoint(x, y, dy, view))
+        window = pooled.window(x.shape[1:])
+        y = pool.max_pool(x, window)
+        return y, lambda dy: ((), pool.max_pool_adjoint(x, y, dy, window))
 
     return pooled.init, apply, vjp
 
 
 @layer
-def avg_pool2d(window: Size, *, stride: Size | None = None, padding: Padding = "valid") -> Triple:
-    """The mean of each window, channel by channel; padding is not counted.
+def avg_pool2d(
+    pool_size: Size, *, stride: Size | None = None, padding: Padding = "valid"
+) -> Triple:
+    """Take the mean of each window, channel by channel; padding is not counted.
 
     ``y[n, o, c] = mean over k of x[n, S·o + k, c]``, over the k inside the image.
     Shapes, arguments and errors as for `max_pool2d`.
@@ -96,13 +115,22 @@ def avg_pool2d(window: Size, *, stride: Size | None = None, padding: Padding = "
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
     """
-    pooled = _Pool(window, stride, padding)
+    pooled = checked(pool_size, stride, padding)
 
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
-        return pool.avg_pool(x, pooled.over(x.shape[1:]))
+        return pool.avg_pool(x, pooled.window(x.shape[1:]))
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        view = pooled.over(x.shape[1:])
-        return pool.avg_pool(x, view), lambda dy: ((), pool.avg_pool_adjoint(dy, view))
+        window = pooled.window(x.shape[1:])
+        return pool.avg_pool(x, window), lambda dy: ((), pool.avg_pool_adjoint(dy, window))
 
     return pooled.init, apply, vjp
+
+
+def _window(layer: Layer) -> tuple[Pair, Pair]:
+    pooled = Pooling.of(layer)
+    return pooled.pool_size, pooled.stride
+
+
+facts(max_pool2d, multiply_adds=0, window=_window)
+facts(avg_pool2d, multiply_adds=0, window=_window)

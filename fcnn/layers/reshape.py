@@ -11,6 +11,7 @@ from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._ops.layout import reshaped
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._value import as_value
+from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.prng import Key
 
@@ -31,7 +32,7 @@ def _reshaping(target: Callable[[Shape], Shape]) -> Triple:
 @as_value
 @layer
 def flatten() -> Triple:
-    """All axes of an example as one: ``(n, h, w, c)`` to ``(n, h·w·c)``.
+    """Make one axis of all axes of an example: ``(n, h, w, c)`` to ``(n, h·w·c)``.
 
     >>> import fcnn
     >>> fcnn.flatten.init(fcnn.key(0), (28, 28, 1))
@@ -42,7 +43,7 @@ def flatten() -> Triple:
 
 @layer
 def reshape(*shape: int) -> Triple:
-    """Each example in another shape; one axis may be -1, to be worked out.
+    """Give each example another shape; one axis may be -1, which is then inferred.
 
     Raises:
         ArgumentError: if an axis is neither positive nor -1, or two are -1.
@@ -55,7 +56,7 @@ def reshape(*shape: int) -> Triple:
     whole = all(isinstance(axis, int | np.integer) for axis in shape)
     if not whole or any(axis < 1 and axis != -1 for axis in shape) or shape.count(-1) > 1:
         raise ArgumentError(
-            f"axes must be positive whole numbers, one of them -1 at most, and {shape} came"
+            f"expected positive whole numbers and at most one -1 as the axes, got {shape}"
         )
     known = math.prod(axis for axis in shape if axis != -1)
 
@@ -63,9 +64,13 @@ def reshape(*shape: int) -> Triple:
         size = math.prod(given)
         if size % known or (-1 not in shape and size != known):
             raise ShapeError(
-                f"an example of shape {given} has {size} elements, and {shape} wants "
-                f"{'a multiple of ' if -1 in shape else ''}{known}"
+                f"expected {'a multiple of ' if -1 in shape else ''}{known} elements for "
+                f"{shape}, got {size} in an example of shape {given}"
             )
         return tuple(size // known if axis == -1 else axis for axis in shape)
 
     return _reshaping(target)
+
+
+facts(flatten, multiply_adds=0)
+facts(reshape, multiply_adds=0)

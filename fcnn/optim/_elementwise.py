@@ -101,7 +101,7 @@ class Elementwise:
 
     def step(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
         """`update` and its addition to the parameters, in one pass."""
-        return self._run(params, grads, state, _add, _settle)
+        return self._run(params, grads, state, _add, tree.mix)
 
     def _run(
         self, params: Tree, grads: Tree, state: State, finish: Any, on_statistic: Any
@@ -210,11 +210,6 @@ def _add(p: Any, u: Any, out: Any = None) -> Any:
     moved = np.add(p, u, out)
     moved.setflags(write=False)  # so that the node that will hold it needs no view of it
     return moved
-
-
-def _settle(p: Any, g: Any) -> Any:
-    """The rule of a statistic."""
-    return np.subtract(p, g, out=np.empty_like(p)) if isinstance(p, np.ndarray) else _plain(p - g)
 
 
 def _plain(number: Any) -> Any:

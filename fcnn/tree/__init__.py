@@ -1,14 +1,13 @@
-"""Trees of arrays: parameters, gradients and optimizer states.
+"""Trees of arrays: parameters, gradients, optimizer states, and inputs of several parts.
 
-A tree is a node, a tuple, a dict (taken in the order of its sorted keys) or ``()``,
-nested to any depth; whatever else
-stands in it is a leaf: an array or a number. A node is a frozen attrs class made
-by `node`; the arrays in it are read-only views, so a tree is a value: nothing
-that holds it can change it, and every change makes a new tree.
+A tree is a node, a tuple, a namedtuple, a list, a dict (in the order of its sorted keys) or
+None, nested to any depth, with arrays and numbers as leaves. A node is a frozen attrs class
+made by `node`; the arrays in it are read-only views, so params are values: nothing that holds
+them can change them, and every change makes a new tree.
 
-A field declared with `statistic` holds something that follows the data instead
-of minimising the loss, such as the running mean of batch normalisation. The
-functions that measure a tree (`norm`) pass statistics over, and `map` can treat
+A field declared with `statistic` holds something that follows the data instead of minimising
+the loss, such as the running mean of batch normalisation. In a tree of gradients its place
+is taken by an `Observation`. `norm` and `ravel` leave statistics out, and `map` can treat
 them by a function of their own.
 
 Source: the idea and the names are those of JAX,
@@ -17,7 +16,7 @@ https://docs.jax.dev/en/latest/pytrees.html.
 
 from __future__ import annotations
 
-from fcnn.tree._map import map
+from fcnn.tree._map import map, observe
 from fcnn.tree._measure import allclose, astype, digest, norm, ravel, zeros_like
 from fcnn.tree._node import (
     Structure,
@@ -31,18 +30,23 @@ from fcnn.tree._node import (
     structure,
     unflatten,
 )
+from fcnn.tree._observation import Observation, average, mix
 
 __all__ = [
+    "Observation",
     "Structure",
     "allclose",
     "astype",
+    "average",
     "digest",
     "equal",
     "flatten",
     "leaves",
     "map",
+    "mix",
     "node",
     "norm",
+    "observe",
     "paths",
     "ravel",
     "statistic",

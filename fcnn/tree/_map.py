@@ -3,22 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from fcnn._typing import Tree
 from fcnn.errors import TreeError
-from fcnn.tree._node import children_of
+from fcnn.tree._node import (
+    check_leaf,
+    children_of,
+    is_namedtuple,
+    leaves,
+    rebuild,
+    shape_of,
+    sorted_keys,
+)
+from fcnn.tree._observation import mix
+
+T = TypeVar("T")
 
 
+@overload
+def map(
+    function: Callable[[Any], Any], tree: T, *, statistic: Callable[[Any], Any] | None = None
+) -> T: ...
+@overload
+def map(
+    function: Callable[[Any, Any], Any],
+    tree: T,
+    other: Tree,
+    /,
+    *,
+    statistic: Callable[[Any, Any], Any] | None = None,
+) -> T: ...
+@overload
+def map(
+    function: Callable[[Any, Any, Any], Any],
+    tree: T,
+    other: Tree,
+    another: Tree,
+    /,
+    *,
+    statistic: Callable[[Any, Any, Any], Any] | None = None,
+) -> T: ...
+@overload
 def map(
     function: Callable[..., Any],
-    tree: Tree,
+    tree: T,
     *rest: Tree,
     statistic: Callable[..., Any] | None = None,
-) -> Tree:
+) -> T: ...
+def map(
+    function: Callable[..., Any],
+    tree: T,
+    *rest: Tree,
+    statistic: Callable[..., Any] | None = None,
+) -> T:
     """Apply ``function`` to each leaf of ``tree`` and the leaves at its place in ``rest``.
+
+    Tuples, namedtuples, lists, dicts, None and nodes are kept as they are; each leaf is an
+    array, a number or, in gradients, an `fcnn.tree.Observation`.
 
     Args:
         function: takes one leaf of each tree.
@@ -27,60 +71,101 @@ def map(
         statistic: takes the place of ``function`` at leaves that are statistics.
 
     Raises:
-        TreeError: with the path of the first difference, if the trees differ.
+        TreeError: with the path, if the trees differ or a leaf is neither array nor number.
+        TypeError: if ``function`` computes with an observation of a statistic.
 
     >>> from fcnn import tree
     >>> tree.map(lambda p, g: p - 0.5 * g, (1.0, {"a": 2.0}), (1.0, {"a": 2.0}))
     (0.5, {'a': 1.0})
     """
+    at_statistic = statistic or function
     try:
         if len(rest) == 1:
-            return _map2(function, statistic or function, tree, rest[0])
-        return _map(function, statistic or function, tree, rest)
+            result = _map2(function, at_statistic, tree, rest[0])
+        else:
+            result = _map(function, at_statistic, tree, rest)
     except _DifferError:
+        for each in (tree, *rest):
+            leaves(each)  # raises, with the path, if a leaf is neither array nor number
         raise TreeError(_first_difference(tree, *rest)) from None
+    return result  # type: ignore[no-any-return]
+
+
+def observe(params: T, grads: Tree) -> T:
+    """Mix the observations in ``grads`` into the statistics of ``params``; keep the weights.
+
+    For steps that are not an fcnn optimizer's, which updates weights by itself:
+
+    >>> import numpy as np, fcnn
+    >>> norm = fcnn.batch_norm()
+    >>> params, _ = norm.init(fcnn.key(0), (1,))
+    >>> y, pullback = norm.vjp(params, np.array([[1.0], [3.0]], np.float32), fcnn.training())
+    >>> grads, _ = pullback(np.ones_like(y))
+    >>> fcnn.tree.observe(params, grads).mean
+    array([0.2], dtype=float32)
+    """
+    return map(lambda p, g: p, params, grads, statistic=mix)
 
 
 class _DifferError(Exception):
-    """Somewhere below, the trees differ."""
+    """Somewhere below, the trees differ, or something is no tree."""
 
 
-def _map(function: Any, on_statistic: Any, tree: Tree, rest: Sequence[Tree]) -> Tree:
+def _map(function: Any, on_statistic: Any, tree: Any, rest: Sequence[Any]) -> Any:
     cls = type(tree)
-    if cls is tuple:
+    if cls is np.ndarray or cls is float:
+        return _at_leaf(function, tree, rest)
+    names = getattr(cls, "__node_fields__", None)
+    if names is not None:
         for other in rest:
-            if type(other) is not tuple or len(other) != len(tree):
+            if type(other) is not cls:
                 raise _DifferError
-        columns = zip(tree, *rest, strict=True)
-        return tuple([_map(function, on_statistic, child, others) for child, *others in columns])
+        special = cls.__node_statistics__
+        children = []
+        for name in names:
+            here = on_statistic if name in special else function
+            others = [getattr(other, name) for other in rest]
+            children.append(_map(here, on_statistic, getattr(tree, name), others))
+        return cls(*children)
+    if cls is tuple or cls is list or tree is None or is_namedtuple(cls):
+        for other in rest:
+            if type(other) is not cls or (tree is not None and len(other) != len(tree)):
+                raise _DifferError
+        columns = () if tree is None else zip(tree, *rest, strict=True)
+        below = [_map(function, on_statistic, child, others) for child, *others in columns]
+        return rebuild(cls, (), below)
     if cls is dict:
         for other in rest:
             if type(other) is not dict or other.keys() != tree.keys():
                 raise _DifferError
         return {
             name: _map(function, on_statistic, tree[name], [other[name] for other in rest])
-            for name in sorted(tree)
+            for name in _keys(tree)
         }
-    names = getattr(cls, "__node_fields__", None)
-    if names is None:
-        for other in rest:
-            if not _alike(tree, other):
-                raise _DifferError
-        return function(tree, *rest)
+    return _at_leaf(function, tree, rest)
+
+
+def _keys(tree: dict[Any, Any]) -> list[Any]:
+    try:
+        return sorted_keys(tree)
+    except TreeError:
+        raise _DifferError from None
+
+
+def _at_leaf(function: Any, leaf: Any, rest: Sequence[Any]) -> Any:
     for other in rest:
-        if type(other) is not cls:
+        if not _alike(leaf, other):
             raise _DifferError
-    special = cls.__node_statistics__
-    children = []
-    for name in names:
-        here = on_statistic if name in special else function
-        others = [getattr(other, name) for other in rest]
-        children.append(_map(here, on_statistic, getattr(tree, name), others))
-    return cls(*children)
+    if not rest:
+        try:
+            check_leaf(leaf)
+        except TreeError:
+            raise _DifferError from None
+    return function(leaf, *rest)
 
 
-def _map2(function: Any, on_statistic: Any, tree: Tree, other: Tree) -> Tree:
-    """`_map` for two trees, which is every optimizer step: half the time, written out."""
+def _map2(function: Any, on_statistic: Any, tree: Any, other: Any) -> Any:
+    """Do what `_map` does for two trees in half the time: every optimizer step is one."""
     cls = type(tree)
     if cls is np.ndarray and type(other) is np.ndarray:
         if tree.shape != other.shape:
@@ -109,35 +194,41 @@ def _alike(leaf: Any, other: Any) -> bool:
     """Whether two leaves may meet: arrays of one shape, or one of them a number."""
     if children_of(other) is not None:
         return False
-    a, b = np.shape(leaf), np.shape(other)
+    try:
+        check_leaf(leaf)
+        check_leaf(other)
+    except TreeError:
+        return False
+    a, b = shape_of(leaf), shape_of(other)
     return a == b or () in (a, b)
 
 
 def _describe(leaf: Any) -> str:
     children = children_of(leaf)
     if children is None:
-        return f"an array of shape {leaf.shape}" if isinstance(leaf, np.ndarray) else repr(leaf)
-    if type(leaf) in (tuple, dict):
+        is_array = isinstance(leaf, np.ndarray)
+        return f"an array of shape {leaf.shape}" if is_array else repr(leaf)
+    if type(leaf) in (tuple, list, dict):
         return f"a {type(leaf).__name__} of {len(leaf)}"
-    return f"a {type(leaf).__name__}"
+    return "None" if leaf is None else f"a {type(leaf).__name__}"
 
 
-def _first_difference(*trees: Tree, path: str = "") -> str:
-    """One sentence about the first place where the trees differ; empty if they do not."""
+def _first_difference(*trees: Any, path: str = "") -> str:
+    """Describe the first place where the trees differ; empty if they do not."""
     first = trees[0]
     for other in trees[1:]:
         if children_of(first) is None:
             alike = _alike(first, other)
         else:
             alike = type(first) is type(other)
-            if alike and type(first) is tuple:
-                alike = len(first) == len(other)
-            elif alike and type(first) is dict:
+            if alike and type(first) is dict:
                 alike = first.keys() == other.keys()
+            elif alike and isinstance(first, tuple | list):
+                alike = len(first) == len(other)
         if not alike:
             return (
-                f"the trees differ at {path or 'their root'}: "
-                f"{_describe(first)} against {_describe(other)}"
+                f"expected trees of one structure, got {_describe(first)} and "
+                f"{_describe(other)} at {path or 'the root'}"
             )
     for i, (step, child, _) in enumerate(children_of(first) or []):
         others = []

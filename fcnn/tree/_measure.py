@@ -1,21 +1,38 @@
-"""What is computed of the leaves of a tree."""
+"""Vectors, norms, casts and digests: what is computed from the leaves of a tree."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fcnn._typing import Array, Tree
 from fcnn.errors import TreeError
 from fcnn.tree._map import map
-from fcnn.tree._node import flatten, leaves, structure, unflatten, walk
+from fcnn.tree._node import flatten, leaves, statistics, structure, unflatten, walk
+from fcnn.tree._observation import Observation
+
+T = TypeVar("T")
+_LEAST = {"f": 1e-20, "d": 1e-280}
+"""Sums of squares, by dtype, above which what underflow may have lost does not count."""
 
 
-def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
-    """All leaves as one vector, and the function that makes the tree of such a vector.
+def ravel(tree: T, *, statistics: bool = False) -> tuple[Array, Callable[[Array], T]]:
+    """Return the weights of a tree as one vector, and the function that puts such a vector back.
+
+    The vector has the dtype that holds all leaves; the function gives each leaf its own dtype
+    again, and statistics the values that they had in ``tree``. A tree of gradients may hold
+    observations, which are left out.
+
+    Args:
+        tree: params or gradients.
+        statistics: also take statistics (of params; an observation is no number).
+
+    Raises:
+        TypeError: with ``statistics``, if the tree holds observations.
+        TreeError: from the function, if the vector has another length.
 
     >>> import numpy as np
     >>> from fcnn import tree
@@ -26,32 +43,53 @@ def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
     array([1.])
     """
     found, shape = flatten(tree)
-    arrays = [np.asarray(leaf) for leaf in found]
+    taken = [statistics or not marked for marked in _marks(tree)]
+    arrays = [np.asarray(leaf) for leaf, take in zip(found, taken, strict=True) if take]
     ends = np.cumsum([array.size for array in arrays])[:-1]
     vector = np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
 
-    def unravel(vector: Array) -> Tree:
+    def unravel(vector: Array) -> T:
         size = sum(array.size for array in arrays)
         if np.shape(vector) != (size,):
-            raise TreeError(f"this tree is a vector of {size}, and {np.shape(vector)} came")
-        parts = np.split(vector, ends) if arrays else []
-        return unflatten(shape, [p.reshape(a.shape) for p, a in zip(parts, arrays, strict=True)])
+            raise TreeError(f"expected a vector of {size} numbers, got shape {np.shape(vector)}")
+        parts = iter(np.split(vector, ends) if arrays else [])
+        new = [
+            _restored(next(parts), leaf) if take else leaf
+            for leaf, take in zip(found, taken, strict=True)
+        ]
+        return unflatten(shape, new)
 
     return vector, unravel
 
 
-def zeros_like(tree: Tree) -> Tree:
-    """The same tree with every leaf zero.
+_marks = statistics  # `ravel` has a parameter of that name
+
+
+def _restored(part: Array, leaf: Any) -> Any:
+    """Return numbers in the shape and the type of a leaf."""
+    if isinstance(leaf, np.ndarray):
+        return part.reshape(leaf.shape).astype(leaf.dtype, copy=False)
+    return type(leaf)(part[0])
+
+
+def zeros_like(tree: T) -> T:
+    """Return the same tree with every leaf zero.
 
     >>> from fcnn import tree
     >>> tree.zeros_like((1.0, {"a": 2}))
     (0.0, {'a': 0})
     """
-    return map(lambda leaf: np.zeros_like(leaf) if isinstance(leaf, np.ndarray) else leaf * 0, tree)
+
+    def zero(leaf: Any) -> Any:
+        if isinstance(leaf, Observation):
+            return Observation(np.zeros_like(leaf.value), leaf.weight)
+        return np.zeros_like(leaf) if isinstance(leaf, np.ndarray) else type(leaf)(0)
+
+    return map(zero, tree)
 
 
-def astype(tree: Tree, dtype: Any) -> Tree:
-    """The same tree with its floating-point arrays in ``dtype``.
+def astype(tree: T, dtype: Any) -> T:
+    """Return the same tree with its floating-point arrays in ``dtype``.
 
     >>> import numpy as np
     >>> from fcnn import tree
@@ -60,6 +98,8 @@ def astype(tree: Tree, dtype: Any) -> Tree:
     """
 
     def cast(leaf: Any) -> Any:
+        if isinstance(leaf, Observation):
+            return Observation(leaf.value.astype(dtype), leaf.weight)
         if isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.kind == "f":
             return leaf.astype(dtype)
         return leaf
@@ -68,44 +108,67 @@ def astype(tree: Tree, dtype: Any) -> Tree:
 
 
 def norm(tree: Tree) -> float:
-    """The Euclidean norm of all leaves together, statistics left out.
+    """Return the Euclidean norm of all leaves together, statistics left out.
+
+    ``sqrt(Σ |x|²)``, for leaves of any real dtype, whatever their range: where the squares
+    overflow or underflow, the leaves are first divided by the largest of them.
 
     >>> import numpy as np
     >>> from fcnn import tree
     >>> tree.norm((np.array([3.0]), np.array([4.0])))
     5.0
+    >>> tree.norm((np.array([3e-200, 4e-200]),))
+    5e-200
     """
-    total = 0.0
-    for _, leaf, is_statistic in walk(tree):
-        if not is_statistic:
-            total += _square(np.asarray(leaf).ravel())
-    return math.sqrt(total)
+    arrays = [np.asarray(leaf).ravel() for _, leaf, is_statistic in walk(tree) if not is_statistic]
+    arrays = [a if a.dtype.char in _LEAST else a.astype(np.float64) for a in arrays if a.size]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        total = sum(_square(array) for array in arrays)
+    least = max((_LEAST[array.dtype.char] for array in arrays), default=0.0)
+    return math.sqrt(total) if least < total < math.inf else _scaled_norm(arrays)
 
 
 def _square(flat: Array) -> float:
-    """The sum of squares, in pieces so short that BLAS uses one thread: the bits are the same."""
+    """Return the sum of squares, in pieces so short that BLAS uses one thread: one set of bits."""
     pieces = [flat[i : i + 4096] for i in range(0, flat.size, 4096)]
-    total = sum(float(np.dot(piece, piece)) for piece in pieces)
-    if math.isinf(total):  # too large for float32, perhaps
-        total = float(np.square(flat, dtype=np.float64).sum())
-    return total
+    return sum(float(np.dot(piece, piece)) for piece in pieces)
+
+
+def _scaled_norm(arrays: list[Array]) -> float:
+    """Return the norm by way of the largest number."""
+    largest = max((float(np.max(np.abs(array))) for array in arrays), default=0.0)
+    if any(np.isnan(array).any() for array in arrays):
+        return math.nan
+    if largest == 0 or math.isinf(largest):
+        return largest
+    # A quotient whose square underflows is at most 1e-154 of the largest: it adds nothing.
+    with np.errstate(under="ignore"):
+        squares = [np.square(np.divide(array, largest, dtype=np.float64)) for array in arrays]
+        return largest * math.sqrt(sum(float(np.sum(square)) for square in squares))
 
 
 def allclose(a: Tree, b: Tree, *, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
-    """Whether two trees have the same structure and nearly the same numbers.
+    """Return whether two trees have the same structure and nearly the same numbers.
 
     >>> from fcnn import tree
     >>> tree.allclose((1.0,), (1.0 + 1e-9,)), tree.allclose((1.0,), (1.0, 2.0))
     (True, False)
     """
+
+    def close(x: Any, y: Any) -> bool:
+        if isinstance(x, Observation) and isinstance(y, Observation):
+            return x.weight == y.weight and close(x.value, y.value)
+        if isinstance(x, Observation) or isinstance(y, Observation) or np.shape(x) != np.shape(y):
+            return False
+        return bool(np.allclose(x, y, rtol=rtol, atol=atol, equal_nan=True))
+
     return structure(a) == structure(b) and all(
-        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=rtol, atol=atol, equal_nan=True)
-        for x, y in zip(leaves(a), leaves(b), strict=True)
+        close(x, y) for x, y in zip(leaves(a), leaves(b), strict=True)
     )
 
 
 def digest(tree: Tree) -> str:
-    """The SHA-256 of a tree's paths, dtypes, shapes and bits, in hexadecimal.
+    """Return the SHA-256 of a tree's paths, dtypes, shapes and bits, in hexadecimal.
 
     >>> from fcnn import tree
     >>> tree.digest((1.0,)) == tree.digest((1.0,)), tree.digest((0.0,)) == tree.digest((-0.0,))
@@ -115,7 +178,8 @@ def digest(tree: Tree) -> str:
 
     sha = hashlib.sha256()
     for path, leaf, _ in walk(tree):
-        array = np.ascontiguousarray(leaf)
-        sha.update(f"{path} {array.dtype.str} {np.shape(leaf)}\n".encode())
-        sha.update(array.tobytes())
+        weight = f" weight {leaf.weight!r}" if isinstance(leaf, Observation) else ""
+        array = np.asarray(leaf.value if isinstance(leaf, Observation) else leaf)
+        sha.update(f"{path} {array.dtype.str} {array.shape}{weight}\n".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()

@@ -1,40 +1,43 @@
-"""Nodes and the trees that they make: how they are built, walked, taken apart and compared."""
+"""Nodes and the trees that they make: built, walked, flattened, compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, Generic, TypeVar, dataclass_transform
 
 import attrs
 import numpy as np
 
 from fcnn._typing import Tree
 from fcnn.errors import TreeError
+from fcnn.tree._observation import Observation
 
 T = TypeVar("T")
 _STATISTIC = "fcnn.statistic"
 
 
 def _freeze(value: Any) -> Any:
-    """The value with every array in it as a read-only view; the array itself keeps its flag."""
+    """Return a node's field with its arrays as read-only views and its lists as tuples."""
     cls = type(value)
     if cls is np.ndarray:
         if value.flags.writeable:
             value = value.view()
             value.setflags(write=False)
         return value
-    if cls is tuple:
+    if cls is tuple or cls is list:
         return tuple([_freeze(child) for child in value])
     if cls is dict:
         return {name: _freeze(child) for name, child in value.items()}
+    if is_namedtuple(cls):
+        return cls(*[_freeze(child) for child in value])
     return value
 
 
 def statistic() -> Any:
     """Declare a field of a node as a statistic: it follows the data, not the loss.
 
-    A pullback returns ``(1 - momentum) * (stored - observed)`` for it, and an
-    optimizer's rule for it is ``stored - gradient`` whatever it does to weights.
+    A pullback returns an `fcnn.tree.Observation` in its place, which an optimizer's step
+    mixes in, whatever it does to weights.
 
     >>> from fcnn import tree
     >>> @tree.node
@@ -55,7 +58,7 @@ def _with_converter(_cls: type, fields: list[Any]) -> list[Any]:
     frozen_default=True, eq_default=False, field_specifiers=(attrs.field, statistic)
 )
 def node(cls: type[T]) -> type[T]:
-    """Make a class a tree node: frozen attrs, its arrays read-only views.
+    """Make a class a tree node: frozen attrs whose arrays are read-only views.
 
     Nodes compare by value (type, dtypes, shapes and numbers; NaN equals NaN),
     hash by structure, pickle, and come back read-only.
@@ -90,34 +93,77 @@ def _node_eq(self: Any, other: object) -> Any:
 
 
 def _node_hash(self: Any) -> int:
-    return hash((structure(self), tuple(np.shape(leaf) for leaf in leaves(self))))
+    return hash((structure(self), tuple(shape_of(leaf) for leaf in leaves(self))))
 
 
 def _node_reduce(self: Any) -> Any:
     return type(self), tuple(getattr(self, name) for name in type(self).__node_fields__)
 
 
-def children_of(tree: Tree) -> list[tuple[str, Tree, bool]] | None:
-    """The step, the child and whether it is a statistic, for each child; None for a leaf."""
+def is_namedtuple(cls: type) -> bool:
+    """Whether a type is a namedtuple."""
+    return issubclass(cls, tuple) and hasattr(cls, "_fields")
+
+
+def sorted_keys(tree: dict[Any, Any], path: str = "") -> list[Any]:
+    """Return a dict's keys in the order of its leaves.
+
+    Raises:
+        TreeError: if the keys do not sort.
+    """
+    try:
+        return sorted(tree)
+    except TypeError:
+        kinds = ", ".join(sorted({type(key).__name__ for key in tree}))
+        raise TreeError(
+            f"expected dict keys of one type that sorts, got {kinds} at {path or 'the root'}; "
+            f"use strings"
+        ) from None
+
+
+def children_of(tree: Any, path: str = "") -> list[tuple[str, Any, bool]] | None:
+    """Return the step, the child and whether it is a statistic, for each child; None for a leaf."""
     cls = type(tree)
-    if cls is tuple:
+    if cls is tuple or cls is list:
         return [(f"[{i}]", child, False) for i, child in enumerate(tree)]
     if cls is dict:
-        return [(f"[{name!r}]", tree[name], False) for name in sorted(tree)]
+        return [(f"[{name!r}]", tree[name], False) for name in sorted_keys(tree, path)]
+    if tree is None:
+        return []
     names = getattr(cls, "__node_fields__", None)
-    if names is None:
-        return None
-    return [(f".{n}", getattr(tree, n), n in cls.__node_statistics__) for n in names]
+    if names is not None:
+        return [(f".{n}", getattr(tree, n), n in cls.__node_statistics__) for n in names]
+    if is_namedtuple(cls):
+        return [(f".{n}", child, False) for n, child in zip(cls._fields, tree, strict=True)]
+    return None
+
+
+def check_leaf(leaf: Any, path: str = "") -> None:
+    """Refuse what is neither an array nor a number.
+
+    Raises:
+        TreeError: with the path.
+    """
+    if isinstance(leaf, np.ndarray | np.generic | int | float | Observation):
+        return
+    if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):  # an array of another library
+        raise TreeError(
+            f"expected a node, tuple, list, dict, None, array or number, "
+            f"got {type(leaf).__name__} at {path or 'the root'}"
+        )
+
+
+def shape_of(leaf: Any) -> tuple[int, ...]:
+    """Return the shape of an array, an observation or a number."""
+    shape: tuple[int, ...] = getattr(leaf, "shape", ())
+    return shape
 
 
 def walk(tree: Tree, path: str = "", is_statistic: bool = False) -> Iterator[tuple[str, Any, bool]]:
-    children = children_of(tree)
+    """Yield the path, the leaf and whether it is a statistic, for each leaf in order."""
+    children = children_of(tree, path)
     if children is None:
-        if not isinstance(tree, np.ndarray | np.generic | int | float):
-            raise TreeError(
-                f"a tree is made of nodes, tuples, dicts, arrays and numbers, "
-                f"and at {path or 'its root'} came a {type(tree).__name__}"
-            )
+        check_leaf(tree, path)
         yield path, tree, is_statistic
     else:
         for step, child, marked in children:
@@ -125,17 +171,20 @@ def walk(tree: Tree, path: str = "", is_statistic: bool = False) -> Iterator[tup
 
 
 def leaves(tree: Tree) -> list[Any]:
-    """The arrays and numbers of a tree, in order.
+    """Return the arrays, numbers and observations of a tree, in order.
+
+    Raises:
+        TreeError: with the path, if something else is among them.
 
     >>> from fcnn import tree
-    >>> tree.leaves((1.0, {"a": 2.0}, ()))
-    [1.0, 2.0]
+    >>> tree.leaves((1.0, {"a": 2.0}, [3.0, None]))
+    [1.0, 2.0, 3.0]
     """
     return [leaf for _, leaf, _ in walk(tree)]
 
 
 def paths(tree: Tree) -> list[str]:
-    """Where each leaf stands, in the order of `leaves`.
+    """Return where each leaf stands, in the order of `leaves`.
 
     >>> from fcnn import tree
     >>> tree.paths((1.0, {"a": 2.0}, ()))
@@ -145,7 +194,7 @@ def paths(tree: Tree) -> list[str]:
 
 
 def statistics(tree: Tree) -> list[bool]:
-    """Whether each leaf is a statistic, in the order of `leaves`.
+    """Return whether each leaf is a statistic, in the order of `leaves`.
 
     >>> from fcnn import tree
     >>> tree.statistics((1.0, 2.0))
@@ -155,35 +204,41 @@ def statistics(tree: Tree) -> list[bool]:
 
 
 @attrs.frozen
-class Structure:
+class Structure(Generic[T]):
     """A tree without its leaves: compares, hashes and pickles."""
 
     kind: type | None
     names: tuple[Any, ...] = ()
-    children: tuple[Structure, ...] = ()
+    children: tuple[Structure[Any], ...] = ()
 
     @property
     def size(self) -> int:
-        """How many leaves the tree has."""
+        """The number of leaves."""
         return 1 if self.kind is None else sum(child.size for child in self.children)
 
 
-def structure(tree: Tree) -> Structure:
-    """The shape of a tree, its leaves left out.
+def structure(tree: T) -> Structure[T]:
+    """Return a tree's structure, its leaves left out.
 
     >>> from fcnn import tree
     >>> tree.structure((1.0, 2.0)) == tree.structure((3.0, 4.0))
     True
     """
-    children = children_of(tree)
+    return _structure(tree, "")
+
+
+def _structure(tree: Any, path: str) -> Structure[Any]:
+    children = children_of(tree, path)
     if children is None:
+        check_leaf(tree, path)
         return Structure(None)
-    names = tuple(sorted(tree)) if type(tree) is dict else ()
-    return Structure(type(tree), names, tuple(structure(child) for _, child, _ in children))
+    names = tuple(sorted_keys(tree)) if type(tree) is dict else ()
+    below = tuple([_structure(child, path + step) for step, child, _ in children])
+    return Structure(type(tree), names, below)
 
 
-def flatten(tree: Tree) -> tuple[list[Any], Structure]:
-    """The leaves, and what it takes to put them back.
+def flatten(tree: T) -> tuple[list[Any], Structure[T]]:
+    """Return the leaves and the structure that puts them back.
 
     >>> from fcnn import tree
     >>> found, shape = tree.flatten({"a": 1.0, "b": (2.0,)})
@@ -193,8 +248,8 @@ def flatten(tree: Tree) -> tuple[list[Any], Structure]:
     return leaves(tree), structure(tree)
 
 
-def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
-    """The tree with this structure and these leaves: the inverse of `flatten`.
+def unflatten(structure: Structure[T], leaves: Sequence[Any]) -> T:
+    """Return the tree with this structure and these leaves: the inverse of `flatten`.
 
     Raises:
         TreeError: if the number of leaves is not the structure's.
@@ -204,24 +259,33 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
     {'a': 3.0, 'b': (4.0,)}
     """
     if len(leaves) != structure.size:
-        raise TreeError(f"this tree has {structure.size} leaves, and {len(leaves)} came")
-    return _build(structure, iter(leaves))
+        raise TreeError(f"expected {structure.size} leaves for this structure, got {len(leaves)}")
+    tree: T = _build(structure, iter(leaves))
+    return tree
 
 
-def _build(structure: Structure, leaves: Iterator[Any]) -> Tree:
+def _build(structure: Structure[Any], leaves: Iterator[Any]) -> Any:
     kind = structure.kind
     if kind is None:
         return next(leaves)
-    children = [_build(child, leaves) for child in structure.children]
+    return rebuild(kind, structure.names, [_build(child, leaves) for child in structure.children])
+
+
+def rebuild(kind: type, names: Sequence[Any], children: list[Any]) -> Any:
+    """Return a container of this kind; ``names`` are a dict's keys."""
     if kind is tuple:
         return tuple(children)
+    if kind is list:
+        return children
     if kind is dict:
-        return dict(zip(structure.names, children, strict=True))
+        return dict(zip(names, children, strict=True))
+    if kind is type(None):
+        return None
     return kind(*children)
 
 
 def equal(a: Tree, b: Tree) -> bool:
-    """Whether two trees are the same value: structure, dtypes, shapes and numbers.
+    """Return whether two trees are the same value: structure, dtypes, shapes and numbers.
 
     NaN equals NaN, as it should where a run is compared with its repetition.
 
@@ -230,6 +294,14 @@ def equal(a: Tree, b: Tree) -> bool:
     True
     """
     return structure(a) == structure(b) and all(
-        np.asarray(x).dtype == np.asarray(y).dtype and np.array_equal(x, y, equal_nan=True)
-        for x, y in zip(leaves(a), leaves(b), strict=True)
+        _same(x, y) for x, y in zip(leaves(a), leaves(b), strict=True)
     )
+
+
+def _same(x: Any, y: Any) -> bool:
+    if isinstance(x, Observation) or isinstance(y, Observation):
+        return bool(x == y)
+    one, other = np.asarray(x), np.asarray(y)
+    if one.dtype != other.dtype:
+        return False
+    return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")

@@ -144,7 +144,7 @@ def test_dense(shape, units, key):
     keys,
 )
 def test_batch_norm(shape, momentum, epsilon, batch, key):
-    layer = batch_norm(momentum=momentum, epsilon=epsilon)
+    layer = batch_norm(momentum=momentum, eps=epsilon)
     check_layer(layer, tuple(shape), batch=batch, key=key)
 
 

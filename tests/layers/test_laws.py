@@ -23,7 +23,7 @@ from fcnn import (
     softmax,
     tanh,
 )
-from fcnn._value import walk
+from fcnn._value import values_in
 from fcnn.initializers import normal, uniform
 from fcnn.testing import check_layer
 
@@ -64,7 +64,7 @@ TABLE = [
     (dropout(0.3), (4, 4, 3)),
     (dropout(0.0), (3,)),
     (batch_norm(), (4,)),
-    (batch_norm(momentum=0.0, epsilon=0.1), (4, 3)),
+    (batch_norm(momentum=0.0, eps=0.1), (4, 3)),
     (batch_norm(momentum=1.0), (4, 4, 3)),
     (flatten, (2, 3, 4)),
     (reshape(6, -1), (3, 4, 2)),
@@ -114,7 +114,7 @@ def test_the_table_has_every_public_layer():
         )
         if isinstance(found, fcnn.Layer) or is_constructor:
             names.add(name)
-    tested = {value.spec.name for layer, _ in TABLE for value in walk(layer)}
+    tested = {value.spec.name for layer, _ in TABLE for value in values_in(layer)}
     assert len(names) >= 17
     assert names <= tested
 

@@ -91,30 +91,26 @@ def test_avg_pool2d(rng, window, stride, padding):
 
 def test_batch_norm(rng):
     x, dy = rng.normal(size=(2, 4, 5, 5, 3))
-    layer = fcnn.batch_norm(momentum=0.9, epsilon=1e-5)
+    layer = fcnn.batch_norm(momentum=0.9, eps=1e-5)
     params = fcnn.BatchNormParams(*rng.uniform(0.5, 2, size=(4, 3)))
     y, pullback = layer.vjp(params, x, fcnn.training())
     dparams, dx = pullback(dy)
 
     peer = torch.nn.BatchNorm2d(3, eps=1e-5, momentum=0.1, dtype=torch.float64)
-    for name, value in [("weight", params.scale), ("bias", params.shift)]:
+    for name, value in [("weight", params.scale), ("bias", params.bias)]:
         getattr(peer, name).data.copy_(torch.tensor(value.copy()))
     peer.running_mean.copy_(torch.tensor(params.mean.copy()))
-    peer.running_var.copy_(torch.tensor(params.variance.copy()))
+    peer.running_var.copy_(torch.tensor(params.var.copy()))
     tx = as_torch(x)
     ty = peer(tx)
     ty.backward(as_torch(dy).detach())
     np.testing.assert_allclose(y, from_torch(ty), atol=1e-12)
     np.testing.assert_allclose(dx, from_torch(tx.grad), atol=1e-12)
     np.testing.assert_allclose(dparams.scale, peer.weight.grad.numpy(), atol=1e-12)
-    np.testing.assert_allclose(dparams.shift, peer.bias.grad.numpy(), atol=1e-12)
-    np.testing.assert_allclose(params.mean - dparams.mean, peer.running_mean.numpy(), atol=1e-12)
-    np.testing.assert_allclose(
-        params.variance - dparams.variance, peer.running_var.numpy(), atol=1e-12
-    )
-    stepped = fcnn.BatchNormParams(
-        params.scale, params.shift, params.mean - dparams.mean, params.variance - dparams.variance
-    )
+    np.testing.assert_allclose(dparams.bias, peer.bias.grad.numpy(), atol=1e-12)
+    stepped = fcnn.tree.observe(params, dparams)
+    np.testing.assert_allclose(stepped.mean, peer.running_mean.numpy(), atol=1e-12)
+    np.testing.assert_allclose(stepped.var, peer.running_var.numpy(), atol=1e-12)
     peer.eval()
     expected = from_torch(peer(as_torch(x)))
     np.testing.assert_allclose(layer.apply(stepped, x), expected, atol=1e-12)

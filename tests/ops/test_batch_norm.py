@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fcnn._ops.batch_norm import NEAR, normalise, normalise_adjoint
+from fcnn._ops.epilogue import RELU
 
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, NEAR**0.5 * 0.9, NEAR**0.5 * 1.1, 100.0, 3000.0])
@@ -15,8 +16,9 @@ def test_rounding_does_not_grow_with_the_mean(offset, relu, shape):
     dy = rng.standard_normal(x.shape).astype(np.float32)
     scale, shift = rng.standard_normal((2, 3)).astype(np.float32)
 
-    y, mean, variance = normalise(x, scale, shift, 1e-5, relu)
-    dscale, dshift, dx = normalise_adjoint(x, scale, dy, mean, variance, 1e-5, y if relu else None)
+    epilogue = RELU if relu else None
+    y, mean, variance = normalise(x, scale, shift, 1e-5, epilogue)
+    dscale, dshift, dx = normalise_adjoint(x, scale, dy, mean, variance, 1e-5, y, epilogue)
 
     exact, axes = x.astype(np.float64), tuple(range(x.ndim - 1))
     middle, spread = exact.mean(axes), exact.var(axes)

@@ -1,0 +1,69 @@
+"""Batches whose inputs, targets or outputs may be trees of arrays: length, parts, joining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fcnn import tree
+from fcnn._typing import Tree
+from fcnn.errors import ShapeError
+from fcnn.tree._node import shape_of, walk
+
+
+def length(x: Tree, what: str = "x") -> int:
+    """Return the number of examples, the first axis of every array.
+
+    Raises:
+        ShapeError: if the arrays differ in it, or one has no axis, or there is none.
+    """
+    if isinstance(x, np.ndarray) and x.ndim:
+        return len(x)
+    shapes = {f"{what}{path}": np.shape(leaf) for path, leaf, _ in walk(_arrays(x))}
+    lengths = {shape[:1] for shape in shapes.values()}
+    if len(lengths) != 1 or () in lengths:
+        found = ", ".join(f"{path} {shape}" for path, shape in shapes.items()) or "no array"
+        raise ShapeError(f"expected arrays with one batch axis in front, got {found}")
+    return int(lengths.pop()[0])
+
+
+def _arrays(x: Tree) -> Tree:
+    """Return a list of numbers as an array; everything else as it is."""
+    return np.asarray(x) if isinstance(x, list) else x
+
+
+def check_targets(x: Tree, target: Tree) -> int:
+    """Return the number of examples of a batch.
+
+    Raises:
+        ShapeError: if the batch is empty, or has another number of targets.
+    """
+    n, m = length(x), length(target, "target")
+    if n != m:
+        raise ShapeError(f"expected {n} targets for a batch of {n} examples, got {m}")
+    if n == 0:
+        raise ShapeError("expected at least one example, got an empty batch")
+    return n
+
+
+def take(x: Any, index: Any) -> Any:
+    """Return some of the examples."""
+    if isinstance(x, np.ndarray):
+        return x[index]
+    return tree.map(lambda leaf: leaf[index], _arrays(x))
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """Return batches as one, leaf by leaf."""
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    leaves = [tree.leaves(part) for part in parts]
+    joined = [np.concatenate(column) for column in zip(*leaves, strict=True)]
+    return tree.unflatten(tree.structure(parts[0]), joined)
+
+
+def example_shape(x: Tree) -> Any:
+    """Return the shape of one example; a tuple or dict of shapes where x is one."""
+    return tree.map(lambda leaf: shape_of(leaf)[1:], x)

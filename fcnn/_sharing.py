@@ -1,0 +1,100 @@
+"""Layers that stand in several places of a model with one set of params.
+
+A combinator's params hold its layers' params. Where a `shared` layer occurs more than once
+below it, the first place keeps the params and the others hold ``()``: `Ties.prune` after init.
+Before its layers run, the combinator puts the params back (`Ties.restore`), and afterwards
+adds up the gradients of all places (`Ties.add`). Each combinator does so for what its own
+layers have in common, so this composes however deep the places lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from fcnn import tree
+from fcnn._layer import Layer
+from fcnn._walk import Part, parts_of
+
+T = TypeVar("T")
+Index: TypeAlias = tuple[int | str, ...]
+SHARED: set[Any] = set()
+"""The constructors whose layers have one set of params wherever they stand."""
+
+
+class Ties:
+    """The shared layers that occur more than once below a combinator; false if none does."""
+
+    def __init__(self, combinator: Layer | Sequence[Part]) -> None:
+        parts = parts_of(combinator) if isinstance(combinator, Layer) else combinator
+        found: dict[Layer, list[Index]] = {}
+        for part in parts:
+            for shared, index in _holders(part.layer):
+                found.setdefault(shared, []).append((*part.place, *index))
+        self._groups = [places for places in found.values() if len(places) > 1]
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def prune(self, params: T) -> T:
+        """Return params with ``()`` in all places but the first of each shared layer."""
+        for _, *others in self._groups:
+            for place in others:
+                params = _put(params, place, ())
+        return params
+
+    def restore(self, params: T) -> T:
+        """Return params with those of each shared layer in all of its places."""
+        for first, *others in self._groups:
+            held = _get(params, first)
+            for place in others:
+                params = _put(params, place, held)
+        return params
+
+    def add(self, grads: T) -> T:
+        """Return gradients with the sum over a shared layer's places in the first of them."""
+        for places in self._groups:
+            total = _total([_get(grads, place) for place in places])
+            grads = _put(grads, places[0], total)
+        return self.prune(grads)
+
+
+def _holders(layer: Layer) -> Iterator[tuple[Layer, Index]]:
+    """Yield the shared layers in a layer and the way to their params, each one's first place."""
+    if layer.spec.constructor in SHARED:
+        yield layer, ()
+        return
+    known = set()
+    for part in parts_of(layer):
+        for shared, index in _holders(part.layer):
+            if shared not in known:
+                known.add(shared)
+                yield shared, (*part.place, *index)
+
+
+def _get(params: Any, index: Index) -> Any:
+    for i in index:
+        params = params[i]
+    return params
+
+
+def _put(params: Any, index: Index, new: Any) -> Any:
+    if not index:
+        return new
+    first: Any = index[0]
+    inner = _put(params[first], index[1:], new)
+    if isinstance(params, dict):
+        return {**params, first: inner}
+    return (*params[:first], inner, *params[first + 1 :])
+
+
+def _total(grads: Sequence[T]) -> T:
+    equal = [1 / len(grads)] * len(grads)
+
+    def add(*leaves: Any) -> Any:
+        total = leaves[0] + leaves[1]
+        for leaf in leaves[2:]:
+            total = total + leaf
+        return total
+
+    return tree.map(add, *grads, statistic=lambda *seen: tree.average(seen, equal))

@@ -1,0 +1,263 @@
+"""Neighbouring layers run as one kernel: rules, and the plan that they make of a `serial`.
+
+A rule names a run of layers and makes one function of them that passes over memory fewer
+times. `plan` goes through the layers of a serial from the front and takes at each place the
+longest rule that applies; what no rule covers runs by itself. The mechanism knows no layer:
+the rules stand together in ``fcnn/layers/fused.py``, and a program may register its own.
+
+>>> import fcnn
+>>> model = fcnn.serial(fcnn.conv2d(8, 3), fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(2))
+>>> print(fcnn.fusion.plan(model, train=False))
+serial[0:4]  conv2d(8, 3) + batch_norm() + relu + max_pool2d(2)
+>>> print(fcnn.fusion.plan(model, train=True))
+serial[0]    conv2d(8, 3)
+serial[1:3]  batch_norm() + relu
+serial[3]    max_pool2d(2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
+
+import attrs
+
+from fcnn._layer import Context, Layer, core, relocate
+from fcnn._sharing import Ties
+from fcnn._typing import Tree
+from fcnn._walk import combinator_of
+from fcnn.errors import ArgumentError, FcnnError
+
+__all__ = ["Fused", "Plan", "Stage", "of_layer", "plan", "rule"]
+
+R = TypeVar("R")
+RunPullback: TypeAlias = Callable[[Any], tuple[Sequence[Tree], Any]]
+
+
+class Fused(NamedTuple):
+    """Several layers as one: ``params`` is the tuple of their params, one for each layer.
+
+    ``apply(params, x, ctx) -> y`` and ``vjp(params, x, ctx) -> (y, pullback)``, whose
+    ``pullback(dy) -> (dparams, dx)`` gives a tuple of one gradient a layer. The context is
+    that of the first layer.
+    """
+
+    apply: Callable[[Sequence[Tree], Any, Context], Any]
+    vjp: Callable[[Sequence[Tree], Any, Context], tuple[Any, RunPullback]]
+
+
+Make: TypeAlias = Callable[..., Fused | None]
+
+
+class Rule(NamedTuple):
+    """Which neighbours it is for, whether in evaluation alone, and what makes one of them."""
+
+    pattern: tuple[Any, ...]
+    eval_only: bool
+    make: Make
+
+
+_RULES: list[Rule] = []
+
+
+def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
+    """Register a function that makes one kernel of neighbouring layers.
+
+    Args:
+        *pattern: for each layer of the run its constructor, or the layer itself where it has
+            no arguments (``relu``).
+        eval_only: whether the rule holds in evaluation alone.
+
+    Raises:
+        ArgumentError: if the pattern has less than two layers.
+
+    Returns:
+        A decorator of ``make(*layers) -> Fused``, or None where these layers do not fuse.
+
+    Scaling twice as scaling once:
+
+    >>> import fcnn
+    >>> @fcnn.layer
+    ... def scale(factor):
+    ...     def init(key, shape):
+    ...         return (), shape
+    ...     def apply(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x, lambda dy: ((), factor * dy)
+    ...     return init, apply, vjp
+    >>> @fcnn.fusion.rule(scale, scale)
+    ... def twice(one, two):
+    ...     factor = one.spec.arguments["factor"] * two.spec.arguments["factor"]
+    ...     def apply(params, x, ctx):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx):
+    ...         return factor * x, lambda dy: (((), ()), factor * dy)
+    ...     return fcnn.fusion.Fused(apply, vjp)
+    >>> print(fcnn.fusion.plan(fcnn.serial(scale(2.0), scale(3.0)), train=True))
+    serial[0:2]  scale(2.0) + scale(3.0)
+    """
+    if len(pattern) < 2:
+        raise ArgumentError(f"expected a pattern of two layers or more, got {pattern}")
+
+    def register(make: Make) -> Make:
+        _RULES.append(Rule(pattern, eval_only, make))
+        _RULES.sort(key=lambda each: -len(each.pattern))  # stable: of equal length, as registered
+        return make
+
+    return register
+
+
+class Place(NamedTuple):
+    """A layer of a chain: its path, the way to its params, the layer itself."""
+
+    step: str
+    place: tuple[Any, ...]
+    layer: Layer
+
+
+def flatten(layer: Layer, step: str = "", place: tuple[Any, ...] = ()) -> list[Place]:
+    """Return the layers of a chain, those of nested chains in their place.
+
+    A nested chain whose layers share params runs by itself.
+    """
+    made = combinator_of(layer)
+    if made is None or made.wiring != "chain" or (place and Ties(layer)):
+        return [Place(step, place, layer)]
+    found = []
+    for part in made.parts(layer):
+        path = ".".join(each for each in (step, part.step) if each)
+        found += flatten(part.layer, path, (*place, *part.place))
+    return found
+
+
+def _fits(layer: Layer, wanted: Any) -> bool:
+    if isinstance(wanted, Layer):
+        return layer == wanted
+    return layer.spec.constructor is wanted
+
+
+@attrs.frozen(eq=False)
+class Stage:
+    """The layers ``[start, start + len(layers))`` of a serial, as one function."""
+
+    start: int
+    layers: tuple[Layer, ...]
+    steps: tuple[str, ...]
+    fused: Fused
+
+    @property
+    def stop(self) -> int:
+        """Where the next stage starts."""
+        return self.start + len(self.layers)
+
+    def blame(self, error: Exception) -> NoReturn:
+        """Raise an error again, with the place of the layer that it comes from."""
+        if isinstance(error, FcnnError):
+            k = getattr(error, "of_layer", 0)
+            culprit = self.layers[k]
+            relocate(error.called(repr(culprit)), self.steps[k], culprit)
+        if len(self.layers) == 1:
+            relocate(error, self.steps[0], self.layers[0])
+        run = " + ".join(f"{s} {each!r}" for s, each in zip(self.steps, self.layers, strict=True))
+        relocate(error, self.steps[0], run)
+
+
+class Plan(tuple[Stage, ...]):
+    """The stages of a serial, in order; prints as a table."""
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                stage.steps[0] if len(stage.layers) == 1 else _span(stage.steps),
+                " + ".join(map(repr, stage.layers)),
+            )
+            for stage in self
+        ]
+        wide = max((len(place) for place, _ in rows), default=0)
+        return "\n".join(f"{place:<{wide}}  {run}" for place, run in rows)
+
+
+def _span(steps: tuple[str, ...]) -> str:
+    """Return ``serial[0:3]`` for the places of neighbours, ``first … last`` where they nest."""
+    head, _, first = steps[0].rpartition("[")
+    places = [step.rpartition("[") for step in steps]
+    if all(lead == head and number[:-1].isdigit() for lead, _, number in places):
+        return f"{head}[{first[:-1]}:{int(places[-1][2][:-1]) + 1}]"
+    return f"{steps[0]} … {steps[-1]}"
+
+
+def of_layer(k: int, check: Callable[..., R], *args: Any) -> R:
+    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run.
+
+    >>> import fcnn
+    >>> fcnn.fusion.of_layer(1, max, 2, 3)
+    3
+    """
+    try:
+        return check(*args)
+    except FcnnError as error:
+        error.of_layer = k  # type: ignore[attr-defined]
+        raise
+
+
+def alone(layer: Layer) -> Fused:
+    """Return a layer by itself, as a run of one."""
+    apply, vjp = layer.apply, core(layer.vjp)
+
+    def vjp_of_one(params: Sequence[Tree], x: Any, ctx: Context) -> tuple[Any, RunPullback]:
+        y, pullback = vjp(params[0], x, ctx)
+
+        def pullback_of_one(dy: Any) -> tuple[Sequence[Tree], Any]:
+            grad, dx = pullback(dy)
+            return (grad,), dx
+
+        return y, pullback_of_one
+
+    return Fused(lambda params, x, ctx: apply(params[0], x, ctx), vjp_of_one)
+
+
+def plan(
+    layers: Layer | Sequence[Layer],
+    *,
+    train: bool,
+    fuse: bool = True,
+    steps: Sequence[str] | None = None,
+) -> Plan:
+    """Return what a serial of these layers runs: at each place the longest rule that applies.
+
+    Args:
+        layers: a `serial`, its nested ones flattened; or the layers themselves.
+        train: whether for training or for evaluation.
+        fuse: False gives each layer a stage of its own, as ``Context(fuse=False)`` does.
+        steps: the layers' places, by which the plan and errors name them.
+
+    >>> import fcnn
+    >>> model = fcnn.serial(fcnn.conv2d(8, 3), fcnn.serial(fcnn.relu, fcnn.max_pool2d(2)))
+    >>> stages = fcnn.fusion.plan(model, train=True)
+    >>> [len(stage.layers) for stage in stages]
+    [3]
+    """
+    if isinstance(layers, Layer):
+        places = flatten(layers)
+        layers, steps = [place.layer for place in places], [place.step for place in places]
+    run = tuple(layers)
+    names = tuple(steps) if steps is not None else tuple(f"serial[{i}]" for i in range(len(run)))
+    stages: list[Stage] = []
+    at = 0
+    while at < len(run):
+        many, fused = _longest(run[at:], train) if fuse else (1, None)
+        made = alone(run[at]) if fused is None else fused
+        stages.append(Stage(at, run[at : at + many], names[at : at + many], made))
+        at += many
+    return Plan(stages)
+
+
+def _longest(layers: tuple[Layer, ...], train: bool) -> tuple[int, Fused | None]:
+    for pattern, eval_only, make in _RULES:
+        many = len(pattern)
+        if (eval_only and train) or many > len(layers):
+            continue
+        if all(map(_fits, layers, pattern)) and (made := make(*layers[:many])) is not None:
+            return many, made
+    return 1, None

@@ -1,0 +1,231 @@
+"""The rules of fusion: which neighbouring layers run as one kernel, and how.
+
+A convolution applies its epilogue (bias and activation) block by block, while a block is in
+cache, and takes the maximum over a pool that tiles its output before both. In evaluation a
+batch norm is ``x * factor + offset`` a channel, so it folds into the convolution before it::
+
+    weight' = weight · factor      bias' = bias · factor + offset
+
+With the activation alone the bits are those of the layers one by one. A pool or a folded batch
+norm gives the same within the rounding of a product of another width and of sums in another
+order, 1e-5 of the terms' sizes in float32; where two elements of a window become equal only by
+the rounding of ``x + bias``, the pool's gradient goes to the larger, not to the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from fcnn._layer import Context, Layer, core
+from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
+from fcnn._ops.epilogue import RELU, Epilogue
+from fcnn._ops.layout import images_innermost
+from fcnn._ops.window import Pair, Window
+from fcnn._typing import Array, ModelPullback
+from fcnn._walk import parts_of
+from fcnn.fusion import Fused, RunPullback, of_layer, rule
+from fcnn.layers.activations import relu
+from fcnn.layers.branches import add, concat, residual
+from fcnn.layers.conv import Convolution, ConvParams, conv2d
+from fcnn.layers.norm import BatchNorm, batch_norm
+from fcnn.layers.pool import Pooling, max_pool2d
+
+EPILOGUES: dict[Layer, Epilogue] = {relu: RELU}
+"""The activations that a kernel applies to its blocks, all of them non-decreasing."""
+
+
+class ConvRun:
+    """A convolution with what follows it: a max pool or none, an activation or none."""
+
+    def __init__(self, conv: Convolution, rest: Sequence[Layer], first: int = 1) -> None:
+        """Parse the layers ``rest``, whose places in the run are from ``first`` on."""
+        self.conv = conv
+        self.epilogue = next((EPILOGUES[each] for each in rest if each in EPILOGUES), None)
+        pools = [i for i, each in enumerate(rest) if each.spec.constructor is max_pool2d]
+        self.pooling = Pooling.of(rest[pools[0]]) if pools else None
+        self.pool_at = first + pools[0] if pools else 0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the pool can be taken along: windows that tile, and one bias a filter."""
+        return self.pooling is None or (self.pooling.is_tiling and self.conv.bias != "untied")
+
+    def apply(self, params: ConvParams, x: Array, window: Window) -> Array:
+        """Return the run's output; ``window`` is what `check` gave."""
+        if self.pooling is None:
+            return self.conv.apply(params, x, window, self.epilogue)
+        y: Array = self._pooled(params, x, window, keep=False)[0]
+        return y
+
+    def vjp(
+        self, params: ConvParams, x: Array, ctx: Context, window: Window
+    ) -> tuple[Array, ModelPullback]:
+        """Return the run's output and its pullback to the convolution's params and x."""
+        if self.pooling is None:
+            return self.conv.vjp(params, x, ctx, window, self.epilogue)
+        pool = self.pooling.pool_size
+        x = images_innermost(x)
+        y, raw, columns = self._pooled(params, x, window, keep=True)
+        weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
+        out = None if self.epilogue is None else y
+
+        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+            dweight, dbias, dx = correlate_pooled_adjoints(
+                x,
+                weight,
+                dy,
+                window,
+                groups,
+                bias is not None,
+                pool,
+                raw,
+                out,
+                self.epilogue,
+                ctx.input_grad,
+                columns,
+            )
+            return self.conv.gradients(dweight, dbias), dx
+
+        return y, pullback
+
+    def check(self, params: ConvParams, x: Array) -> Window:
+        """Refuse an input that does not fit; return where the filter stands."""
+        window = self.conv.check(params, x)
+        self.check_pool(window)
+        return window
+
+    def check_pool(self, window: Window) -> None:
+        """Refuse an output of the convolution that the pool does not fit."""
+        if self.pooling is not None:
+            of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
+
+    def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:
+        pool: Pair = self.pooling.pool_size  # type: ignore[union-attr]
+        weight, bias = self.conv.weight(params), self.conv.bias_of(params)
+        return correlate_pooled(
+            x, weight, window, self.conv.groups, bias, self.epilogue, pool, keep
+        )
+
+
+@rule(conv2d, relu)
+@rule(conv2d, max_pool2d)
+@rule(conv2d, relu, max_pool2d)
+@rule(conv2d, max_pool2d, relu)
+def fuse_conv(conv: Layer, *rest: Layer) -> Fused | None:
+    """A convolution, a max pool that tiles its output, an activation: in one pass."""
+    run, nothing = ConvRun(Convolution.of(conv), rest), ((),) * len(rest)
+    if not run.is_possible:
+        return None
+
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        return run.apply(params[0], x, run.check(params[0], x))
+
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        y, pullback = run.vjp(params[0], x, ctx, run.check(params[0], x))
+
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            grads, dx = pullback(dy)
+            return (grads, *nothing), dx
+
+        return y, pullback_of_run
+
+    return Fused(apply, vjp)
+
+
+@rule(conv2d, batch_norm, eval_only=True)
+@rule(conv2d, batch_norm, relu, eval_only=True)
+@rule(conv2d, batch_norm, max_pool2d, eval_only=True)
+@rule(conv2d, batch_norm, relu, max_pool2d, eval_only=True)
+@rule(conv2d, batch_norm, max_pool2d, relu, eval_only=True)
+def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
+    """A batch norm in evaluation, folded into the convolution before it."""
+    plain, affine = Convolution.of(conv), BatchNorm.of(norm)
+    # What is folded always has a bias.
+    run = ConvRun(attrs.evolve(plain, bias=plain.bias or "tied"), rest, first=2)
+    nothing = ((),) * len(rest)
+    if not run.is_possible:
+        return None
+
+    def folded(params: Sequence[Any], x: Array) -> tuple[ConvParams, Array, Window]:
+        own, its = params[:2]
+        window = plain.check(own, x)
+        of_layer(1, affine.check, its, (len(x), *window.out, plain.filters), x.dtype, False)
+        run.check_pool(window)
+        factor, offset = affine.affine(its)
+        bias = own.bias * factor + offset if plain.bias else offset
+        both = own.weight * factor, bias
+        return ConvParams(*[a.astype(x.dtype, copy=False) for a in both]), factor, window
+
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        both, _, window = folded(params, x)
+        return run.apply(both, x, window)
+
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        (own, its), (both, factor, window) = params[:2], folded(params, x)
+        y, pullback = run.vjp(both, x, ctx, window)
+
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            grads, dx = pullback(dy)
+            pixels = tuple(range(grads.bias.ndim - 1))  # of an untied bias; none otherwise
+            dfactor = (grads.weight * own.weight).sum(axis=(0, 1, 2))
+            dbias: Any = ()
+            if plain.bias:
+                dfactor = dfactor + (grads.bias * own.bias).sum(axis=pixels)
+                dbias = grads.bias * factor
+            dconv = ConvParams(grads.weight * factor, dbias)
+            dnorm = affine.affine_adjoint(its, dfactor, grads.bias.sum(axis=pixels))
+            return (dconv, dnorm, *nothing), dx
+
+        return y, pullback_of_run
+
+    return Fused(apply, vjp)
+
+
+@rule(batch_norm, relu)
+def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
+    """A batch norm that applies an activation to its blocks."""
+    own, epilogue = BatchNorm.of(norm), EPILOGUES[activation]
+
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        return own.apply(params[0], x, ctx, epilogue)
+
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        y, pullback = own.vjp(params[0], x, ctx, epilogue)
+
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            grads, dx = pullback(dy)
+            return (grads, ()), dx
+
+        return y, pullback_of_run
+
+    return Fused(apply, vjp)
+
+
+@rule(add, relu)
+@rule(residual, relu)
+@rule(concat, relu)
+def fuse_join(join: Layer, activation: Layer) -> Fused | None:
+    """A sum or concatenation of branches, with the activation applied where it lies."""
+    if len(parts_of(join)) < 2:
+        return None  # its output may be that of its only branch
+    epilogue = EPILOGUES[activation]
+    core_vjp = core(join.vjp)
+
+    def apply(params: Sequence[Any], x: Any, ctx: Context) -> Array:
+        y = join.apply(params[0], x, ctx)
+        return epilogue.apply(y, out=y)
+
+    def vjp(params: Sequence[Any], x: Any, ctx: Context) -> tuple[Array, RunPullback]:
+        y, pullback = core_vjp(params[0], x, ctx)
+        y = epilogue.apply(y, out=y)
+
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            grads, dx = pullback(epilogue.adjoint(y, dy))
+            return (grads, ()), dx
+
+        return y, pullback_of_run
+
+    return Fused(apply, vjp)
