@@ -290,7 +290,7 @@ def softmax_cross_entropy() -> Pair:
     def formula(z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
         n = len(z)
         # 0 · -inf has no number: the loss of a one-hot target is finite.
-        log_p = np.maximum(stable.log_softmax(z), np.finfo(z.dtype).min)
+        log_p: Array = np.maximum(stable.log_softmax(z), np.finfo(z.dtype).min)
         if t.ndim == 2:
             value = _mean(t * log_p, n)
             return value, lambda: (np.exp(log_p) * t.sum(axis=1, keepdims=True) - t) / n
