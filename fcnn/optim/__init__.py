@@ -22,11 +22,9 @@ from fcnn.optim._states import (
 from fcnn.optim.combine import chain, descend
 from fcnn.optim.masks import (
     MaskedState,
-    PartitionState,
     freeze,
     masked,
     matrices,
-    partition,
     set_to_zero,
 )
 from fcnn.optim.moments import (
@@ -40,6 +38,7 @@ from fcnn.optim.moments import (
     trace,
 )
 from fcnn.optim.optimizers import adam, adamw, rmsprop, sgd
+from fcnn.optim.partitions import PartitionState, partition
 from fcnn.optim.schedules import (
     Schedule,
     as_schedule,

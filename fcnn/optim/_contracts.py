@@ -28,12 +28,12 @@ import attrs
 
 from fcnn._typing import Tree
 from fcnn._value import Spec, Value, remember
-from fcnn.errors import ArgumentError
-from fcnn.optim._leaves import moved
+from fcnn.errors import ArgumentError, TreeError
+from fcnn.optim._leaves import check_fit, moved
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T", "Transform", "Optimizer")
+TransformOrOptimizer = TypeVar("TransformOrOptimizer", "Transform", "Optimizer")
 Init: TypeAlias = Callable[[Tree], Any]
 Update: TypeAlias = Callable[[Tree, Any, Tree], tuple[Tree, Any]]
 Step: TypeAlias = Callable[[Tree, Tree, Any], tuple[Tree, Any]]
@@ -120,7 +120,7 @@ def optimizer(constructor: Callable[P, Any]) -> Callable[P, Optimizer]:
     return remember(constructor, make, "Optimizer")
 
 
-def same_kind(thing: T, init: Init, run: Step) -> T:
+def same_kind(thing: TransformOrOptimizer, init: Init, run: Step) -> TransformOrOptimizer:
     """Return a transform or an optimizer, whichever ``thing`` is, of an ``init`` and a `runner`."""
     made: Transform | Optimizer = Optimizer(init, run, thing.spec)
     if isinstance(thing, Transform):
@@ -156,10 +156,19 @@ def adding(transform: Transform) -> tuple[Init, Step]:
     """Return the ``init`` and ``step`` of the optimizer that adds a transform's updates."""
 
     def step(params: Tree, grads: Tree, state: Any) -> tuple[Tree, Any]:
-        updates, state = transform.update(grads, state, params)
+        updates, state = updated(transform, grads, state, params)
         return apply_updates(params, updates), state
 
     return transform.init, step
+
+
+def updated(transform: Transform, grads: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    """Return what ``transform.update`` returns; name the leaf where gradients do not fit."""
+    try:
+        return transform.update(grads, state, params)
+    except (TreeError, TypeError):
+        check_fit(params, grads)
+        raise
 
 
 def apply_updates(params: Tree, updates: Tree) -> Tree:
@@ -197,7 +206,7 @@ def check_optimizer(thing: Any) -> None:
             f"use fcnn.optim.descend({thing!r})"
         )
     if not isinstance(thing, Optimizer):
-        raise ArgumentError(_got("an optimizer", thing, "sgd, adam, adamw and rmsprop"))
+        raise _refuse("an optimizer", thing, Optimizer)
 
 
 def check_transform(thing: Any) -> None:
@@ -212,12 +221,17 @@ def check_transform(thing: Any) -> None:
             f"that it is made of, such as scale_by_adam() and scale_by_learning_rate(0.001)"
         )
     if not isinstance(thing, Transform):
-        raise ArgumentError(_got("a gradient transform", thing, "scale, trace and others"))
+        raise _refuse("a gradient transform", thing, Transform)
 
 
-def _got(expected: str, thing: Any, choice: str) -> str:
-    name = getattr(thing, "__name__", None)
-    if not callable(thing) or name is None:
-        return f"expected {expected}, got {thing!r:.80}; fcnn.optim has {choice}"
-    rate = "0.001" if "learning_rate" in getattr(thing, "__annotations__", ()) else "..."
-    return f"expected {expected}, got the function {name}; call it: {name}({rate})"
+def _refuse(expected: str, thing: Any, kind: type) -> ArgumentError:
+    """Return the error for something of another kind: a constructor that was not called?"""
+    annotations = getattr(thing, "__annotations__", {})
+    if callable(thing) and annotations.get("return") == kind.__name__:
+        arguments = "0.001" if "learning_rate" in annotations else "..."
+        call = f"{thing.__name__}({arguments})"
+        return ArgumentError(
+            f"expected {expected}, got the function {thing.__name__}; call it: {call}"
+        )
+    some = "sgd and adam" if kind is Optimizer else "scale_by_adam and scale_by_learning_rate"
+    return ArgumentError(f"expected {expected}, got {thing!r:.80}; fcnn.optim has {some}")

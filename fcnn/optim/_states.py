@@ -144,7 +144,7 @@ def current_params_ema(state: Tree) -> Tree:
     """Return the moving average of the params that `fcnn.optim.params_ema` keeps in a state.
 
     Raises:
-        ArgumentError: if the state has none.
+        ArgumentError: if the state has none, or several.
 
     >>> from fcnn import optim
     >>> optimizer = optim.params_ema(optim.sgd(1.0), 0.5)
@@ -152,10 +152,10 @@ def current_params_ema(state: Tree) -> Tree:
     >>> optim.current_params_ema(state)
     (0.0,)
     """
-    found = next(find(state, ParamsEmaState), None)
-    if found is None:
+    found = list(find(state, ParamsEmaState))
+    if len(found) != 1:
         raise ArgumentError(
-            f"expected a state with an average of the params, got {names(state)}; "
-            f"make the optimizer with fcnn.optim.params_ema(optimizer, decay)"
+            f"expected a state with one average of the params, got {names(state)} with "
+            f"{len(found)}; make the optimizer with fcnn.optim.params_ema(optimizer, decay)"
         )
-    return found.ema
+    return found[0].ema

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from fcnn import _check
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
-from fcnn.optim._contracts import Init, Step, Transform, optimizer
+from fcnn.optim._contracts import Init, Step, Transform, optimizer, updated
 from fcnn.optim._leaves import moved
 from fcnn.optim._states import ScaleByLearningRateState, expect, names, refuse
 from fcnn.optim.combine import chain
@@ -39,7 +39,7 @@ def _descent(learning_rate: Rate, *transforms: Transform) -> tuple[Init, Step]:
             raise refuse(names(init(params)), names(state))
         *before, last = state
         expect(last, ScaleByLearningRateState)
-        updates, after = direction.update(grads, tuple(before), params)
+        updates, after = updated(direction, grads, tuple(before), params)
         rate = rate_at(last.count)
 
         def move(p: Array, u: Array) -> Array:
@@ -54,6 +54,11 @@ def _descent(learning_rate: Rate, *transforms: Transform) -> tuple[Init, Step]:
 
 
 def _decay(weight_decay: float, mask: Mask | None) -> tuple[Transform, ...]:
+    if mask is not None and not weight_decay:
+        raise ArgumentError(
+            f"expected a weight_decay greater than 0 with mask, got {weight_decay}; mask says "
+            f"which weights decay (fcnn.optim.partition says which are trained)"
+        )
     return (add_decayed_weights(weight_decay, mask=mask),) if weight_decay else ()
 
 
@@ -79,12 +84,14 @@ def sgd(
         mask: the weights that decay; None is all of them.
 
     Raises:
-        ArgumentError: if an argument is out of its range, or ``nesterov`` without momentum.
+        ArgumentError: if an argument is out of its range, ``nesterov`` comes without
+            momentum, or ``mask`` without weight decay.
 
     >>> from fcnn import optim
     >>> optim.sgd(0.1, momentum=0.9, nesterov=True)
     sgd(0.1, momentum=0.9, nesterov=True)
     """
+    momentum = _check.number(momentum, "momentum", 0.0, 1.0, open_high=True)
     if nesterov and not momentum:
         raise ArgumentError(
             f"expected a momentum greater than 0 for nesterov, got {momentum}; "

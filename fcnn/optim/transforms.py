@@ -134,6 +134,8 @@ def scale_by_learning_rate(
 
 def rates(learning_rate: float | Callable[[int], float]) -> Callable[[int], float]:
     """Return the schedule of a learning rate, its values checked."""
+    if not callable(learning_rate):
+        _check.number(learning_rate, "learning_rate", 0.0, open_high=True)
     at = as_schedule(learning_rate)
 
     def rate_at(count: int) -> float:
@@ -141,8 +143,7 @@ def rates(learning_rate: float | Callable[[int], float]) -> Callable[[int], floa
         if 0 <= rate < math.inf:
             return rate
         raise ArgumentError(
-            f"expected a learning rate in [0, inf) from {learning_rate!r} at step {count}, "
-            f"got {rate}"
+            f"expected a learning rate in [0, inf), got {rate} from the schedule at step {count}"
         )
 
     return rate_at

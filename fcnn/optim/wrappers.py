@@ -12,8 +12,8 @@ from fcnn.optim._contracts import (
     Init,
     Optimizer,
     Step,
-    T,
     Transform,
+    TransformOrOptimizer,
     check_optimizer,
     optimizer,
     runner,
@@ -41,7 +41,7 @@ class AccumulateState:
 
 
 @wrapper
-def accumulate(inner: T, every: int) -> T:
+def accumulate(inner: TransformOrOptimizer, every: int) -> TransformOrOptimizer:
     """Take one step for every ``every`` gradients, with their mean.
 
     In between, an optimizer returns its params as they are, and a transform returns updates of
