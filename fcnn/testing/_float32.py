@@ -85,6 +85,7 @@ def _apart(got: Array, expected: Array, noise: float) -> str:
 def _jittered(args: tuple[Tree, ...], key: Key) -> tuple[Tree, ...]:
     """Return the arguments with every float moved by one rounding error up or down."""
     numbers = itertools.count()
+
     def move(leaf: Any) -> Any:
         if not is_float(leaf):
             return leaf
