@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fcnn.data import Dataset
     from fcnn.losses import Loss
 
+T = TypeVar("T")
 SHARD_SIZE = 64
 """The default size of a shard in evaluation, which no layer's result depends on."""
 
@@ -64,10 +65,28 @@ class Evaluation:
         return "  ".join([f"{self.accuracy:.4f} ({self.correct}/{self.total})", *metrics])
 
 
-def _apply_shard(model: Layer, params: Tree, x: Tree) -> Tree:
+def _apply_shard(model: Layer, params: Tree, x: Tree) -> Any:
     return model.apply(params, x)
 
 
+@overload
+def predict(
+    model: Layer,
+    params: Tree,
+    inputs: Array,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Array: ...
+@overload
+def predict(
+    model: Layer,
+    params: Tree,
+    inputs: Tree,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Any: ...
 def predict(
     model: Layer,
     params: Tree,
@@ -162,21 +181,22 @@ def evaluate(
     return Evaluation(loss.apply(prediction, data.targets), len(data), correct, measured)
 
 
-def _observe_shard(model: Layer, key: Key, params: Tree, shard: Any) -> Tree:
+def _observe_shard(model: Layer, key: Key, params: T, shard: tuple[Any, int]) -> T:
     x, i = shard
     y, pullback = model.vjp(params, x, training(fold_in(key, i)))
-    return pullback(tree.zeros_like(y))[0]
+    dparams: T = pullback(tree.zeros_like(y))[0]
+    return dparams
 
 
 def calibrate(
     model: Layer,
-    params: Tree,
+    params: T,
     inputs: Tree,
     *,
     key: Key,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-) -> Tree:
+) -> T:
     """Replace the statistics by the mean of what each shard shows, in one pass.
 
     Args:

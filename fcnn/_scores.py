@@ -34,7 +34,7 @@ def has_classes(data: Any) -> bool:
     return bool(targets.min() >= 0 and np.abs(sums - 1).max() < 1e-3)  # not several labels a row
 
 
-def count_correct(prediction: Tree, target: Tree) -> int | None:
+def count_correct(prediction: Tree, target: Any) -> int | None:
     """Return how many rows have their largest score at the target's class.
 
     None if the prediction is not ``(n, classes)`` with two classes or more.

@@ -73,6 +73,29 @@ def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
 
     Returns:
         A decorator of ``make(*layers) -> Fused``, or None where these layers do not fuse.
+
+    Scaling twice as scaling once:
+
+    >>> import fcnn
+    >>> @fcnn.layer
+    ... def scale(factor):
+    ...     def init(key, shape):
+    ...         return (), shape
+    ...     def apply(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x, lambda dy: ((), factor * dy)
+    ...     return init, apply, vjp
+    >>> @fcnn.fusion.rule(scale, scale)
+    ... def twice(one, two):
+    ...     factor = one.spec.arguments["factor"] * two.spec.arguments["factor"]
+    ...     def apply(params, x, ctx):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx):
+    ...         return factor * x, lambda dy: (((), ()), factor * dy)
+    ...     return fcnn.fusion.Fused(apply, vjp)
+    >>> print(fcnn.fusion.plan(fcnn.serial(scale(2.0), scale(3.0)), train=True))
+    serial[0:2]  scale(2.0) + scale(3.0)
     """
     if len(pattern) < 2:
         raise ArgumentError(f"expected a pattern of two layers or more, got {pattern}")
@@ -89,22 +112,22 @@ class Place(NamedTuple):
     """A layer of a chain: its path, the way to its params, the layer itself."""
 
     step: str
-    index: tuple[Any, ...]
+    place: tuple[Any, ...]
     layer: Layer
 
 
-def flatten(layer: Layer, step: str = "", index: tuple[Any, ...] = ()) -> list[Place]:
+def flatten(layer: Layer, step: str = "", place: tuple[Any, ...] = ()) -> list[Place]:
     """Return the layers of a chain, those of nested chains in their place.
 
     A nested chain whose layers share params runs by itself.
     """
     made = combinator_of(layer)
-    if made is None or made.wiring != "chain" or (index and Ties(layer)):
-        return [Place(step, index, layer)]
+    if made is None or made.wiring != "chain" or (place and Ties(layer)):
+        return [Place(step, place, layer)]
     found = []
     for part in made.parts(layer):
         path = ".".join(each for each in (step, part.step) if each)
-        found += flatten(part.layer, path, (*index, *part.index))
+        found += flatten(part.layer, path, (*place, *part.place))
     return found
 
 
@@ -133,7 +156,7 @@ class Stage:
         if isinstance(error, FcnnError):
             k = getattr(error, "of_layer", 0)
             culprit = self.layers[k]
-            relocate(error if k == 0 else error.called(repr(culprit)), self.steps[k], culprit)
+            relocate(error.called(repr(culprit)), self.steps[k], culprit)
         if len(self.layers) == 1:
             relocate(error, self.steps[0], self.layers[0])
         run = " + ".join(f"{s} {each!r}" for s, each in zip(self.steps, self.layers, strict=True))
@@ -165,7 +188,12 @@ def _span(steps: tuple[str, ...]) -> str:
 
 
 def of_layer(k: int, check: Callable[..., R], *args: Any) -> R:
-    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run."""
+    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run.
+
+    >>> import fcnn
+    >>> fcnn.fusion.of_layer(1, max, 2, 3)
+    3
+    """
     try:
         return check(*args)
     except FcnnError as error:

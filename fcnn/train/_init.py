@@ -97,7 +97,7 @@ def made_for(model: Layer, key: Key, data: Dataset[Any, Any]) -> Tree:
     """
     shape = _batch.example_shape(data.inputs)
     try:
-        params, _ = model.init(key, shape)
+        params: Tree = model.init(key, shape)[0]
     except ShapeError as error:
         raise ShapeError(error.message + _hint(shape), error.path, error.call) from None
     if _looks_channels_first(model, shape):
