@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from fcnn import _batch, tree
-from fcnn._layer import Layer, shapes_of
+from fcnn._layer import Layer, is_shape, shapes_of
 from fcnn._typing import Tree
+from fcnn._value import Value
 from fcnn.errors import (
     ArgumentError,
     DataError,
@@ -46,9 +47,17 @@ def check_model(model: Any) -> None:
     Raises:
         ArgumentError: with what to do.
     """
-    if not isinstance(model, Layer):
-        hint = "; call the constructor" if callable(model) and not hasattr(model, "vjp") else ""
-        raise ArgumentError(f"expected a layer as the model, got {model!r}{hint}")
+    if isinstance(model, Layer):
+        return
+    if isinstance(model, Value):
+        hint = "; the model comes first"
+    elif callable(model):
+        hint = "; call the constructor"
+    elif isinstance(model, list | tuple) and all(isinstance(each, Layer) for each in model):
+        hint = "; join layers with fcnn.serial(...)"
+    else:
+        hint = ""
+    raise ArgumentError(f"expected a layer as the model, got {kind_of(model)}{hint}")
 
 
 def check_loss(loss: Any) -> None:
@@ -59,6 +68,8 @@ def check_loss(loss: Any) -> None:
     """
     if isinstance(loss, Layer):
         hint = "the arguments are (model, loss, ...)"
+    elif hasattr(loss, "step"):
+        hint = "the arguments are (model, loss, optimizer, data)"
     elif callable(getattr(loss, "apply", None)) and callable(getattr(loss, "vjp", None)):
         return
     elif isinstance(loss, str):
@@ -70,7 +81,7 @@ def check_loss(loss: Any) -> None:
         hint = "call its constructor, or make a loss of a function with fcnn.losses.loss"
     else:
         hint = "fcnn.losses has them"
-    raise ArgumentError(f"expected a loss, got {loss!r}; {hint}")
+    raise ArgumentError(f"expected a loss, got {kind_of(loss)}; {hint}")
 
 
 def _names_of_losses() -> set[str]:
@@ -90,22 +101,28 @@ def check_data(data: Any, what: str = "the data") -> None:
             hint = f"; wrap the {type(data).__name__}: fcnn.data.Dataset(inputs, targets)"
         elif isinstance(data, float | int):
             hint = "; cut a part off: data[n:] to learn from, data[:n] to validate on"
+        elif callable(data):
+            hint = "; call it"
         else:
             hint = "; make one with fcnn.data.Dataset(inputs, targets)"
-        raise ArgumentError(f"expected a Dataset as {what}, got {_kind(data)}{hint}")
+        raise ArgumentError(f"expected a Dataset as {what}, got {kind_of(data)}{hint}")
     if len(data) == 0:
         raise DataError(f"expected at least one example in {what}, got an empty data set")
 
 
-def _kind(thing: Any) -> str:
-    if isinstance(thing, float | int | str):
+def kind_of(thing: Any) -> str:
+    """Return how an error names what it got: short, and without addresses."""
+    if isinstance(thing, float | int | str | Value):
         return repr(thing)
     if isinstance(thing, np.ndarray):
         return f"an array of shape {thing.shape}"
-    if hasattr(thing, "spec"):
-        return repr(thing)
+    if thing is None:
+        return "None"
     name = getattr(thing, "__name__", None)
-    return f"{type(thing).__name__} {name}" if name else type(thing).__name__
+    if name is not None:
+        return f"the class {name}" if isinstance(thing, type) else f"the function {name}"
+    kind = type(thing).__name__
+    return f"a {kind} of {len(thing)}" if isinstance(thing, tuple | list | dict) else f"a {kind}"
 
 
 def check_key(key: Any) -> None:
@@ -120,7 +137,7 @@ def check_key(key: Any) -> None:
     if key is None:
         raise MissingKeyError("expected a key, got None; use fcnn.key(0)")
     number = key if type(key) is int and key >= 0 else 0
-    raise ArgumentError(f"expected a key, got {_kind(key)}; use fcnn.key({number})")
+    raise ArgumentError(f"expected a key, got {kind_of(key)}; use fcnn.key({number})")
 
 
 def check_inputs(inputs: Any) -> None:
@@ -132,10 +149,10 @@ def check_inputs(inputs: Any) -> None:
         ShapeError: if the arrays differ in their number of examples.
     """
     if hasattr(inputs, "inputs"):
-        raise DTypeError(f"expected arrays, got {_kind(inputs)}; pass data.inputs")
+        raise DTypeError(f"expected arrays, got {kind_of(inputs)}; pass data.inputs")
     if not isinstance(inputs, np.ndarray | tuple | dict):
         raise DTypeError(
-            f"expected an array or a tuple or dict of arrays, got {_kind(inputs)}; "
+            f"expected an array or a tuple or dict of arrays, got {kind_of(inputs)}; "
             f"convert with np.asarray(x, np.float32)"
         )
     if _batch.length(inputs) == 0:
@@ -148,6 +165,8 @@ def check_params(model: Layer, params: Tree, inputs: Tree) -> None:
     Raises:
         TreeError: with the path.
     """
+    if isinstance(params, tuple) and len(params) == 2 and params[1] and is_shape(params[1]):
+        raise TreeError("expected params, got (params, out_shape); params, _ = model.init(...)")
     expected, _ = model.init(abstract_key(), _batch.example_shape(inputs))
     tree.map(lambda _, given: given, expected, params)
 
@@ -192,13 +211,14 @@ def check_metrics(metrics: Any) -> dict[str, Callable[[Tree, Tree], Any]]:
         return {}
     example = 'metrics={"accuracy": fcnn.metrics.accuracy}'
     if not isinstance(metrics, Mapping):
-        raise ArgumentError(f"expected a dict of metrics, got {_kind(metrics)}; write {example}")
+        raise ArgumentError(f"expected a dict of metrics, got {kind_of(metrics)}; write {example}")
     for name, metric in metrics.items():
         if not isinstance(name, str) or name in ("loss", ""):
             raise ArgumentError(f"expected a metric's name other than 'loss', got {name!r}")
         if not callable(metric):
             raise ArgumentError(
-                f"expected a function (prediction, target) for metric {name!r}, got {metric!r}"
+                f"expected a function (prediction, target) for metric {name!r}, "
+                f"got {kind_of(metric)}"
             )
     return dict(metrics)
 
@@ -210,17 +230,6 @@ def check_function(function: Any, what: str, signature: str) -> None:
         ArgumentError: with the signature.
     """
     if function is not None and not callable(function):
-        raise ArgumentError(f"expected a function {signature} for {what}, got {function!r}")
-
-
-def check_executor(executor: Any) -> None:
-    """Refuse what has no ``submit``.
-
-    Raises:
-        ArgumentError: with how to make an executor.
-    """
-    if executor is not None and not callable(getattr(executor, "submit", None)):
         raise ArgumentError(
-            f"expected an executor with submit, got {_kind(executor)}; "
-            f"use fcnn.parallel.threads() or fcnn.parallel.processes()"
+            f"expected a function {signature} or None for {what}, got {kind_of(function)}"
         )

@@ -116,7 +116,6 @@ def predict(
     """
     _doors.check_model(model)
     _doors.check_bare(params)
-    _doors.check_executor(executor)
     shards = [_batch.take(inputs, part) for part in _parts(inputs, shard_size)]
     function = functools.partial(_apply_shard, model)
     try:
@@ -224,7 +223,6 @@ def calibrate(
     _doors.check_model(model)
     _doors.check_key(key)
     _doors.check_bare(params)
-    _doors.check_executor(executor)
     parts = _parts(inputs, shard_size)
     weights = [(part.stop - part.start) / parts[-1].stop for part in parts]
     shards = [(_batch.take(inputs, part), i) for i, part in enumerate(parts)]

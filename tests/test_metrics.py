@@ -148,7 +148,11 @@ def test_the_numbers_and_the_report_are_scikit_learns(drawn: Any) -> None:
         (lambda: metrics.confusion_matrix([3], [0], 3), LabelError, "predicted"),
         (lambda: metrics.confusion_matrix([3], [0], 0), ArgumentError, "classes"),
         (lambda: metrics.confusion_matrix([3], [0], "digits"), ArgumentError, "classes"),
-        (lambda: metrics.confusion_matrix([[0.5, 0.5]], [0], ["a"]), ShapeError, r"of 1 classes, got \(1, 2\)"),
+        (
+            lambda: metrics.confusion_matrix([[0.5, 0.5]], [0], ["a"]),
+            ShapeError,
+            r"of 1 classes, got \(1, 2\)",
+        ),
         (lambda: metrics.f1([0], [0], average="mean"), ArgumentError, "mean"),
         (lambda: metrics.top_k_accuracy([0], [0]), ShapeError, "scores"),
         (lambda: metrics.top_k_accuracy([[1.0]], [0], k=0), ArgumentError, "1 for k, got 0"),

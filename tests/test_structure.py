@@ -35,6 +35,8 @@ ROWS = {
     "fcnn.layers": 4,
     "fcnn.losses": 4,
     "fcnn.metrics": 4,
+    "fcnn._doors": 3,
+    "fcnn._scores": 4,
     "fcnn.optim": 4,
     "fcnn.data": 4,
     "fcnn.checkpoint": 4,
@@ -60,6 +62,7 @@ PACKAGES = {
     "fcnn.data",
     "fcnn.export",
     "fcnn.testing",
+    "fcnn.train",
     "fcnn.tree",
 }
 
@@ -177,6 +180,8 @@ def test_namespaces_that_are_imported_late_are_there_when_they_are_named():
 
 @pytest.mark.parametrize("module", FILES)
 def test_nothing_of_numpys_global_generator_is_used(module):
+    if module == "fcnn.testing._globals":  # which watches it, and puts it back
+        return
     allowed = {"Generator", "Philox", "SeedSequence"}
     for node in ast.walk(ast.parse(FILES[module].read_text("utf-8"))):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (

@@ -75,7 +75,7 @@ def _body(response: HTTPResponse, max_bytes: int) -> Iterator[bytes]:
     length, got = response.length, 0
     if length is not None and length > max_bytes:
         raise ValueError(f"expected at most {max_bytes} bytes, got a length of {length}")
-    while (length is None or got < length) and (part := response.read1(_CHUNK)):
+    while part := response.read1(_CHUNK):
         got += len(part)
         if got > max_bytes:
             raise ValueError(f"expected at most {max_bytes} bytes, got more")

@@ -141,9 +141,13 @@ class Link:
         return memory
 
     def close(self) -> None:
-        """Close this end: the other process finds its end closed, even if forks hold copies."""
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
+        """Close this end: the other process finds it closed, even if forks hold copies of it.
+
+        A fork only closes its copies.
+        """
+        if os.getpid() == self._owner:
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
         self._channel.close()
         os.close(self._wake)
         os.close(self._bell)

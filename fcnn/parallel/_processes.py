@@ -191,8 +191,10 @@ def _call(fn: Callable[..., Any], how: tuple[Any, Any]) -> Any:
 
 
 def _close(workers: list[Worker], owner: int) -> None:
-    if os.getpid() == owner:  # not in a fork of it
-        for worker in workers:
-            worker.close()
-        while workers:
-            workers.pop().end()
+    is_fork = os.getpid() != owner
+    for worker in workers:
+        worker.forget() if is_fork else worker.close()
+    while workers:
+        worker = workers.pop()
+        if not is_fork:
+            worker.end()

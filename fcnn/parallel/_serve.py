@@ -35,7 +35,7 @@ def main(parent: int, channel: int, wake: int, bell: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and decides
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     link = Link(socket.socket(fileno=channel), wake, bell, lambda: os.getppid() == parent)
-    with contextlib.suppress(EOFError, ConnectionError):
+    with contextlib.closing(link), contextlib.suppress(EOFError, ConnectionError):
         _prepare(link.receive(copy=True).unpickled())
         BLAS.enter()
         link.send(READY)

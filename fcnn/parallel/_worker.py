@@ -103,6 +103,11 @@ class Worker:
             self._link.close()
         self._link, self.is_ready = None, False
 
+    def forget(self) -> None:
+        """In a fork: close its copies of what the process is asked through, and let it be."""
+        self.close()
+        self.process.returncode = 0  # `subprocess` need not look for it
+
     def end(self) -> int:
         """End the process and return its exit code, which is negative if a signal ended it."""
         self.close()

@@ -104,7 +104,7 @@ def fit(
     1.0
     """
     whole(epochs, "epochs")
-    check_function(log, "log", "(line) -> anything, or None")
+    check_function(log, "log", "of a line")
     if keep_best and validation is None:
         raise ArgumentError("expected validation data for keep_best, got None; pass validation=")
     check_model(model)

@@ -57,6 +57,7 @@ def init(
         params = made_for(model, split(key, 4)[0], data)
     else:
         made_for(model, abstract_key(), data)
+        _doors.check_bare(params)
         _doors.check_params(model, params, data.inputs)
     params = _in_dtype_of(data.inputs, params)
     return State(params, optimizer.init(params), key, Setup.of(model, optimizer, data))
@@ -79,11 +80,13 @@ def check_optimizer(optimizer: Any) -> None:
     if isinstance(optimizer, Optimizer):
         return
     hint = "fcnn.optim has them"
-    if hasattr(optimizer, "update"):
+    if hasattr(optimizer, "inputs"):
+        hint = "the arguments are (model, loss, optimizer, data)"
+    elif hasattr(optimizer, "update"):
         hint = "make one of a gradient transform with fcnn.optim.descend"
     elif callable(optimizer):
         hint = "call the constructor"
-    raise ArgumentError(f"expected an optimizer, got {optimizer!r}; {hint}")
+    raise ArgumentError(f"expected an optimizer, got {_doors.kind_of(optimizer)}; {hint}")
 
 
 def made_for(model: Layer, key: Key, data: Dataset[Any, Any]) -> Tree:

@@ -16,6 +16,7 @@ from fcnn._typing import Tree
 from fcnn.errors import DataError, FcnnError, ShapeError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
+from fcnn.parallel._door import check_executor
 from fcnn.prng import Key, abstract_key
 from fcnn.train._init import check_parts
 from fcnn.train._resume import Changes, resume
@@ -103,7 +104,8 @@ def begin(
     check_parts(model, optimizer, data)
     _doors.check_loss(loss)
     _doors.check_function(augment, "augment", "(key, inputs) -> inputs")
-    _doors.check_executor(executor)
+    if executor is not None:
+        check_executor(executor)
     functions = _doors.check_metrics(metrics)
     if shard_size not in ("auto", None):
         whole(shard_size, 'shard_size (or "auto", or None)')
@@ -144,7 +146,8 @@ def check_examples(plan: Plan, params: Tree, data: Dataset[Any, Any], what: str 
         prediction = plan.model.apply(params, take(data.inputs, rows))
         plan.loss.apply(prediction, take(data.targets, rows))
     except FcnnError as error:
-        raise type(error)(what + error.message, error.path, error.call) from None
+        message = f"{what}{error.message} (tried with examples {rows})"
+        raise type(error)(message, error.path, error.call) from None
 
 
 def _extremes(targets: Tree) -> list[int]:

@@ -77,7 +77,7 @@ def check_state(state: Any) -> None:
     hint = "fcnn.train.init(model, optimizer, data, key) makes the first one"
     if isinstance(getattr(state, "state", None), State):
         hint = f"pass {type(state).__name__.lower()}.state"
-    raise ArgumentError(f"expected a State, got {type(state).__name__}; {hint}")
+    raise ArgumentError(f"expected a State, got {_doors.kind_of(state)}; {hint}")
 
 
 def _names(changed: Any) -> set[str]:
