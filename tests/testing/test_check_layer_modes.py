@@ -67,7 +67,16 @@ def a_key_of_its_own_without_one(x, ctx):
 
 def needs_a_key_and_ignores_it(x, ctx):
     right_mask(x, ctx)
-    return np.ones(x.shape)
+    return same_key_for_all(x, ctx)
+
+
+def the_path_alone(x, ctx):
+    right_mask(x, ctx)
+    return bernoulli(fcnn.Key(0, ctx.key.path), 0.5, x.shape)
+
+
+def the_seed_alone(x, ctx):
+    return bernoulli(fcnn.Key(ctx.key.seed), 0.5, x.shape)
 
 
 def alternates_with_the_place(x, ctx):
@@ -80,12 +89,19 @@ def test_the_dropout_that_the_mutants_are_made_of_is_right():
     check_layer(masked(right_mask), (4, 4, 2))
 
 
+def test_dropout_whose_effect_is_not_seen_is_right():
+    check_layer(fcnn.serial(fcnn.dropout(0.5), fcnn.softmax), (1,))
+    check_layer(fcnn.dropout(1e-9), (3,))
+
+
 DROPOUTS = {
     same_key_for_all: "key",
     same_generator_for_all: "key",
     same_for_every_example: "key",
     a_key_of_its_own_without_one: "key",
     needs_a_key_and_ignores_it: "key",
+    the_path_alone: "key",
+    the_seed_alone: "key",
     alternates_with_the_place: "key",
 }
 
