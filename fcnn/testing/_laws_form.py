@@ -24,8 +24,8 @@ def init_problems(case: Case) -> Iterator[str]:
     """Init is a function of its key and says the shapes; its floats are float32."""
     made, out_shape = case.init(case.seed)
     again = case.init(case.seed)
-    seed, path = case.seed.seed, case.seed.path
-    others = [case.init(fold_in(case.seed, 1))[0], case.init(Key((seed + 1) % 2**64, path))[0]]
+    keys = (fold_in(case.seed, 1), Key((case.seed.seed + 1) % 2**64, case.seed.path))
+    others = [case.init(key)[0] for key in keys]
     if tree.digest(made) != tree.digest(again[0]) or out_shape != again[1]:
         yield "one key gave two sets of params"
     for path, leaf in zip(tree.paths(made), tree.leaves(made), strict=True):

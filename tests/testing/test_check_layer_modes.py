@@ -207,6 +207,14 @@ def test_the_norm_that_the_mutants_are_made_of_is_right():
     check_layer(norm(right, momentum=1.0), (4,))
 
 
+def test_variances_over_one_less_are_right_in_deep_models():
+    def normed():
+        return fcnn.batch_norm(momentum=0.5)
+
+    model = fcnn.serial(normed(), fcnn.serial(normed()), fcnn.relu, fcnn.add(normed()))
+    check_layer(model, (6,), key=fcnn.Key(0, (1, 0)))
+
+
 def test_an_observation_that_depends_on_dy_is_caught():
     change = of_value(lambda s, old, x, dy: valued(s, s.value + dy.sum()))
     caught(norm(change), (4,), "linear")

@@ -160,6 +160,6 @@ def test_the_generators_are_left_as_they_were():
 
 def test_the_settings_are_left_as_they_were():
     before = np.geterr()
-    with pytest.raises(AssertionError, match="np.seterr's"):
+    with pytest.raises(AssertionError, match=r"np\.seterr's"):
         check_layer(masked(leaves_a_setting), (6,))
     assert np.geterr() == before
