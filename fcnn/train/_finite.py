@@ -56,5 +56,5 @@ def keep(error: BaseException, state: State) -> State:
     with contextlib.suppress(AttributeError, TypeError):
         error.state = state  # type: ignore[attr-defined]
         if not isinstance(error, NonFiniteError):  # whose message says so
-            error.add_note(f"The attribute state of this exception is that of step {state.step}.")
+            error.add_note(f"error.state is the state after step {state.step}; go on from it")
     return state
