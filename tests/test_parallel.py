@@ -64,7 +64,7 @@ def gradient_digest(data, executor=None, **options):
 
 
 def params_digest(data, executor=None):
-    state = train.start(MODEL, SGD, data, fcnn.key(2))
+    state = train.init(MODEL, SGD, data, fcnn.key(2))
     states = train.steps(
         MODEL, softmax_cross_entropy, SGD, data, state,
         batch_size=16, shard_size=6, executor=executor,

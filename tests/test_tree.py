@@ -137,7 +137,7 @@ class TestStructure:
             assert eval("t" + path, {"t": t}) is leaf
 
     def test_unflatten_counts(self):
-        with pytest.raises(TreeError, match="expected 2 leaves .*, got 1"):
+        with pytest.raises(TreeError, match=r"expected 2 leaves .*, got 1"):
             tree.unflatten(tree.structure((1.0, 2.0)), [1.0])
 
     @pytest.mark.parametrize(
@@ -297,8 +297,8 @@ class TestObservation:
         again = pickle.loads(pickle.dumps(self.SEEN, 5))
         assert again == self.SEEN == eval(repr(self.SEEN), {**vars(np), **vars(tree)})
         assert hash(again) == hash(self.SEEN)
-        assert self.SEEN != tree.Observation(self.SEEN.value, 0.5)
-        assert self.SEEN != tree.Observation(self.SEEN.value.astype(float), 0.75)
+        assert tree.Observation(self.SEEN.value, 0.5) != self.SEEN
+        assert tree.Observation(self.SEEN.value.astype(float), 0.75) != self.SEEN
         assert not again.value.flags.writeable
         with pytest.raises(AttributeError):
             again.weight = 1.0

@@ -29,7 +29,7 @@ class Forward(Protocol):
         """Write a block of the output without its bias into ``out``.
 
         Return the arranged input (columns or tiles), which the adjoint may reuse. The bias is
-        given because it decides which rounding is visible.
+        passed because it decides whether the rounding of a 0 can be seen.
         """
 
 
@@ -37,7 +37,7 @@ class Adjoint(Protocol):
     """The gradients of a correlation, summed over blocks of dz.
 
     Attributes:
-        halo: the rows that `buffer` keeps above and below dz; 0 if dz may lie anywhere.
+        halo: the rows that `buffer` keeps above and below dz; 0 if dz may be any array.
     """
 
     halo: int

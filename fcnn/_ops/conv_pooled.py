@@ -6,7 +6,7 @@ import numpy as np
 
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.conv import bias_of, channel_sums, finish, in_one_dtype
-from fcnn._ops.epilogue import Epilogue
+from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.pool.max import pool_tiles, pool_tiles_adjoint
@@ -67,6 +67,7 @@ def correlate_pooled_adjoints(
     A gradient goes to one element of its pool, as in `fcnn._ops.pool.max_pool_adjoint`.
     """
     x, weight = in_one_dtype(x, weight)
+    check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
 
     def accumulate(adjoint: Adjoint) -> Array | None:

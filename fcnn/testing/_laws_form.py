@@ -16,6 +16,7 @@ from fcnn.initializers import constant
 from fcnn.prng import abstract_key, fold_in
 from fcnn.testing._case import Case
 from fcnn.testing._compare import DTYPES, finite, is_float, misfit, numbers, places
+from fcnn.testing._laws_gradient import differences
 from fcnn.testing._points import enlarged, moved
 
 
@@ -150,8 +151,6 @@ def square_problems(case: Case) -> Iterator[str]:
         params=moved(made, fold_in(case.seed, 1)),
         inputs=attrs.evolve(case.inputs, shape=wide),
     )
-    from fcnn.testing._laws_gradient import differences
-
     for problems in (structure_problems, vjp_problems):
         for problem in problems(other):
             yield f"on {wide}: {problem}"

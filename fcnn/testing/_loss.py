@@ -285,14 +285,16 @@ def _differences(case: LossCase, p: Tree, t: Tree, directions: int, where: str) 
 def _float32_problems(case: LossCase) -> Iterator[str]:
     for scale in case.scales:
         for n in case.sizes:
-            p, t = case.at(np.float32, n, scale)
+            p, given = case.at(np.float32, n, scale)
+            t = tree.astype(given, np.float32)
 
             def run(p: Tree, t: Tree = t) -> list[Tree]:
                 value, pullback = case.loss.vjp(p, t)
                 return [value, pullback(1.0)]
 
             names = [["the value"], [f"dprediction{path}" for path in tree.paths(p)]]
-            yield compare(run, (p,), names, fold_in(case.key, 7))
+            size = max(1.0, largest(p), largest([a for a in tree.leaves(t) if is_float(a)]))
+            yield compare(run, (p,), names, fold_in(case.key, 7), size)
 
 
 def _mean_problems(case: LossCase) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _epochs(
     checked = state
     with candidates(executor, plan) as found:
         states = fastest(
-            lambda state, executor: run(plan, state, executor), state, found, len(plan.data)
+            lambda state, executor: run(plan, state, executor), state, found, plan.examples
         )
         try:
             while state.epoch < last:

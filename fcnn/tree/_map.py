@@ -192,6 +192,8 @@ def _map2(function: Any, on_statistic: Any, tree: Any, other: Any) -> Any:
 
 def _alike(leaf: Any, other: Any) -> bool:
     """Whether two leaves may meet: arrays of one shape, or one of them a number."""
+    if type(leaf) is type(other) is np.ndarray and leaf.shape == other.shape:
+        return True
     if children_of(other) is not None:
         return False
     try:
