@@ -51,9 +51,22 @@ from fcnn.layers import (
 from fcnn.prng import Key, fold_in, key, split
 
 if TYPE_CHECKING:
-    from fcnn import data, losses, metrics, optim, testing, train
+    from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
     from fcnn.train import fit
+else:  # a type checker would take any misspelt name for one that this finds
+
+    def __getattr__(name: str) -> Any:
+        """Import what a script may do without when it is first named."""
+        from importlib import import_module
+
+        if name in ("data", "losses", "metrics", "optim", "testing", "train", "typing"):
+            return import_module(f"fcnn.{name}")
+        home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
+        if home is None:
+            raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
+        return getattr(import_module(f"fcnn.{home}"), name)
+
 
 __version__ = "0.1.0"
 
@@ -109,21 +122,10 @@ __all__ = [
     "train",
     "training",
     "tree",
+    "typing",
     "value_and_grad",
     "walk",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import what a script may do without when it is first named."""
-    from importlib import import_module
-
-    if name in ("data", "losses", "metrics", "optim", "testing", "train"):
-        return import_module(f"fcnn.{name}")
-    home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
-    if home is None:
-        raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
-    return getattr(import_module(f"fcnn.{home}"), name)
 
 
 def __dir__() -> list[str]:

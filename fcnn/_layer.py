@@ -27,6 +27,7 @@ import attrs
 import numpy as np
 
 from fcnn import tree
+from fcnn._signatures import LayerApply, LayerInit, LayerVjp
 from fcnn._typing import Array, ModelPullback, Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, DTypeError, FcnnError, ShapeError
@@ -131,9 +132,9 @@ class Layer(Value):
     (serial(conv2d(8, 3), relu), dense(10), 4)
     """
 
-    init: Init
-    apply: Apply
-    vjp: Vjp
+    init: LayerInit
+    apply: LayerApply
+    vjp: LayerVjp
     spec: Spec
 
     def __iter__(self) -> Iterator[Any]:

@@ -41,8 +41,8 @@ class TestAtInit:
     def test_a_kernel_larger_than_its_image(self):
         said = message(ShapeError, MODEL.init, key(0), (2, 28, 1))
         assert said == (
-            "serial[0] conv2d(8, 3): the window is larger than its image: "
-            "rows 1·(3 - 1) + 1 = 3 against 2 + 0 + 0 = 2"
+            "serial[0] conv2d(8, 3): expected a window no larger than its image, got "
+            "rows 1·(3 - 1) + 1 = 3 against 2 + 0 + 0 = 2; use a smaller window or more padding"
         )
 
     def test_dilation_and_padding_are_in_the_arithmetic(self):
@@ -64,7 +64,7 @@ class TestAtInit:
         model = serial(fcnn.relu, fcnn.concat(fcnn.relu, inner))
         said = message(ShapeError, model.init, key(0), (8, 8, 1))
         assert said.startswith("serial[1].concat[1].")
-        assert "serial[1] conv2d(4, 9): the window is larger" in said
+        assert "serial[1] conv2d(4, 9): expected a window" in said
 
     def test_a_foreign_error_gets_a_note_of_where(self):
         def explode(key, shape):
@@ -152,7 +152,7 @@ class TestOther:
         f = fcnn.value_and_grad(MODEL, softmax_cross_entropy)
         said = message(LabelError, f, params, zeros(2, 28, 28, 1), np.array([3, 10]))
         assert said == (
-            "labels must be from 0 to 9, since there are 10 classes, and they go from 3 to 10"
+            "expected labels from 0 to 9 for a prediction of 10 classes, got 3 to 10"
         )
 
     def test_an_empty_batch(self, params):

@@ -64,7 +64,7 @@ def gradient_digest(data, executor=None, **options):
 
 
 def params_digest(data, executor=None):
-    state = train.start(MODEL, SGD, data, fcnn.key(2))
+    state = train.init(MODEL, SGD, data, fcnn.key(2))
     states = train.steps(
         MODEL, softmax_cross_entropy, SGD, data, state,
         batch_size=16, shard_size=6, executor=executor,
@@ -94,7 +94,7 @@ def test_processes_that_share_memory(data, alone):
         assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
         with pytest.raises(TypeError, match="bad operand"):
             pool.submit(abs, "1").result()
-        with pytest.raises(TypeError, match="does not pickle"):
+        with pytest.raises(TypeError, match="whose results pickle"):
             pool.submit(threading.Lock).result()
     with parallel.processes(1) as pool:  # this one alone
         assert gradient_digest(data, pool) == alone[0]
@@ -104,7 +104,7 @@ def test_processes_that_share_memory(data, alone):
 def test_a_killed_process_that_shares_memory_costs_time_only(data, alone):
     with parallel.processes(2) as pool:
         os.kill(pool.others[0].process.pid, signal.SIGKILL)
-        with pytest.warns(RuntimeWarning, match="a worker died"):
+        with pytest.warns(RuntimeWarning, match="a worker .*died"):
             assert gradient_digest(data, pool) == alone[0]
         assert gradient_digest(data, pool) == alone[0]  # another has taken its place
         with pytest.raises(BrokenExecutor):
@@ -231,7 +231,7 @@ def die_in_a_worker(common, shard):
 def test_a_broken_pool_costs_time_only():
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         for _ in range(2):  # the second time the pool is known to be broken
-            with pytest.warns(RuntimeWarning, match="a worker died"):
+            with pytest.warns(RuntimeWarning, match="a worker .*died"):
                 done = parallel.map_shards(die_in_a_worker, os.getpid(), [1, 2, 3], pool)
             assert done == [1, 2, 3]
 
@@ -250,7 +250,7 @@ class LosesWhatItWasGiven(Executor):
 
 
 def test_a_cancelled_shard_costs_time_only():
-    with pytest.warns(RuntimeWarning, match="a worker died"):
+    with pytest.warns(RuntimeWarning, match="a worker .*died"):
         done = parallel.map_shards(operator.add, 10, [1, 2], LosesWhatItWasGiven())
     assert done == [11, 12]
 

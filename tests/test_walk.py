@@ -106,6 +106,8 @@ def test_an_error_names_the_layer():
          [(5, 5), (5, 5), (6, 6), (10, 10)]),
         ((residual(conv2d(1, 3, padding="same")), conv2d(1, 3)), [(1, 1), (3, 3), (5, 5)]),
         ((conv2d(1, 3), flatten, dense(1)), [(3, 3), None, None]),
+        ((fcnn.add(conv2d(1, 3, padding="same"), conv2d(1, 5, padding="same")), conv2d(1, 3)),
+         [(3, 3), (5, 5), (7, 7)]),
     ],
 )  # fmt: skip
 def test_receptive_fields(layers, fields):

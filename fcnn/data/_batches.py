@@ -91,14 +91,12 @@ def batches(
     if key is not None:
         order = prng.permutation(prng.fold_in(key, number), n)
     end = n - (n - first) % size if drop_last else n
-    return _cut(tree, range(first, end, size), size, end, order)
+    return _cut(tree, range(first, end, size), order)
 
 
-def _cut(
-    tree: Any, starts: range, size: int, end: int, order: Array | None
-) -> Iterator[tuple[Any, ...]]:
+def _cut(tree: Any, starts: range, order: Array | None) -> Iterator[Any]:
     for start in starts:
-        rows = slice(start, min(start + size, end))
+        rows = slice(start, start + starts.step)
         yield take(tree, rows if order is None else order[rows])
 
 

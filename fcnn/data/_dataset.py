@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 import attrs
 import numpy as np
 
+from fcnn import tree
 from fcnn._typing import Array
-from fcnn.data._leaves import as_inputs, as_targets, count, describe, is_same, leaves, take
+from fcnn.data._leaves import as_inputs, as_targets, count, describe, leaves, take
 from fcnn.errors import ArgumentError, DTypeError, LabelError
 
 if TYPE_CHECKING:
@@ -115,13 +116,14 @@ class Dataset(Generic[X, Y]):
             return NotImplemented
         return (
             self.classes == other.classes
-            and is_same(self.inputs, other.inputs)
-            and is_same(self.targets, other.targets)
+            and tree.equal(self.inputs, other.inputs)
+            and tree.equal(self.targets, other.targets)
         )
 
     def __hash__(self) -> int:
-        arrays = [*leaves(self.inputs, "inputs"), *leaves(self.targets, "targets")]
-        return hash((*[(path, array.shape) for path, array in arrays], self.classes))
+        both = (self.inputs, self.targets)
+        shapes = [array.shape for _, array in leaves(both)]
+        return hash((tree.structure(both), tuple(shapes), self.classes))
 
     def __reduce__(self) -> Any:
         return Dataset, (self.inputs, self.targets, self.classes)

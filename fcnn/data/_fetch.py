@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
@@ -54,7 +54,7 @@ class Budget:
             raise OSError("the answer is longer than it may be")
 
 
-def fetch(url: str, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+def fetch(url: str, *, max_bytes: int, seconds: float) -> Generator[bytes, None, None]:
     """Yield the body of the answer from ``url``, of at most ``max_bytes``, in pieces.
 
     Raises:
@@ -75,8 +75,7 @@ def _body(response: HTTPResponse, max_bytes: int) -> Iterator[bytes]:
     length, got = response.length, 0
     if length is not None and length > max_bytes:
         raise ValueError(f"expected at most {max_bytes} bytes, got a length of {length}")
-    # read1, because read takes a chunk of negative length for "all there is".
-    while (length is None or got < length) and (part := response.read1(_CHUNK)):
+    while part := response.read1(_CHUNK):
         got += len(part)
         if got > max_bytes:
             raise ValueError(f"expected at most {max_bytes} bytes, got more")
@@ -142,6 +141,7 @@ def _connect(budget: Budget, address: tuple[str, int], *_: Any) -> socket.socket
         try:
             sock.settimeout(budget.seconds())
             sock.connect(place)
+            sock.settimeout(budget.seconds())  # for a handshake of TLS
         except OSError as error:
             sock.close()
             failure = error
@@ -163,8 +163,8 @@ def _opener(budget: Budget) -> request.OpenerDirector:
 
     class Redirect(request.HTTPRedirectHandler):
         def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-            fp.close()  # the base class reads the body, however long it is
-            return super().http_error_302(req, io.BytesIO(), code, msg, headers)
+            fp.close()  # or the base class reads the body, however long it is
+            return super().http_error_302(req, fp, code, msg, headers)
 
         http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 

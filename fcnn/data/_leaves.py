@@ -15,14 +15,13 @@ from fcnn._typing import Array, Tree
 from fcnn.errors import DTypeError, NonFiniteError, ShapeError, TreeError
 
 
-def map_leaves(function: Callable[[Any, str], Any], tree: Tree, path: str = "") -> Tree:
+def map_leaves(function: Callable[[Any, str], Any], tree: Any, path: str = "") -> Any:
     """Apply ``function(leaf, path)`` to every leaf; dicts come out in the order of their keys."""
     if type(tree) is tuple:
         return tuple([map_leaves(function, child, f"{path}[{i}]") for i, child in enumerate(tree)])
     if type(tree) is dict:
-        return {
-            name: map_leaves(function, tree[name], f"{path}[{name!r}]") for name in sorted(tree)
-        }
+        keys = _sorted(tree, path)
+        return {key: map_leaves(function, tree[key], f"{path}[{key!r}]") for key in keys}
     return function(tree, path)
 
 
@@ -40,12 +39,12 @@ def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Array]]:
     yield from found
 
 
-def take(tree: Tree, index: Any) -> Tree:
+def take(tree: Tree, index: Any) -> Any:
     """Index the first axis of every leaf."""
     return map_leaves(lambda leaf, _: leaf[index], tree)
 
 
-def describe(tree: Tree) -> str:
+def describe(tree: Any) -> str:
     """Write the shape of one example and the dtype of every leaf."""
     if type(tree) is tuple:
         children = ", ".join([describe(child) for child in tree])
@@ -55,21 +54,12 @@ def describe(tree: Tree) -> str:
     return f"{tree.shape[1:]} {tree.dtype}"
 
 
-def is_same(a: Tree, b: Tree) -> bool:
-    """Tell whether two trees have the same structure, dtypes and numbers."""
-    ours, theirs = dict(leaves(a)), dict(leaves(b))
-    return ours.keys() == theirs.keys() and all(
-        ours[path].dtype == theirs[path].dtype and np.array_equal(ours[path], theirs[path])
-        for path in ours
-    )
-
-
-def as_inputs(tree: Any) -> Tree:
+def as_inputs(tree: Any) -> Any:
     """Convert and check inputs: floats, or whole numbers as int64."""
     return _converted(_as_input, tree, "inputs")
 
 
-def as_targets(tree: Any) -> Tree:
+def as_targets(tree: Any) -> Any:
     """Convert and check targets: floats, or whole numbers as int64."""
     return _converted(_as_target, tree, "targets")
 
@@ -87,7 +77,7 @@ def count(inputs: Tree, targets: Tree) -> int:
     return len(array)
 
 
-def _converted(convert: Callable[[Any, str], Array], tree: Any, path: str) -> Tree:
+def _converted(convert: Callable[[Any, str], Array], tree: Any, path: str) -> Any:
     made = map_leaves(convert, tree, path)
     if not list(leaves(made)):
         raise TreeError(f"expected at least one array, got {tree!r}", path)

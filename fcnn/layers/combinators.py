@@ -41,14 +41,14 @@ def serial(*layers: Layer) -> Triple:
     (4, (10,))
     >>> model.init(fcnn.key(0), (4, 28, 1))
     Traceback (most recent call last):
-    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected an image no smaller than ...
+    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected a window no larger than its image, ...
     """
     check_layers("serial", layers)
     parts = _chain("serial", layers)
     ties = Ties(parts)
     places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
     nesting = _nesting([place.place for place in places])
-    is_flat = all(inner is None for inner in nesting)
+    is_flat = [place.place for place in places] == [(i,) for i in range(len(layers))]
     plans = {
         (train, fuse): fusion.plan(
             [place.layer for place in places],
@@ -61,7 +61,7 @@ def serial(*layers: Layer) -> Triple:
     }
 
     def flattened(params: Tree) -> Sequence[Tree]:
-        own = check_params(params, len(layers))
+        own: Any = check_params(params, len(layers))
         own = ties.restore(own) if ties else own
         return own if is_flat else _gather(own, nesting)
 

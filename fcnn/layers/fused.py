@@ -24,7 +24,7 @@ from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
 from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Pair, Window
-from fcnn._typing import Array, ModelPullback, Tree
+from fcnn._typing import Array, ModelPullback
 from fcnn._walk import parts_of
 from fcnn.fusion import Fused, RunPullback, of_layer, rule
 from fcnn.layers.activations import relu
@@ -120,13 +120,13 @@ def fuse_conv(conv: Layer, *rest: Layer) -> Fused | None:
     if not run.is_possible:
         return None
 
-    def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
         return run.apply(params[0], x, run.check(params[0], x))
 
-    def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
         y, pullback = run.vjp(params[0], x, ctx, run.check(params[0], x))
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             return (grads, *nothing), dx
 
@@ -149,7 +149,7 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
     if not run.is_possible:
         return None
 
-    def folded(params: Sequence[Tree], x: Array) -> tuple[ConvParams, Array, Window]:
+    def folded(params: Sequence[Any], x: Array) -> tuple[ConvParams, Array, Window]:
         own, its = params[:2]
         window = plain.check(own, x)
         of_layer(1, affine.check, its, (len(x), *window.out, plain.filters), x.dtype, False)
@@ -159,15 +159,15 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
         both = own.weight * factor, bias
         return ConvParams(*[a.astype(x.dtype, copy=False) for a in both]), factor, window
 
-    def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
         both, _, window = folded(params, x)
         return run.apply(both, x, window)
 
-    def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
         (own, its), (both, factor, window) = params[:2], folded(params, x)
         y, pullback = run.vjp(both, x, ctx, window)
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             pixels = tuple(range(grads.bias.ndim - 1))  # of an untied bias; none otherwise
             dfactor = (grads.weight * own.weight).sum(axis=(0, 1, 2))
@@ -189,13 +189,13 @@ def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
     """A batch norm that applies an activation to its blocks."""
     own, epilogue = BatchNorm.of(norm), EPILOGUES[activation]
 
-    def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
         return own.apply(params[0], x, ctx, epilogue)
 
-    def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
         y, pullback = own.vjp(params[0], x, ctx, epilogue)
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             return (grads, ()), dx
 
@@ -214,15 +214,15 @@ def fuse_join(join: Layer, activation: Layer) -> Fused | None:
     epilogue = EPILOGUES[activation]
     core_vjp = core(join.vjp)
 
-    def apply(params: Sequence[Tree], x: Any, ctx: Context) -> Array:
+    def apply(params: Sequence[Any], x: Any, ctx: Context) -> Array:
         y = join.apply(params[0], x, ctx)
         return epilogue.apply(y, out=y)
 
-    def vjp(params: Sequence[Tree], x: Any, ctx: Context) -> tuple[Array, RunPullback]:
+    def vjp(params: Sequence[Any], x: Any, ctx: Context) -> tuple[Array, RunPullback]:
         y, pullback = core_vjp(params[0], x, ctx)
         y = epilogue.apply(y, out=y)
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(epilogue.adjoint(y, dy))
             return (grads, ()), dx
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,8 @@ def binary_cross_entropy() -> Pair:
 def sigmoid_cross_entropy() -> Pair:
     """Average `binary_cross_entropy` of ``p = sigmoid(z)`` over all elements, from the logits z.
 
-    ``max(z, 0) - t z + log(1 + exp(-|z|))``, ``dz = (sigmoid(z) - t) / size``.
+    ``max(z, 0) - t z + log(1 + exp(-|z|))``; ``dz = (sigmoid(z) - t) / size``. An infinite
+    logit gives what PyTorch gives.
 
     Shapes: prediction and target the same; targets in [0, 1].
 
@@ -72,8 +74,11 @@ def sigmoid_cross_entropy() -> Pair:
     """
 
     def formula(z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        values = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
-        return -mean(values, z.size), lambda: (stable.sigmoid(z) - t) / z.size
+        tail = np.log1p(np.exp(-np.abs(z)))
+        value = -mean(np.maximum(z, 0) - t * z + tail, z.size)
+        if not math.isfinite(value):  # inf - inf above: PyTorch's order of the same terms
+            value = -mean((1 - t) * z - (np.minimum(z, 0) - tail), z.size)
+        return value, lambda: (stable.sigmoid(z) - t) / z.size
 
     return pair(_fractions, formula)
 
@@ -99,11 +104,16 @@ def mean_squared_error() -> Pair:
 
     def formula(p: Array, t: Array) -> tuple[float, Callable[[], Array]]:
         gap = np.subtract(p, t, dtype=np.float64)
+        value = float(np.square(gap).mean())
         most = np.finfo(p.dtype).max
 
         def slope() -> Array:
-            return np.clip(gap * (2 / p.size), -most, most).astype(p.dtype)
+            dp = gap * (2 / p.size)
+            kept = np.clip(dp, -most, most)
+            if not math.isfinite(value):  # an infinite difference has an infinite gradient
+                np.copyto(kept, dp, where=np.isinf(gap))
+            return kept.astype(p.dtype)
 
-        return float(np.square(gap).mean()), slope
+        return value, slope
 
     return pair(same_shape, formula)

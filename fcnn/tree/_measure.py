@@ -57,7 +57,7 @@ def ravel(tree: T, *, statistics: bool = False) -> tuple[Array, Callable[[Array]
             _restored(next(parts), leaf) if take else leaf
             for leaf, take in zip(found, taken, strict=True)
         ]
-        return unflatten(shape, new)  # type: ignore[no-any-return]
+        return unflatten(shape, new)
 
     return vector, unravel
 

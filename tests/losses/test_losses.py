@@ -28,6 +28,8 @@ shapes = st.tuples(st.integers(1, 5), st.integers(1, 5))
 probabilities = st.floats(0.05, 0.95)
 fractions = st.floats(0, 1, width=32)
 extreme = st.floats(width=32, allow_nan=False, allow_infinity=False)
+# The difference of two logits overflows beyond: to inf, as in PyTorch.
+wide = st.floats(-1.5 * 2.0**126, 1.5 * 2.0**126, width=32)
 
 
 def pairs(elements, targets, dtype=np.float64):
@@ -55,31 +57,31 @@ def test_the_tables_have_every_loss():
 class TestLaws:
     @given(pairs(probabilities, fractions))
     def test_binary_cross_entropy(self, drawn):
-        check_loss(binary_cross_entropy, *drawn)
+        check_loss(binary_cross_entropy, *drawn, calls=20)
 
     @given(pairs(st.floats(-20, 20), fractions))
     def test_sigmoid_cross_entropy(self, drawn):
-        check_loss(sigmoid_cross_entropy, *drawn)
+        check_loss(sigmoid_cross_entropy, *drawn, calls=20)
 
     @given(pairs(st.floats(-20, 20), st.floats(-20, 20)))
     def test_mean_squared_error(self, drawn):
-        check_loss(mean_squared_error, *drawn)
+        check_loss(mean_squared_error, *drawn, calls=20)
 
     @given(labelled(probabilities))
     def test_categorical_cross_entropy(self, drawn):
-        check_loss(categorical_cross_entropy, *drawn)
+        check_loss(categorical_cross_entropy, *drawn, calls=20)
 
     @given(labelled(st.floats(-20, 20)))
     def test_softmax_cross_entropy(self, drawn):
-        check_loss(softmax_cross_entropy, *drawn)
+        check_loss(softmax_cross_entropy, *drawn, calls=20)
 
     @given(pairs(probabilities, fractions))
     def test_categorical_cross_entropy_of_soft_labels(self, drawn):
-        check_loss(categorical_cross_entropy, *drawn)
+        check_loss(categorical_cross_entropy, *drawn, calls=20)
 
     @given(pairs(st.floats(-20, 20), fractions))
     def test_softmax_cross_entropy_of_soft_labels(self, drawn):
-        check_loss(softmax_cross_entropy, *drawn)
+        check_loss(softmax_cross_entropy, *drawn, calls=20)
 
     def test_elementwise_losses_take_any_number_of_axes(self, rng):
         for loss in ELEMENTWISE:
@@ -252,12 +254,12 @@ class TestFinite:
     def test_mean_squared_error(self, drawn):
         self.check(mean_squared_error, *drawn)
 
-    @given(labelled(extreme, np.float32))
+    @given(labelled(wide, np.float32))
     @pytest.mark.parametrize("loss", BY_CLASS, ids=str)
     def test_by_class(self, loss, drawn):
         self.check(loss, *drawn)
 
-    @given(pairs(extreme, fractions, np.float32))
+    @given(pairs(wide, fractions, np.float32))
     @pytest.mark.parametrize("loss", BY_CLASS, ids=str)
     def test_by_class_of_soft_labels(self, loss, drawn):
         self.check(loss, *drawn)
@@ -268,7 +270,7 @@ class TestFinite:
         for loss in ELEMENTWISE:
             self.check(loss, p, np.array([[0, 1], [0, 1]], np.float32))
         for loss in BY_CLASS:
-            self.check(loss, p, np.array([1, 1]))
+            self.check(loss, p / 2, np.array([1, 1]))
         self.check(mean_squared_error, p, -p)
 
 

@@ -44,8 +44,8 @@ def test_whole_numbers_are_not_moved():
     )  # fmt: skip
 
 
-def test_wants_one_gradient_an_argument():
-    with pytest.raises(AssertionError, match="one gradient an argument, 1, and 2 came"):
+def test_needs_one_gradient_for_each_argument():
+    with pytest.raises(AssertionError, match="one gradient for each of 1 arguments, got 2"):
         check_vjp(np.sin, lambda x: (np.sin(x), lambda dy: (dy, dy)), np.ones(2))
 
 
@@ -75,3 +75,36 @@ def test_a_short_step_does_not_reach_over_a_kink():
     check_vjp(np.abs, vjp, x)
     with pytest.raises(AssertionError):
         check_vjp(np.abs, vjp, x, step=1e-3)
+
+
+def test_a_tree_for_y():
+    def f(a):
+        return {"sum": a.sum(axis=0), "double": (2 * a,)}
+
+    def vjp(factor):
+        return lambda a: (f(a), lambda dy: (dy["sum"] + factor * dy["double"][0],))
+
+    check_vjp(f, vjp(2.0), np.ones((3, 2)))
+    with pytest.raises(AssertionError, match="wrong for argument 0"):
+        check_vjp(f, vjp(2.002), np.ones((3, 2)))
+
+
+def test_whole_numbers_may_have_none_for_a_gradient():
+    check_vjp(
+        lambda x, i: x[i], lambda x, i: (x[i], lambda dy: (np.bincount(i, dy), None)),
+        np.array([1.0, 2.0]), np.array([0, 1, 1]),
+    )  # fmt: skip
+    with pytest.raises(AssertionError, match="expected None for whole numbers"):
+        check_vjp(
+            lambda x, i: x[i], lambda x, i: (x[i], lambda dy: (np.bincount(i, dy), dy)),
+            np.array([1.0, 2.0]), np.array([0, 1, 1]),
+        )  # fmt: skip
+
+
+def test_another_structure_is_named():
+    with pytest.raises(AssertionError, match=r"argument 0 does not fit it: .*\['b'\]"):
+        check_vjp(
+            lambda a: a["a"],
+            lambda a: (a["a"], lambda dy: ({"a": dy, "b": dy},)),
+            {"a": np.ones(2), "b": np.ones(3)},
+        )

@@ -1,0 +1,176 @@
+"""Laws of the context: randomness comes from the key alone, statistics are observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fcnn import _batch, tree
+from fcnn._layer import EVAL, Layer
+from fcnn._typing import Tree
+from fcnn.errors import MissingKeyError
+from fcnn.prng import fold_in
+from fcnn.testing._case import Case
+from fcnn.testing._compare import gap_between, is_float
+from fcnn.testing._law import normal
+from fcnn.tree import Observation
+
+EXAMPLES = 64
+"""Enough examples for the statistics of a batch to be steady."""
+
+
+def key_problems(case: Case) -> Iterator[str]:
+    """Training draws from its key and from nothing else; evaluation draws nothing."""
+    params, x = case.at(np.float64, case.many)
+    keys = [fold_in(case.key, 20 + i) for i in range(4)]
+    contexts = [attrs.evolve(case.ctx, key=key) for key in keys]
+    ys = [case.apply(params, x, ctx) for ctx in contexts]
+    varies = len({tree.digest(y) for y in ys}) > 1
+    if not case.ctx.train:
+        if varies or tree.digest(case.apply(params, x, EVAL)) != tree.digest(ys[0]):
+            yield "in evaluation, the context's key changes y"
+        return
+    try:
+        bare = case.apply(params, x, attrs.evolve(case.ctx, key=None))
+    except MissingKeyError:
+        if not varies:
+            yield "training without a key is refused, but the key changes nothing"
+        return
+    if varies:
+        yield "training without a key gives numbers; raise fcnn.errors.MissingKeyError"
+    elif tree.digest(bare) != tree.digest(ys[0]):
+        yield "training with and without a key differ, but the key changes nothing"
+    else:
+        yield from _fixed_noise(case, params, x, ys[0])
+
+
+def _fixed_noise(case: Case, params: Tree, x: Tree, y: Tree) -> Iterator[str]:
+    """Find random numbers that do not come from the key, in a training that ignores it."""
+    n = case.many
+    swapped = np.arange(n) ^ 1
+    swapped = np.where(swapped < n, swapped, np.arange(n))
+    other = case.apply(params, _batch.take(x, swapped))
+    if gap_between(other, _batch.take(y, swapped)) > 1e-6:
+        yield "training treats an example by its place in the batch, and the key changes nothing"
+    if isinstance(y, np.ndarray) and y.shape == np.shape(case.apply(params, x, EVAL)):
+        dropped = np.ones(y.shape[1:], bool)
+        for draw in (0, 1):
+            its = case.at(np.float64, n, draw)[1]
+            zero = (case.apply(params, its) == 0) & (case.apply(params, its, EVAL) != 0)
+            dropped &= zero.all(axis=0)
+        if dropped.any():
+            yield "training sets the same elements to zero for every input and every key"
+
+
+def observation_problems(case: Case) -> Iterator[str]:
+    """What stands for a statistic is what the batch showed, and the weight of the old value."""
+    if not any(tree.statistics(case.params)):
+        return
+    x = case.x(case.batch)
+    seen = _observed(case, case.params, x)
+    if not case.ctx.train:
+        for path, stored, obs in seen:
+            if tree.digest(tree.mix(stored, obs)) != tree.digest(stored):
+                yield f"in evaluation {path} would change; give Observation(stored, 1.0)"
+        return
+    for path, _, obs in seen:
+        if not 0 <= obs.weight <= 1:
+            yield f"the weight of {path} is {obs.weight}; expected the old value's, in [0, 1]"
+        if not np.isfinite(obs.value).all():
+            yield f"the value of {path} is not finite"
+    weights = [obs.weight for _, _, obs in seen]
+    if weights != [obs.weight for _, _, obs in _observed(case, case.params, case.x(case.many))]:
+        yield "the weight of an observation depends on the batch"
+    yield from _own_argument(case, weights)
+    others = _observed(case, _with_other_statistics(case), x)
+    for (path, _, obs), (_, _, other) in zip(seen, others, strict=True):
+        if obs.weight > 0 and gap_between(obs.value, other.value) > 1e-9:
+            yield f"{path} depends on the stored value; give what the batch showed and a weight"
+    if not _depends_on_key(case):
+        yield from _of_a_large_batch(case)
+
+
+def _own_argument(case: Case, weights: list[float]) -> Iterator[str]:
+    layer = case.layer
+    if not isinstance(layer, Layer) or "momentum" not in layer.spec.arguments:
+        return
+    momentum = layer.spec.arguments["momentum"]
+    if any(weight != momentum for weight in weights):
+        yield (
+            f"the weights are {weights}, and momentum is {momentum}: momentum is the weight of "
+            f"the old value"
+        )
+
+
+def _observed(case: Case, params: Tree, x: Tree) -> list[tuple[str, Any, Observation]]:
+    y, pullback = case.vjp(params, x)
+    dparams, _ = pullback(case.dy(y))
+    rows = zip(
+        tree.paths(params),
+        tree.leaves(params),
+        tree.leaves(dparams),
+        tree.statistics(params),
+        strict=True,
+    )
+    return [(f"dparams{path}", stored, obs) for path, stored, obs, marked in rows if marked]
+
+
+def _with_statistics(params: Tree, values: list[Any]) -> Tree:
+    """Return params with other statistics, in the order of their leaves."""
+    new = iter(values)
+    return tree.map(lambda p: p, params, statistic=lambda p: next(new))
+
+
+def _with_other_statistics(case: Case) -> Tree:
+    def larger(leaf: Any) -> Any:
+        return 2 * leaf + 1 if is_float(leaf) else leaf
+
+    return tree.map(lambda p: p, case.params, statistic=larger)
+
+
+def _depends_on_key(case: Case) -> bool:
+    if case.ctx.key is None:
+        return False
+    contexts = (case.ctx, attrs.evolve(case.ctx, key=fold_in(case.key, 20)))
+    y, other = (case.apply(case.params, case.x(case.many), ctx) for ctx in contexts)
+    return tree.digest(y) != tree.digest(other)
+
+
+def _of_a_large_batch(case: Case) -> Iterator[str]:
+    """Check that observations are means, and that evaluation with them is as training was."""
+    n = max(EXAMPLES, case.many)
+    x = _off_centre(case, n)
+    seen = _observed(case, case.params, x)
+    doubled = _observed(case, case.params, _batch.concatenate([x, x]))
+    for (path, _, obs), (_, _, other) in zip(seen, doubled, strict=True):
+        if gap_between(obs.value, other.value) > 1 / n:
+            yield f"{path} is another one where each example stands twice in the batch"
+    trained = case.apply(case.params, x)
+    others = _with_other_statistics(case)
+    follows = gap_between(case.apply(others, x), trained) <= 1e-9
+    used = gap_between(case.apply(others, x, EVAL), case.apply(case.params, x, EVAL)) > 1e-9
+    if follows and used:
+        observed = _with_statistics(case.params, [obs.value for _, _, obs in seen])
+        gap = gap_between(case.apply(observed, x, EVAL), trained)
+        if not gap <= 4 / n:
+            yield (
+                f"evaluation with the statistics that a batch of {n} showed is {gap:.3g} apart "
+                f"from training on that batch: a value has another sign, size or place"
+            )
+
+
+def _off_centre(case: Case, n: int) -> Tree:
+    """Return n examples whose features have means and deviations away from 0 and 1."""
+    x = case.inputs(n, draw=2)
+    if case.inputs.given is not None:
+        return x
+
+    def move(leaf: Any) -> Any:
+        if not is_float(leaf) or leaf.ndim < 2:
+            return leaf
+        return 0.5 * leaf + 2 * normal(fold_in(case.key, 30), leaf.shape[-1:])
+
+    return tree.map(move, x)
