@@ -158,4 +158,5 @@ def current_params_ema(state: Tree) -> Tree:
             f"expected a state with one average of the params, got {names(state)} with "
             f"{len(found)}; make the optimizer with fcnn.optim.params_ema(optimizer, decay)"
         )
-    return found[0].ema
+    average: Tree = found[0].ema
+    return average
