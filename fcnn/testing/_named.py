@@ -13,7 +13,6 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-import fcnn
 from fcnn._layer import Layer, as_shape
 from fcnn.errors import ArgumentError, ShapeError
 
@@ -78,8 +77,9 @@ def _attribute(module: ModuleType, name: str) -> Any:
     """Return what the module, or fcnn, calls by this name."""
     if hasattr(module, name) and not name.startswith("__"):
         return getattr(module, name)
-    if name in fcnn.__all__:
-        return getattr(fcnn, name)
+    top = importlib.import_module("fcnn")
+    if name in top.__all__:
+        return getattr(top, name)
     near = difflib.get_close_matches(name, [n for n in dir(module) if not n.startswith("_")], 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ArgumentError(f"expected a name of {module.__name__}, got {name!r}{hint}")
