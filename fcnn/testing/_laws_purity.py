@@ -167,5 +167,5 @@ def call_problems(case: Case) -> Iterator[str]:
     while True:
         if case.bits(*args) != first:
             yield f"call {case.calls.made} gives other bits than the first of the same arguments"
-        if case.calls.made >= case.calls.wanted:
+        if case.calls.made >= case.calls.target:
             return
