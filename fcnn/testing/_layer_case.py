@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -14,6 +13,7 @@ from fcnn._typing import Tree
 from fcnn.errors import ShapeError
 from fcnn.prng import Key, fold_in
 from fcnn.testing._compare import numbers
+from fcnn.testing._memory import fresh
 from fcnn.testing._points import Inputs, many, moved, size_of
 from fcnn.testing._vjp import gradient_like
 
@@ -126,21 +126,3 @@ class Case:
         params, x = self.at(dtype, n)
         y, pullback = self.vjp(params, x)
         return (y, *pullback(self.dy(y)))
-
-
-def fresh(values: Tree, dtype: Any = None) -> Tree:
-    """Return a copy whose arrays own their memory, its floats in ``dtype`` if one is given."""
-    return tree.map(np.array, values if dtype is None else tree.astype(values, dtype))
-
-
-def writeable(values: Tree) -> Iterator[Any]:
-    """Yield the arrays of a tree that can be written to."""
-    for leaf in tree.leaves(values):
-        if isinstance(leaf, np.ndarray) and leaf.flags.writeable and leaf.size:
-            yield leaf
-
-
-def overwrite(values: Tree) -> None:
-    """Write other numbers into every array of a tree that can be written to."""
-    for leaf in writeable(values):
-        leaf[...] = 7
