@@ -77,7 +77,7 @@ def learn(recipe: Recipe, train: Dataset, args: argparse.Namespace, **settings: 
 
 def guesses(recipe: Recipe, run: Run, data: Dataset) -> np.ndarray:
     """The class that the network finds the likeliest, for each image."""
-    return fcnn.predict(recipe.model, run.params, data.images).argmax(axis=1)
+    return fcnn.predict(recipe.model, run.params, data.inputs).argmax(axis=1)
 
 
 def score(recipe: Recipe, run: Run, data: Dataset) -> Evaluation:
@@ -87,7 +87,7 @@ def score(recipe: Recipe, run: Run, data: Dataset) -> Evaluation:
 
 def print_pairs(recipe: Recipe, run: Run, data: Dataset) -> None:
     """What the network says of each image and what it is, as articles 000 and 001 print it."""
-    for guess, label in zip(guesses(recipe, run, data), data.labels, strict=True):
+    for guess, label in zip(guesses(recipe, run, data), data.targets, strict=True):
         print(f"pred: {guess}, true: {label.argmax() if label.ndim else label}")
 
 

@@ -59,8 +59,8 @@ def main() -> None:
     run = _common.learn(recipe, train, args)
     predictions = _common.guesses(recipe, run, test)
     print("predictions:", one_hot(predictions, 10), sep="\n")
-    print("accuracy score:", accuracy(predictions, test.labels))
-    print(classification_report(predictions, test.labels, classes=test.classes))
+    print("accuracy score:", accuracy(predictions, test.targets))
+    print(classification_report(predictions, test.targets, classes=test.classes))
     largest = fashion_mnist("test") if available("fashion-mnist", "test") else test
     _common.report(recipe, run, test, largest)
 

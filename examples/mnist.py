@@ -69,12 +69,12 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
         axes.imshow(weight[:, :, i], cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes.set_axis_off()
 
-    wrong = np.flatnonzero(guesses != test.labels)
+    wrong = np.flatnonzero(guesses != test.targets)
     mistakes.suptitle(f"{min(16, len(wrong))} of its {len(wrong)} mistakes, and what it read")
     for axes, i in zip(mistakes.subplots(4, 4).flat, [*wrong[:16], *[None] * 16], strict=False):
         if i is not None:
-            axes.imshow(test.images[i, :, :, 0], cmap="gray_r")
-            axes.set_title(f"{test.labels[i]} as {guesses[i]}", fontsize=9, pad=2)
+            axes.imshow(test.inputs[i, :, :, 0], cmap="gray_r")
+            axes.set_title(f"{test.targets[i]} as {guesses[i]}", fontsize=9, pad=2)
         axes.set_axis_off()
 
     figure.savefig(file, dpi=120)
@@ -88,7 +88,7 @@ def main() -> None:
     args = parser.parse_args()
     train, test = mnist("train"), mnist("test")
     chosen = recipe(train)
-    print(fcnn.summary(chosen.model, train.images.shape[1:]))
+    print(fcnn.summary(chosen.model, train.inputs.shape[1:]))
     moved = affine(shift=2, rotate=10, scale=0.1)
     with fcnn.parallel.processes() as cores:  # a third faster than threads, the same bits
         run = _common.learn(chosen, train, args, augment=moved, validation=test, executor=cores)

@@ -32,6 +32,7 @@ def article() -> _common.Recipe:
         loss=scaled(categorical_cross_entropy, 0.1),
         optimizer=lambda steps: sgd(0.1),
         epochs=100,
+        quick=6,
     )
 
 

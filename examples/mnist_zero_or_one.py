@@ -49,7 +49,7 @@ def tuned() -> _common.Recipe:
 def zeros_and_ones(split: str, per_class: int | None = None) -> Dataset:
     """The first zeros and ones of a split, one-hot."""
     digits = mnist(split, classes=(0, 1), per_class=per_class)
-    return Dataset(digits.images, one_hot(digits.labels, 2), classes=("0", "1"))
+    return Dataset(digits.inputs, one_hot(digits.targets, 2), classes=("0", "1"))
 
 
 def main() -> None:

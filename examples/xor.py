@@ -16,8 +16,8 @@ from fcnn.losses import mean_squared_error
 from fcnn.optim import adam, sgd
 
 CORNERS = Dataset(
-    images=np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32),
-    labels=np.array([[0], [1], [1], [0]], np.float32),
+    inputs=np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32),
+    targets=np.array([[0], [1], [1], [0]], np.float32),
 )
 
 
@@ -55,10 +55,10 @@ def main() -> None:
 
     for epoch in run.history[:: max(1, len(run.history) // 20)]:
         print(f"{epoch.number}/{epoch.of}, error={epoch.loss:.6f}")
-    outputs = predict(recipe.model, run.params, CORNERS.images)
-    for corner, output, wanted in zip(CORNERS.images, outputs, CORNERS.labels, strict=True):
+    outputs = predict(recipe.model, run.params, CORNERS.inputs)
+    for corner, output, wanted in zip(CORNERS.inputs, outputs, CORNERS.targets, strict=True):
         print(f"{corner} -> {output[0]:+.3f}, true: {wanted[0]:.0f}")
-    right = int(np.sum((outputs > 0.5) == (CORNERS.labels > 0.5)))
+    right = int(np.sum((outputs > 0.5) == (CORNERS.targets > 0.5)))
     print(f"test accuracy: {right / 4:.4f} ({right}/4)")
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from fcnn import errors, fusion, initializers, parallel, tree
 from fcnn._layer import EVAL, Context, Layer, layer, training
-from fcnn._walk import facts, walk
 from fcnn._summary import summary
+from fcnn._walk import facts, walk
 from fcnn.autodiff import grad, value_and_grad
 from fcnn.layers import (
     BatchNormParams,
@@ -51,11 +51,24 @@ from fcnn.layers import (
 from fcnn.prng import Key, fold_in, key, split
 
 if TYPE_CHECKING:
-    from fcnn import data, losses, metrics, optim, testing, train
+    from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
     from fcnn.train import fit
+else:  # a type checker would take any misspelt name for one that this finds
 
-__version__ = "0.1.0"
+    def __getattr__(name: str) -> Any:
+        """Import what a script may do without when it is first named."""
+        from importlib import import_module
+
+        if name in ("data", "losses", "metrics", "optim", "testing", "train", "typing"):
+            return import_module(f"fcnn.{name}")
+        home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
+        if home is None:
+            raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
+        return getattr(import_module(f"fcnn.{home}"), name)
+
+
+__version__ = "0.2.0"
 
 __all__ = [
     "EVAL",
@@ -109,21 +122,10 @@ __all__ = [
     "train",
     "training",
     "tree",
+    "typing",
     "value_and_grad",
     "walk",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import what a script may do without when it is first named."""
-    from importlib import import_module
-
-    if name in ("data", "losses", "metrics", "optim", "testing", "train"):
-        return import_module(f"fcnn.{name}")
-    home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
-    if home is None:
-        raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
-    return getattr(import_module(f"fcnn.{home}"), name)
 
 
 def __dir__() -> list[str]:

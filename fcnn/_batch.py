@@ -48,14 +48,14 @@ def check_targets(x: Tree, target: Tree) -> int:
     return n
 
 
-def take(x: Tree, index: Any) -> Tree:
+def take(x: Any, index: Any) -> Any:
     """Return some of the examples."""
     if isinstance(x, np.ndarray):
         return x[index]
     return tree.map(lambda leaf: leaf[index], _arrays(x))
 
 
-def concatenate(parts: Sequence[Tree]) -> Tree:
+def concatenate(parts: Sequence[Any]) -> Any:
     """Return batches as one, leaf by leaf."""
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)

@@ -3,114 +3,165 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
-import numpy as np
 
-from fcnn import _batch, parallel, tree
+from fcnn import _batch, _doors, parallel, tree
 from fcnn._check import whole
 from fcnn._layer import Layer, training
+from fcnn._scores import Metric, count_correct, has_classes, measure
 from fcnn._typing import Array, Tree
-from fcnn.errors import DataError
-from fcnn.losses import Loss
 from fcnn.prng import Key, fold_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from fcnn.data import Dataset
+    from fcnn.losses import Loss
 
+T = TypeVar("T")
 SHARD_SIZE = 64
-"""How many examples are computed at a time, unless the caller says otherwise."""
-
-
-def count_correct(prediction: Array, target: Array) -> int | None:
-    """How many rows have their largest score at the target's class; None without classes."""
-    if prediction.ndim != 2 or prediction.shape[1] < 2:
-        return None
-    if target.ndim == 2:
-        target = target.argmax(axis=1)
-    return int(np.count_nonzero(prediction.argmax(axis=1) == target))
+"""The default size of a shard in evaluation, which no layer's result depends on."""
 
 
 @attrs.frozen
 class Evaluation:
     """How good a model is on a data set; prints as ``0.9712 (9712/10000)``.
 
+    Attributes:
+        loss: the mean loss.
+        total: the number of examples.
+        correct: how many of them have their largest score at their class; None if the targets
+            are not classes.
+        metrics: the caller's metrics, each of all predictions together.
+
     >>> from fcnn.train import Evaluation
-    >>> print(Evaluation(loss=0.1, correct=9712, total=10000))
+    >>> print(Evaluation(loss=0.1, total=10000, correct=9712))
     0.9712 (9712/10000)
+    >>> print(Evaluation(loss=0.1, total=20, metrics={"r2": 0.75}))
+    loss 0.1000  r2 0.7500 (20)
     """
 
     loss: float
-    correct: int | None
     total: int
+    correct: int | None = None
+    metrics: Mapping[str, float] = attrs.field(factory=dict, hash=False)
 
     @property
     def accuracy(self) -> float | None:
-        """The fraction classified right; None if the targets are no classes."""
-        return None if self.correct is None else self.correct / self.total
+        """The fraction classified right; None if the targets are not classes.
+
+        A metric of this name takes its place.
+        """
+        own = self.metrics.get("accuracy")
+        return self.correct / self.total if own is None and self.correct is not None else own
 
     def __str__(self) -> str:
-        if self.correct is None:
-            return f"loss {self.loss:.4f} ({self.total})"
-        return f"{self.accuracy:.4f} ({self.correct}/{self.total})"
+        metrics = [f"{name} {value:.4f}" for name, value in self.metrics.items()]
+        if self.correct is None or "accuracy" in self.metrics:
+            return f"{'  '.join([f'loss {self.loss:.4f}', *metrics])} ({self.total})"
+        return "  ".join([f"{self.accuracy:.4f} ({self.correct}/{self.total})", *metrics])
 
 
-def _apply_shard(model: Layer, params: Tree, x: Array) -> Array:
-    y: Array = model.apply(params, x)
-    return y
+def _apply_shard(model: Layer, params: Tree, x: Tree) -> Any:
+    return model.apply(params, x)
 
 
+@overload
 def predict(
     model: Layer,
     params: Tree,
-    images: Array,
+    inputs: Array,
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-) -> Array:
-    """What the model makes of each image, as in evaluation.
+) -> Array: ...
+@overload
+def predict(
+    model: Layer,
+    params: Tree,
+    inputs: Tree,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Any: ...
+def predict(
+    model: Layer,
+    params: Tree,
+    inputs: Tree,
+    *,
+    shard_size: int = SHARD_SIZE,
+    executor: Executor | None = None,
+) -> Any:
+    """Return what the model makes of each example, as in evaluation.
 
     Args:
         model: a layer.
         params: its parameters.
-        images: any number of examples, ``(n, ...)``.
-        shard_size: how many are computed at a time, with one BLAS thread.
-        executor: who computes the shards; this thread if None.
+        inputs: any number of examples, ``(n, ...)``, or a tuple or dict of such arrays.
+        shard_size: the largest number of examples computed at a time, with one BLAS thread.
+        executor: what computes the shards; this thread if None.
 
     Raises:
-        DataError: if there are no images.
+        ArgumentError: if an argument is something else.
+        DataError: if there are no examples.
+        TreeError: if the params are not the model's.
 
     >>> import numpy as np, fcnn
     >>> params, _ = fcnn.dense(3).init(fcnn.key(0), (2,))
     >>> fcnn.predict(fcnn.dense(3), params, np.zeros((5, 2), np.float32)).shape
     (5, 3)
     """
-    shards = [_batch.take(images, part) for part in _parts(images, shard_size, "predict")]
-    outputs = parallel.map_shards(functools.partial(_apply_shard, model), params, shards, executor)
+    _doors.check_model(model)
+    _doors.check_bare(params)
+    shards = [_batch.take(inputs, part) for part in _parts(inputs, shard_size)]
+    function = functools.partial(_apply_shard, model)
+    try:
+        outputs = parallel.map_shards(function, params, shards, executor)
+    except Exception as error:
+        _doors.explain(error, model, params, inputs)
+        raise
     return _batch.concatenate(outputs)
 
 
-def _parts(images: Array, shard_size: int, purpose: str) -> list[slice]:
-    """Where the shards are."""
-    whole(shard_size, "shard_size")
-    if _batch.length(images) == 0:
-        raise DataError(f"there is nothing to {purpose}: no images came")
-    return parallel.cut(_batch.length(images), shard_size)
+def _parts(inputs: Tree, shard_size: int) -> list[slice]:
+    """Return where the shards are."""
+    _doors.check_inputs(inputs)
+    return parallel.cut(_batch.length(inputs), whole(shard_size, "shard_size"))
 
 
 def evaluate(
     model: Layer,
     loss: Loss,
     params: Tree,
-    data: Dataset,
+    data: Dataset[Any, Any],
     *,
+    metrics: Mapping[str, Metric] | None = None,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
 ) -> Evaluation:
-    """The mean loss and the accuracy on a data set.
+    """Return the mean loss on a data set, the metrics, and the accuracy where it has a meaning.
+
+    Accuracy is reported where the targets are classes: whole-number labels ``(n,)``, or rows
+    of probabilities ``(n, classes)`` of a data set with ``classes``.
+
+    Args:
+        model: a layer.
+        loss: a loss.
+        params: the model's parameters.
+        data: the examples.
+        metrics: functions ``(prediction, target) -> number`` by name, each called once with
+            all predictions.
+        shard_size: see `fcnn.predict`.
+        executor: see `fcnn.predict`.
+
+    Raises:
+        ArgumentError: if an argument is something else, or a metric returns no number.
+        DataError: if there are no examples.
+        NonFiniteError: if a metric or the accuracy would be of NaN.
+        TreeError: if the params are not the model's.
 
     >>> import numpy as np, fcnn
     >>> from fcnn.data import Dataset
@@ -120,38 +171,47 @@ def evaluate(
     >>> print(fcnn.evaluate(fcnn.dense(2), loss, params, data))
     1.0000 (4/4)
     """
-    scores = predict(model, params, data.images, shard_size=shard_size, executor=executor)
-    return Evaluation(loss(scores, data.labels), count_correct(scores, data.labels), len(data))
+    _doors.check_model(model)
+    _doors.check_loss(loss)
+    _doors.check_data(data)
+    functions = _doors.check_metrics(metrics)
+    prediction = predict(model, params, data.inputs, shard_size=shard_size, executor=executor)
+    correct = count_correct(prediction, data.targets) if has_classes(data) else None
+    measured = measure(functions, prediction, data.targets)
+    return Evaluation(loss.apply(prediction, data.targets), len(data), correct, measured)
 
 
-def _observe_shard(model: Layer, key: Key, params: Tree, shard: Any) -> Tree:
+def _observe_shard(model: Layer, key: Key, params: T, shard: tuple[Any, int]) -> T:
     x, i = shard
     y, pullback = model.vjp(params, x, training(fold_in(key, i)))
-    return pullback(tree.zeros_like(y))[0]
+    dparams: T = pullback(tree.zeros_like(y))[0]
+    return dparams
 
 
 def calibrate(
     model: Layer,
-    params: Tree,
-    images: Array,
+    params: T,
+    inputs: Tree,
     *,
     key: Key,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-) -> Tree:
-    """Replace the statistics by the mean of what each shard shows.
+) -> T:
+    """Replace the statistics by the mean of what each shard shows, in one pass.
 
     Args:
         model: a layer.
         params: its parameters.
-        images: what to observe; a last shard that is not full is left out, unless
-            there is no other.
+        inputs: the examples to observe.
         key: for the dropout on the way.
-        shard_size: how many examples are observed at a time.
-        executor: who computes the shards; this thread if None.
+        shard_size: the largest number of examples observed at a time; shards are of equal
+            size, or differ by one example, and weigh as many examples as they have.
+        executor: what computes the shards; this thread if None.
 
     Raises:
-        DataError: if there are no images.
+        ArgumentError: if an argument is something else.
+        DataError: if there are no examples.
+        TreeError: if the params are not the model's.
 
     >>> import numpy as np, fcnn
     >>> model = fcnn.batch_norm()
@@ -160,14 +220,20 @@ def calibrate(
     >>> fcnn.train.calibrate(model, params, x, key=fcnn.key(0)).mean
     array([2.], dtype=float32)
     """
-    parts = _parts(images, shard_size, "observe")
-    full = [part for part in parts if part.stop - part.start == shard_size] or parts
-    shards = [(_batch.take(images, part), i) for i, part in enumerate(full)]
+    _doors.check_model(model)
+    _doors.check_key(key)
+    _doors.check_bare(params)
+    parts = _parts(inputs, shard_size)
+    weights = [(part.stop - part.start) / parts[-1].stop for part in parts]
+    shards = [(_batch.take(inputs, part), i) for i, part in enumerate(parts)]
     observe = functools.partial(_observe_shard, model, key)
-    seen = parallel.map_shards(observe, params, shards, executor)
-    equal = [1 / len(seen)] * len(seen)
+    try:
+        seen = parallel.map_shards(observe, params, shards, executor)
+    except Exception as error:
+        _doors.explain(error, model, params, inputs)
+        raise
 
     def observed(stored: Array, *observations: tree.Observation) -> Array:
-        return tree.average(observations, equal).value.astype(stored.dtype, copy=False)
+        return tree.average(observations, weights).value.astype(stored.dtype, copy=False)
 
     return tree.map(lambda stored, *_: stored, params, *seen, statistic=observed)

@@ -20,14 +20,15 @@ https://docs.jax.dev/en/latest/jax.example_libraries.stax.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NoReturn, ParamSpec, Protocol, TypeAlias, overload
 
 import attrs
 import numpy as np
 
 from fcnn import tree
-from fcnn._typing import Array, ModelPullback, Shape, Tree
+from fcnn._signatures import LayerApply, LayerInit, LayerVjp
+from fcnn._typing import Array, ModelPullback, Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, DTypeError, FcnnError, ShapeError
 from fcnn.prng import Key, fold_in
@@ -63,11 +64,16 @@ class Context:
             return self
         return Context(self.train, fold_in(self.key, i), self.input_grad, self.fuse)
 
-    def with_input_grad(self, input_grad: bool) -> Context:
-        """Return this context with another ``input_grad``."""
-        if self.input_grad is input_grad:
-            return self
-        return Context(self.train, self.key, input_grad, self.fuse)
+    def at(self, place: Iterable[int], input_grad: bool) -> Context:
+        """Return the context of a layer that is nested in several combinators."""
+        key = self.key
+        if key is None:
+            if self.input_grad is input_grad:
+                return self
+        else:
+            for i in place:
+                key = fold_in(key, i)
+        return Context(self.train, key, input_grad, self.fuse)
 
 
 EVAL = Context()
@@ -131,9 +137,9 @@ class Layer(Value):
     (serial(conv2d(8, 3), relu), dense(10), 4)
     """
 
-    init: Init
-    apply: Apply
-    vjp: Vjp
+    init: LayerInit
+    apply: LayerApply
+    vjp: LayerVjp
     spec: Spec
 
     def __iter__(self) -> Iterator[Any]:
@@ -166,12 +172,8 @@ class Layer(Value):
 @overload
 def layer(constructor: Callable[P, Triple], /) -> Callable[P, Layer]: ...
 @overload
-def layer(
-    *, inputs: Inputs
-) -> Callable[[Callable[P, Triple]], Callable[P, Layer]]: ...
-def layer(
-    constructor: Callable[P, Triple] | None = None, /, *, inputs: Inputs = "floats"
-) -> Any:
+def layer(*, inputs: Inputs) -> Callable[[Callable[P, Triple]], Callable[P, Layer]]: ...
+def layer(constructor: Callable[P, Triple] | None = None, /, *, inputs: Inputs = "floats") -> Any:
     """Make a function that returns ``init, apply, vjp`` return a `Layer`.
 
     The three functions come back checked: an input of another kind, or a ``dy`` that has
@@ -225,27 +227,27 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
                 raise ArgumentError(f"expected a key, got {key!r}; use fcnn.key(0)")
             return init(key, as_shape(shape))
         except FcnnError as error:
-            raise error.called(repr(spec)) from None
+            raise error.called(repr(made)) from None
 
     def checked_apply(params: Tree, x: Any, /, ctx: Context = EVAL) -> Any:
         try:
             check(x)
             return apply(params, x, ctx)
         except FcnnError as error:
-            raise error.called(repr(spec)) from None
+            raise error.called(repr(made)) from None
 
     def checked_vjp(params: Tree, x: Any, /, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
         try:
             check(x)
             y, pullback = vjp(params, x, ctx)
         except FcnnError as error:
-            raise error.called(repr(spec)) from None
+            raise error.called(repr(made)) from None
         shape = y.shape if isinstance(y, np.ndarray) else shapes_of(y)
 
         def checked_pullback(dy: Any) -> tuple[Tree, Any]:
             if (dy.shape if isinstance(dy, np.ndarray) else shapes_of(dy)) != shape:
                 raise ShapeError(
-                    f"expected dy of y's shape {shape}, got {shapes_of(dy)}", call=repr(spec)
+                    f"expected dy of y's shape {shape}, got {shapes_of(dy)}", call=repr(made)
                 )
             return pullback(dy)
 
@@ -266,7 +268,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
         return tree.map(_read_only, y), protected_pullback
 
     protected_vjp.__wrapped__ = checked_vjp  # type: ignore[attr-defined]
-    return Layer(checked_init, checked_apply, protected_vjp, spec)
+    made = Layer(checked_init, checked_apply, protected_vjp, spec)
+    return made
 
 
 def _read_only(array: Array) -> Array:
@@ -313,7 +316,8 @@ def shapes_of(x: Any) -> Any:
     return tree.map(shape_of, x)
 
 
-def _check_floats(x: Any) -> None:
+def check_floats(x: Any) -> None:
+    """Refuse what is not an array of float32 or float64."""
     if not isinstance(x, np.ndarray):
         raise DTypeError(
             f"expected a float32 or float64 array, got {type(x).__name__}; "
@@ -321,8 +325,7 @@ def _check_floats(x: Any) -> None:
         )
     if x.dtype.char not in "fd":
         raise DTypeError(
-            f"expected a float32 or float64 array, got {x.dtype}; "
-            f"convert with x.astype(np.float32)"
+            f"expected a float32 or float64 array, got {x.dtype}; convert with x.astype(np.float32)"
         )
 
 
@@ -335,6 +338,8 @@ def _check_integers(x: Any) -> None:
 def _check_any(x: Any) -> None:
     if isinstance(x, np.ndarray):
         return
+    if not isinstance(x, tuple | dict):
+        check_floats(x)
     for path, leaf, _ in walk(x):
         if not isinstance(leaf, np.ndarray):
             where = f" at {path}" if path else ""
@@ -344,7 +349,7 @@ def _check_any(x: Any) -> None:
             )
 
 
-_CHECKS = {"floats": _check_floats, "integers": _check_integers, "any": _check_any}
+_CHECKS = {"floats": check_floats, "integers": _check_integers, "any": _check_any}
 
 
 def check_dtype(dtype: np.dtype[Any], expected: np.dtype[Any]) -> None:

@@ -10,13 +10,13 @@ layers have in common, so this composes however deep the places lie.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from fcnn import tree
 from fcnn._layer import Layer
-from fcnn._typing import Tree
 from fcnn._walk import Part, parts_of
 
+T = TypeVar("T")
 Index: TypeAlias = tuple[int | str, ...]
 SHARED: set[Any] = set()
 """The constructors whose layers have one set of params wherever they stand."""
@@ -30,20 +30,20 @@ class Ties:
         found: dict[Layer, list[Index]] = {}
         for part in parts:
             for shared, index in _holders(part.layer):
-                found.setdefault(shared, []).append((*part.index, *index))
+                found.setdefault(shared, []).append((*part.place, *index))
         self._groups = [places for places in found.values() if len(places) > 1]
 
     def __bool__(self) -> bool:
         return bool(self._groups)
 
-    def prune(self, params: Tree) -> Tree:
+    def prune(self, params: T) -> T:
         """Return params with ``()`` in all places but the first of each shared layer."""
         for _, *others in self._groups:
             for place in others:
                 params = _put(params, place, ())
         return params
 
-    def restore(self, params: Tree) -> Tree:
+    def restore(self, params: T) -> T:
         """Return params with those of each shared layer in all of its places."""
         for first, *others in self._groups:
             held = _get(params, first)
@@ -51,7 +51,7 @@ class Ties:
                 params = _put(params, place, held)
         return params
 
-    def add(self, grads: Tree) -> Tree:
+    def add(self, grads: T) -> T:
         """Return gradients with the sum over a shared layer's places in the first of them."""
         for places in self._groups:
             total = _total([_get(grads, place) for place in places])
@@ -69,26 +69,26 @@ def _holders(layer: Layer) -> Iterator[tuple[Layer, Index]]:
         for shared, index in _holders(part.layer):
             if shared not in known:
                 known.add(shared)
-                yield shared, (*part.index, *index)
+                yield shared, (*part.place, *index)
 
 
-def _get(params: Tree, index: Index) -> Tree:
+def _get(params: Any, index: Index) -> Any:
     for i in index:
         params = params[i]
     return params
 
 
-def _put(params: Tree, index: Index, new: Any) -> Tree:
+def _put(params: Any, index: Index, new: Any) -> Any:
     if not index:
         return new
-    first, *rest = index
-    inner = _put(params[first], tuple(rest), new)
+    first: Any = index[0]
+    inner = _put(params[first], index[1:], new)
     if isinstance(params, dict):
         return {**params, first: inner}
-    return (*params[:first], inner, *params[first + 1 :])  # type: ignore[operator, misc]
+    return (*params[:first], inner, *params[first + 1 :])
 
 
-def _total(grads: Sequence[Tree]) -> Tree:
+def _total(grads: Sequence[T]) -> T:
     equal = [1 / len(grads)] * len(grads)
 
     def add(*leaves: Any) -> Any:

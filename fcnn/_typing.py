@@ -1,7 +1,7 @@
 """The few types that the whole package speaks of."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,8 +14,15 @@ IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 Shape: TypeAlias = tuple[int, ...]
 """The shape of one example: no batch axis."""
 
-Tree: TypeAlias = Any
-"""A pytree: a node, a tuple, a dict, ``()`` or a leaf, nested to any depth."""
+
+class Tree(Protocol):
+    """A pytree: a node, a tuple, a list, a dict, None or a leaf, nested to any depth.
+
+    Everything may be passed where a tree is expected. What the library returns as one is
+    opaque to a type checker until ``isinstance`` says what it is; functions that return a tree
+    of an argument's structure (`fcnn.tree.map`, an optimizer's ``step``) return its type.
+    """
+
 
 Size: TypeAlias = int | tuple[int, int]
 """A height and a width, or one number for both."""
@@ -24,7 +31,7 @@ Padding: TypeAlias = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[
 """``"valid"``, ``"same"``, one number for all four sides, ``(rows, columns)``,
 or ``((top, bottom), (left, right))``."""
 
-ModelPullback: TypeAlias = Callable[[Array], tuple[Tree, Any]]
+ModelPullback: TypeAlias = Callable[[Array], tuple[Any, Any]]
 """``pullback(dy) -> (dparams, dx)``; ``dx`` is None where the context asked for none."""
 
 LossPullback: TypeAlias = Callable[[float], Array]

@@ -29,13 +29,13 @@ class Part(NamedTuple):
     Attributes:
         step: what the layer is called in a path.
         layer: the layer.
-        index: the way from the combinator's params to the layer's; ``()`` if they are the same.
+        place: the way from the combinator's params to the layer's; ``()`` if they are the same.
         item: with the wiring "items", which item of the input it reads.
     """
 
     step: str
     layer: Layer
-    index: tuple[int | str, ...]
+    place: tuple[int | str, ...]
     item: int | str = 0
 
 
@@ -100,6 +100,11 @@ def parts_of(layer: Layer) -> Sequence[Part]:
     """Return the layers of a combinator; none of other layers."""
     made = combinator_of(layer)
     return () if made is None else made.parts(layer)
+
+
+def is_leaf(layer: Layer) -> bool:
+    """Return whether there are no layers in a layer: ``add()`` and ``serial()`` are leaves too."""
+    return not parts_of(layer)
 
 
 def naming(constructor: Any, name_of: Callable[[Layer], str]) -> None:
@@ -182,7 +187,7 @@ def walk(model: Layer, shape: Any, *, combinators: bool = False) -> Iterator[Vis
     shape = as_shape(shape)
     out_shape(model, shape)  # an error here names the layer's path
     for visit in _walk(model, shape, "", "", 0, POINT):
-        if combinators or combinator_of(visit.layer) is None:
+        if combinators or is_leaf(visit.layer):
             yield visit
 
 
@@ -191,20 +196,20 @@ def _walk(
 ) -> Generator[Visit, None, Field]:
     """Yield the layer and what is in it; return the receptive field of its output."""
     made = combinator_of(layer)
-    after = _seen_through(layer, field) if made is None else field
+    after = _seen_through(layer, field) if is_leaf(layer) else field
     sees = None if after is None else after[0]
     yield Visit(path, layer, shape, out_shape(layer, shape), params_path, depth, sees)
-    if made is None:
+    if made is None or is_leaf(layer):
         return after
     is_chain, seen, ends = made.wiring == "chain", field, []
-    for step, child, index, item in made.parts(layer):
+    for step, child, way, item in made.parts(layer):
         place = ".".join(each for each in (path, step) if each)
-        below = params_path + "".join(f"[{i!r}]" for i in index)
+        below = params_path + "".join(f"[{i!r}]" for i in way)
         here = shape[item] if made.wiring == "items" else shape
         seen = yield from _walk(child, here, place, below, depth + 1, seen if is_chain else field)
         ends.append(seen)
         shape = out_shape(child, shape) if is_chain else shape
-    return seen if is_chain or not ends else _widest(ends)
+    return seen if is_chain else _widest(ends)
 
 
 def _seen_through(layer: Layer, field: Field) -> Field:
@@ -223,4 +228,3 @@ def _widest(fields: list[Field]) -> Field:
         return None
     size = max(rows for (rows, _), _ in known), max(columns for (_, columns), _ in known)
     return size, known[0][1]
-

@@ -10,11 +10,12 @@ statistics do not pass through the loss, and are averaged with the same weights.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from fcnn import _batch, tree
 from fcnn._check import whole
+from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer, core
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
@@ -24,9 +25,39 @@ from fcnn.prng import fold_in
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from fcnn._signatures import Grad, ValueAndGrad, ValueAuxAndGrad
     from fcnn.losses import Loss
 
+T = TypeVar("T")
 
+
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: Literal[False] = False,
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAndGrad: ...
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: Literal[True],
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAuxAndGrad: ...
+@overload
+def value_and_grad(
+    model: Layer,
+    loss: Loss,
+    *,
+    has_aux: bool,
+    shard_size: int | None = None,
+    executor: Executor | None = None,
+) -> ValueAndGrad | ValueAuxAndGrad: ...
 def value_and_grad(
     model: Layer,
     loss: Loss,
@@ -34,7 +65,7 @@ def value_and_grad(
     has_aux: bool = False,
     shard_size: int | None = None,
     executor: Executor | None = None,
-) -> Callable[..., Any]:
+) -> Any:
     """Return the function that gives a loss and its gradient with respect to the params.
 
     With ``prediction, pull = model.vjp(params, x, ctx)`` and
@@ -76,7 +107,7 @@ def value_and_grad(
         shard_size = whole(shard_size, "shard_size")
     of_shard = functools.partial(_of_shard, model, loss, has_aux)
 
-    def f(params: Tree, x: Tree, target: Any, ctx: Context = EVAL) -> Any:
+    def f(params: Any, x: Any, target: Any, ctx: Context = EVAL) -> Any:
         n = _batch.check_targets(x, target)
         if shard_size is None:
             value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)
@@ -96,24 +127,13 @@ def value_and_grad(
     return f
 
 
-def check_model(model: Any) -> None:
-    """Refuse what is not a layer.
-
-    Raises:
-        ArgumentError: with what to do.
-    """
-    if not isinstance(model, Layer):
-        hint = "; call the constructor" if callable(model) else ""
-        raise ArgumentError(f"expected a layer as the model, got {model!r}{hint}")
-
-
 def grad(
     model: Layer,
     loss: Loss,
     *,
     shard_size: int | None = None,
     executor: Executor | None = None,
-) -> Callable[..., Tree]:
+) -> Grad:
     """Return the function that gives the gradient of a loss with respect to the params.
 
     ``grad(model, loss)(params, x, target, ctx)`` is the second part of what
@@ -128,17 +148,17 @@ def grad(
     """
     f = value_and_grad(model, loss, shard_size=shard_size, executor=executor)
 
-    def gradient(params: Tree, x: Array, target: Any, ctx: Context = EVAL) -> Tree:
+    def gradient(params: T, x: Tree, target: Tree, ctx: Context = EVAL) -> T:
         return f(params, x, target, ctx)[1]
 
     return gradient
 
 
 def _weighted(
-    model: Layer, loss: Loss, params: Tree, x: Tree, target: Any, ctx: Context, weight: float
-) -> tuple[float, Tree, Tree]:
+    model: Layer, loss: Loss, params: T, x: Any, target: Any, ctx: Context, weight: float
+) -> tuple[float, Any, T]:
     """Return the value and the gradients, both times ``weight``, and the prediction."""
-    prediction, pull = core(model.vjp)(params, x, ctx.with_input_grad(False))
+    prediction, pull = core(model.vjp)(params, x, ctx.at((), False))
     value, pull_loss = loss.vjp(prediction, target)
     grads, _ = pull(pull_loss(weight))
     return value * weight, prediction, grads
@@ -146,7 +166,7 @@ def _weighted(
 
 def _of_shard(
     model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
-) -> tuple[float, Tree, Tree]:
+) -> tuple[float, Any, Any]:
     params, ctx = common
     x, target, i, weight = shard
     if ctx.key is not None:
@@ -155,7 +175,7 @@ def _of_shard(
     return value, prediction if has_aux else None, grads
 
 
-def _sum_trees(trees: Sequence[Tree], weights: Sequence[float]) -> Tree:
+def _sum_trees(trees: Sequence[T], weights: Sequence[float]) -> T:
     """Return the sum in shard order, so the bits do not depend on what computed a shard.
 
     The gradients are weighted already; observations are averaged here.

@@ -73,6 +73,29 @@ def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
 
     Returns:
         A decorator of ``make(*layers) -> Fused``, or None where these layers do not fuse.
+
+    Scaling twice as scaling once:
+
+    >>> import fcnn
+    >>> @fcnn.layer
+    ... def scale(factor):
+    ...     def init(key, shape):
+    ...         return (), shape
+    ...     def apply(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx=fcnn.EVAL):
+    ...         return factor * x, lambda dy: ((), factor * dy)
+    ...     return init, apply, vjp
+    >>> @fcnn.fusion.rule(scale, scale)
+    ... def twice(one, two):
+    ...     factor = one.spec.arguments["factor"] * two.spec.arguments["factor"]
+    ...     def apply(params, x, ctx):
+    ...         return factor * x
+    ...     def vjp(params, x, ctx):
+    ...         return factor * x, lambda dy: (((), ()), factor * dy)
+    ...     return fcnn.fusion.Fused(apply, vjp)
+    >>> print(fcnn.fusion.plan(fcnn.serial(scale(2.0), scale(3.0)), train=True))
+    serial[0:2]  scale(2.0) + scale(3.0)
     """
     if len(pattern) < 2:
         raise ArgumentError(f"expected a pattern of two layers or more, got {pattern}")
@@ -89,22 +112,22 @@ class Place(NamedTuple):
     """A layer of a chain: its path, the way to its params, the layer itself."""
 
     step: str
-    index: tuple[Any, ...]
+    place: tuple[Any, ...]
     layer: Layer
 
 
-def flatten(layer: Layer, step: str = "", index: tuple[Any, ...] = ()) -> list[Place]:
+def flatten(layer: Layer, step: str = "", place: tuple[Any, ...] = ()) -> list[Place]:
     """Return the layers of a chain, those of nested chains in their place.
 
     A nested chain whose layers share params runs by itself.
     """
     made = combinator_of(layer)
-    if made is None or made.wiring != "chain" or (index and Ties(layer)):
-        return [Place(step, index, layer)]
+    if made is None or made.wiring != "chain" or (place and Ties(layer)):
+        return [Place(step, place, layer)]
     found = []
     for part in made.parts(layer):
         path = ".".join(each for each in (step, part.step) if each)
-        found += flatten(part.layer, path, (*index, *part.index))
+        found += flatten(part.layer, path, (*place, *part.place))
     return found
 
 
@@ -116,24 +139,30 @@ def _fits(layer: Layer, wanted: Any) -> bool:
 
 @attrs.frozen(eq=False)
 class Stage:
-    """The layers ``[start, start + len(layers))`` of a serial, as one function."""
+    """Neighbouring layers of a serial, as one function.
 
-    start: int
+    ``own`` is their place among the serial's layers and in the flat list of their params: an
+    index for a layer by itself, whose ``apply`` and ``vjp`` take its params and give its
+    gradient; a slice for several (see `Fused`).
+    """
+
+    own: int | slice
     layers: tuple[Layer, ...]
     steps: tuple[str, ...]
-    fused: Fused
+    apply: Callable[..., Any]
+    vjp: Callable[..., tuple[Any, Callable[[Any], tuple[Any, Any]]]]
 
     @property
-    def stop(self) -> int:
-        """Where the next stage starts."""
-        return self.start + len(self.layers)
+    def start(self) -> int:
+        """The place of the first layer."""
+        return self.own.start if isinstance(self.own, slice) else self.own
 
     def blame(self, error: Exception) -> NoReturn:
         """Raise an error again, with the place of the layer that it comes from."""
         if isinstance(error, FcnnError):
             k = getattr(error, "of_layer", 0)
             culprit = self.layers[k]
-            relocate(error if k == 0 else error.called(repr(culprit)), self.steps[k], culprit)
+            relocate(error.called(repr(culprit)), self.steps[k], culprit)
         if len(self.layers) == 1:
             relocate(error, self.steps[0], self.layers[0])
         run = " + ".join(f"{s} {each!r}" for s, each in zip(self.steps, self.layers, strict=True))
@@ -165,28 +194,17 @@ def _span(steps: tuple[str, ...]) -> str:
 
 
 def of_layer(k: int, check: Callable[..., R], *args: Any) -> R:
-    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run."""
+    """Return ``check(*args)``; an error of it is that of the ``k``-th layer of a fused run.
+
+    >>> import fcnn
+    >>> fcnn.fusion.of_layer(1, max, 2, 3)
+    3
+    """
     try:
         return check(*args)
     except FcnnError as error:
         error.of_layer = k  # type: ignore[attr-defined]
         raise
-
-
-def alone(layer: Layer) -> Fused:
-    """Return a layer by itself, as a run of one."""
-    apply, vjp = layer.apply, core(layer.vjp)
-
-    def vjp_of_one(params: Sequence[Tree], x: Any, ctx: Context) -> tuple[Any, RunPullback]:
-        y, pullback = vjp(params[0], x, ctx)
-
-        def pullback_of_one(dy: Any) -> tuple[Sequence[Tree], Any]:
-            grad, dx = pullback(dy)
-            return (grad,), dx
-
-        return y, pullback_of_one
-
-    return Fused(lambda params, x, ctx: apply(params[0], x, ctx), vjp_of_one)
 
 
 def plan(
@@ -219,8 +237,11 @@ def plan(
     at = 0
     while at < len(run):
         many, fused = _longest(run[at:], train) if fuse else (1, None)
-        made = alone(run[at]) if fused is None else fused
-        stages.append(Stage(at, run[at : at + many], names[at : at + many], made))
+        one, steps_of_run = run[at], names[at : at + many]
+        if fused is None:
+            stages.append(Stage(at, (one,), steps_of_run, one.apply, core(one.vjp)))
+        else:
+            stages.append(Stage(slice(at, at + many), run[at : at + many], steps_of_run, *fused))
         at += many
     return Plan(stages)
 

@@ -3,8 +3,9 @@
 Every function takes ``(prediction, target)``, the order of the losses. A prediction
 is labels ``(n,)``, or scores ``(n, classes)``, of which the highest (the first, if
 several are equal) is the predicted class; a target is labels ``(n,)``. Labels are
-whole numbers from 0. ``classes`` is how many there are, or their names; without it,
-scores say how many, or else the largest label does.
+whole numbers from 0. ``classes`` is the number of classes, or their names; without it,
+the scores' columns are counted, or else the largest label decides. NaN among the scores
+is refused, since it has no place in their order.
 
 A ratio whose denominator is zero (the precision of a class that was never predicted,
 the recall of one that never occurred) is 0.0.
@@ -35,16 +36,17 @@ __all__ = [
     "top_k_accuracy",
 ]
 
-Classes: TypeAlias = int | Sequence[str] | None
+Classes: TypeAlias = int | Sequence[str] | Array | None
 Average: TypeAlias = Literal["macro", "micro", "weighted"] | None
 
 
 def accuracy(prediction: Any, target: Any) -> float:
-    """The fraction of examples whose predicted class is the true one.
+    """Return the fraction of examples whose predicted class is the true one.
 
     Raises:
         ShapeError: if the shapes do not fit, or there are no examples.
         LabelError: if a label is not a whole number from 0, or beyond the scores' classes.
+        NonFiniteError: if a score is NaN.
 
     >>> from fcnn.metrics import accuracy
     >>> accuracy([0, 1, 1, 2], [0, 1, 2, 2])
@@ -55,12 +57,13 @@ def accuracy(prediction: Any, target: Any) -> float:
 
 
 def top_k_accuracy(scores: Any, target: Any, k: int = 5) -> float:
-    """The fraction of examples whose true class is among the k highest scores.
+    """Return the fraction of examples whose true class is among the k highest scores.
 
-    Of equal scores the first class goes first, so that ``k=1`` is `accuracy`.
+    Equal scores rank in the order of the classes, so that ``k=1`` is `accuracy`.
 
     Raises:
         ShapeError: if ``scores`` is not ``(n, classes)``, or the target does not fit.
+        NonFiniteError: if a score is NaN.
         ArgumentError: if k is not a whole number from 1.
 
     >>> from fcnn.metrics import top_k_accuracy
@@ -70,7 +73,7 @@ def top_k_accuracy(scores: Any, target: Any, k: int = 5) -> float:
     k = _check.whole(k, "k")
     values = np.asarray(scores)
     if values.ndim != 2:
-        raise ShapeError(f"scores must be (n, classes), and {values.shape} came")
+        raise ShapeError(f"expected scores (n, classes), got {values.shape}")
     _, true, _ = _labels(values, target, None)
     own = np.take_along_axis(values, true[:, None], axis=1)
     before = np.arange(values.shape[1]) < true[:, None]
@@ -79,11 +82,12 @@ def top_k_accuracy(scores: Any, target: Any, k: int = 5) -> float:
 
 
 def confusion_matrix(prediction: Any, target: Any, classes: Classes = None) -> IntArray:
-    """How often each class (row) was predicted as each class (column).
+    """Count how often each class (row) was predicted as each class (column).
 
     Raises:
         ShapeError: if the shapes do not fit, or there are no examples.
         LabelError: if a label is not a whole number from 0 to classes - 1.
+        NonFiniteError: if a score is NaN.
 
     >>> from fcnn.metrics import confusion_matrix
     >>> confusion_matrix([0, 1, 1, 2], [0, 1, 2, 2])
@@ -99,12 +103,12 @@ def confusion_matrix(prediction: Any, target: Any, classes: Classes = None) -> I
 def precision(
     prediction: Any, target: Any, *, classes: Classes = None, average: Average = None
 ) -> Any:
-    """Of the examples predicted as a class, the fraction that is of it: ``tp / (tp + fp)``.
+    """Return the fraction of the examples predicted as a class that are of it: ``tp / (tp + fp)``.
 
     Args:
         prediction: labels ``(n,)`` or scores ``(n, classes)``.
         target: labels ``(n,)``.
-        classes: how many classes there are, or their names.
+        classes: the number of classes, or their names.
         average: None gives a number for each class; ``"macro"`` their mean, ``"weighted"``
             their mean weighted by how often each class occurs, ``"micro"`` the ratio of
             the sums over all classes.
@@ -122,7 +126,7 @@ def precision(
 def recall(
     prediction: Any, target: Any, *, classes: Classes = None, average: Average = None
 ) -> Any:
-    """Of the examples of a class, the fraction predicted as it: ``tp / (tp + fn)``.
+    """Return the fraction of the examples of a class predicted as it: ``tp / (tp + fn)``.
 
     Arguments and errors are those of `precision`.
 
@@ -134,7 +138,7 @@ def recall(
 
 
 def f1(prediction: Any, target: Any, *, classes: Classes = None, average: Average = None) -> Any:
-    """The harmonic mean of precision and recall: ``2 tp / (2 tp + fp + fn)``.
+    """Return the harmonic mean of precision and recall: ``2 tp / (2 tp + fp + fn)``.
 
     Arguments and errors are those of `precision`.
 
@@ -148,7 +152,7 @@ def f1(prediction: Any, target: Any, *, classes: Classes = None, average: Averag
 def classification_report(
     prediction: Any, target: Any, *, classes: Classes = None, digits: int = 2
 ) -> str:
-    """Precision, recall, F1 and support of each class, and their means, as a table.
+    """Return precision, recall, F1 and support of each class, and their means, as a table.
 
     The layout is that of scikit-learn's report of the same name; a class of ``classes``
     that does not occur has a row of zeros.
@@ -170,8 +174,7 @@ def classification_report(
     """
     digits = _check.whole(digits, "digits", 0)
     matrix = confusion_matrix(prediction, target, classes)
-    named = classes is not None and not isinstance(classes, int | np.integer)
-    names = list(classes) if named else [str(i) for i in range(len(matrix))]  # type: ignore[arg-type]
+    names = _names(classes) or [str(i) for i in range(len(matrix))]
     width = max(len(name) for name in [*names, "weighted avg"])
     support = matrix.sum(axis=1)
     total = int(support.sum())
@@ -205,45 +208,79 @@ def _average(matrix: IntArray, of: int, average: Any) -> Any:
     if average == "weighted":
         return float(np.dot(ratios, support) / support.sum())
     raise ArgumentError(
-        f'average must be None, "macro", "micro" or "weighted", and {average!r} came'
+        f'expected average to be None, "macro", "micro" or "weighted", got {average!r}'
     )
 
 
 def _labels(prediction: Any, target: Any, classes: Classes) -> tuple[IntArray, IntArray, int]:
-    """Predicted labels, true labels and the number of classes, all checked."""
+    """Return predicted labels, true labels and the number of classes, all checked."""
     predicted, true = np.asarray(prediction), np.asarray(target)
     if true.ndim != 1 or predicted.ndim not in (1, 2) or len(predicted) != len(true):
         raise ShapeError(
-            f"a prediction must be (n,) labels or (n, classes) scores and its target (n,) labels, "
-            f"and {predicted.shape} and {true.shape} came"
+            f"expected a prediction of (n,) labels or (n, classes) scores and a target of (n,) "
+            f"labels, got {predicted.shape} and {true.shape}{_hint(true)}"
         )
     if predicted.size == 0:
-        raise ShapeError(f"there is nothing to measure in a prediction of {predicted.shape}")
+        raise ShapeError(f"expected at least one example, got a prediction of {predicted.shape}")
     count = _count(classes)
     if predicted.ndim == 2:
-        columns = predicted.shape[1]
-        if count not in (None, columns):
-            raise ShapeError(f"there are {count} classes, and scores of {columns} came")
-        if np.isnan(predicted).any():
-            raise NonFiniteError("the scores hold NaN, so that no class is the highest")
-        predicted, count = predicted.argmax(axis=1), columns
+        predicted, count = _highest(predicted, count)
     for what, labels in (("predicted", predicted), ("true", true)):
         if labels.dtype.kind not in "iu":
-            raise LabelError(
-                f"{what} labels must be whole numbers, and an array of {labels.dtype} came"
-            )
+            raise LabelError(f"expected whole numbers as {what} labels, got {_kind(labels)}")
         if labels.min() < 0 or (count is not None and labels.max() >= count):
-            wanted = "from 0" if count is None else f"from 0 to {count - 1}"
+            bounds = "from 0" if count is None else f"from 0 to {count - 1}"
             raise LabelError(
-                f"{what} labels must be {wanted}, and they go from {labels.min()} to {labels.max()}"
+                f"expected {what} labels {bounds}, got {labels.min()} to {labels.max()}"
             )
     if count is None:
         count = int(max(predicted.max(), true.max())) + 1
     return predicted.astype(np.int64), true.astype(np.int64), count
 
 
+def _hint(true: Array) -> str:
+    if true.ndim != 2:
+        return ""
+    return f"; pass target{'[:, 0]' if true.shape[1] == 1 else '.argmax(axis=1)'}"
+
+
+def _kind(labels: Array) -> str:
+    if labels.dtype.kind in "USO":
+        return "strings; number them with np.unique(labels, return_inverse=True)"
+    if labels.dtype.kind == "b":
+        return "bool; convert with labels.astype(np.int64)"
+    return f"{labels.dtype}; scores are (n, classes)"
+
+
+def _highest(scores: Array, count: int | None) -> tuple[IntArray, int]:
+    """Return the class of the highest score, and the number of classes."""
+    columns = scores.shape[1]
+    if count not in (None, columns):
+        raise ShapeError(f"expected scores of {count} classes, got {scores.shape}")
+    if columns < 2:
+        raise ShapeError(
+            f"expected scores of two classes or more, got {scores.shape}; "
+            f"for one probability an example pass (p[:, 0] > 0.5).astype(np.int64)"
+        )
+    if scores.dtype.kind not in "fiu":
+        raise LabelError(f"expected numbers as scores, got {scores.dtype}")
+    nan = np.isnan(scores)
+    if nan.any():
+        first = int(np.argwhere(nan)[0][0])
+        raise NonFiniteError(f"expected scores that are numbers, got NaN for example {first}")
+    return scores.argmax(axis=1), columns
+
+
+def _names(classes: Classes) -> list[str]:
+    """Return the names of the classes; none where their number is given."""
+    if isinstance(classes, np.ndarray) and classes.ndim == 1:
+        return [str(name) for name in classes]
+    if isinstance(classes, Sequence) and not isinstance(classes, str):
+        return [str(name) for name in classes]
+    return []
+
+
 def _count(classes: Classes) -> int | None:
     if classes is None:
         return None
-    sized = isinstance(classes, Sequence) and not isinstance(classes, str)
-    return _check.whole(len(classes) if sized else classes, "classes")  # type: ignore[arg-type]
+    return _check.whole(len(_names(classes)) or classes, "classes")

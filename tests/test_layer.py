@@ -22,16 +22,16 @@ class TestContext:
         )
         assert len({EVAL, Context(), training()}) == 2
 
-    @given(st.integers(0, 99), st.integers(0, 99), st.booleans(), st.booleans())
-    def test_a_child_has_a_key_of_its_own(self, i, j, train, input_grad):
-        ctx = Context(train=train, key=key(0))
-        child = ctx.child(i, input_grad=input_grad)
-        assert child == Context(train, fold_in(key(0), i), input_grad)
+    @given(st.integers(0, 99), st.integers(0, 99), st.booleans(), st.booleans(), st.booleans())
+    def test_a_child_has_a_key_of_its_own(self, i, j, train, input_grad, fuse):
+        ctx = Context(train, key(0), input_grad, fuse)
+        child = ctx.child(i)
+        assert child == Context(train, fold_in(key(0), i), input_grad, fuse)
         assert (child.key == ctx.child(j).key) == (i == j)
 
     def test_a_child_without_a_key_has_none(self):
         assert training().child(3) == training()
-        assert EVAL.child(3, input_grad=False) == Context(input_grad=False)
+        assert EVAL.child(3).at((), False) == Context(input_grad=False)
 
 
 class TestLayer:
@@ -39,6 +39,42 @@ class TestLayer:
         layer = dense(2)
         init, apply, vjp = layer
         assert (init, apply, vjp) == (layer.init, layer.apply, layer.vjp)
+
+    def test_a_serial_gives_its_layers(self):
+        model = fcnn.serial(dense(2), fcnn.relu, dense(3), fcnn.flatten)
+        assert model[0] == dense(2)
+        assert model[-1] is fcnn.flatten
+        assert model[:2] == fcnn.serial(dense(2), fcnn.relu)
+        assert model[::2] == fcnn.serial(dense(2), dense(3))
+        assert len(model) == len(model.layers) == 4
+        assert model.layers == (dense(2), fcnn.relu, dense(3), fcnn.flatten)
+        with pytest.raises(IndexError):
+            model[4]
+        params, _ = model.init(key(0), (4,))
+        x = np.ones((1, 4), np.float32)
+        np.testing.assert_array_equal(
+            model[2:].apply(params[2:], model[:2].apply(params[:2], x)), model.apply(params, x)
+        )
+
+    def test_other_layers_have_no_slices(self):
+        assert dense(2).layers == ()
+        assert bool(dense(2))
+        assert fcnn.residual(dense(2), fcnn.relu)[1] is fcnn.relu
+        with pytest.raises(TypeError, match="expected a serial to take a slice of"):
+            fcnn.add(dense(2), dense(2))[:1]
+
+    def test_nothing_that_vjp_returns_can_be_changed_through_another(self):
+        for layer in (fcnn.relu, fcnn.serial(), fcnn.flatten, fcnn.dropout(0.0), dense(3)):
+            params, _ = layer.init(key(0), (3,))
+            x, dy = np.ones((1, 3)), np.ones((1, 3))
+            y, pullback = layer.vjp(fcnn.tree.astype(params, float), x)
+            grads, dx = pullback(dy)
+            with pytest.raises(ValueError, match="read-only"):
+                y[:] = 7
+            before = fcnn.tree.digest((grads, dx))
+            dy[:] = 7
+            assert fcnn.tree.digest((grads, dx)) == before
+            assert x.flags.writeable
 
     def test_the_default_context_is_evaluation(self):
         x = np.ones((2, 50), np.float32)
@@ -60,7 +96,7 @@ class TestLayer:
         def halves():
             def init(key, shape):
                 if shape[-1] % 2:
-                    raise ShapeError(f"wanted an even last axis, and {shape} came")
+                    raise ShapeError(f"expected an even last axis, got {shape}")
                 return (), (*shape[:-1], shape[-1] // 2)
 
             def apply(params, x, ctx=EVAL):
@@ -77,11 +113,11 @@ class TestLayer:
             return init, apply, vjp
 
         fcnn.testing.check_layer(halves(), (3, 4))
-        with pytest.raises(ShapeError, match=r"serial\[1\] halves\(\): wanted an even last axis"):
+        with pytest.raises(ShapeError, match=r"serial\[1\] halves\(\): expected an even last axis"):
             fcnn.serial(fcnn.relu, halves()).init(key(0), (3,))
         with pytest.raises(DTypeError, match=r"halves\(\): "):
             halves().apply((), np.arange(4)[None])
-        with pytest.raises(ShapeError, match=r"halves\(\): the pullback wants dy"):
+        with pytest.raises(ShapeError, match=r"halves\(\): expected dy of"):
             halves().vjp((), np.ones((1, 4)))[1](np.ones((1, 4)))
 
 

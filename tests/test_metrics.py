@@ -101,7 +101,7 @@ def test_everything_is_what_counting_one_by_one_gives(drawn: Any) -> None:
     assert metrics.f1(guess, true, classes=classes, average="weighted") == pytest.approx(weighted)
 
 
-@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 8), st.integers(0, 99))
+@given(st.integers(1, 6), st.integers(2, 6), st.integers(1, 8), st.integers(0, 99))
 def test_top_k_is_what_a_stable_sort_gives(n: int, classes: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores, true = rng.integers(0, 4, (n, classes)).astype(float), rng.integers(0, classes, n)
@@ -136,8 +136,8 @@ def test_the_numbers_and_the_report_are_scikit_learns(drawn: Any) -> None:
     ("call", "error", "words"),
     [
         (lambda: metrics.accuracy([0, 1], [0]), ShapeError, r"\(2,\) and \(1,\)"),
-        (lambda: metrics.accuracy([], []), ShapeError, "nothing to measure"),
-        (lambda: metrics.accuracy(np.zeros((0, 3)), []), ShapeError, "nothing to measure"),
+        (lambda: metrics.accuracy([], []), ShapeError, "at least one example"),
+        (lambda: metrics.accuracy(np.zeros((0, 3)), []), ShapeError, "at least one example"),
         (lambda: metrics.accuracy([0], [[1.0, 0.0]]), ShapeError, "labels"),
         (lambda: metrics.accuracy(0, 0), ShapeError, "labels"),
         (lambda: metrics.accuracy([0.5], [0]), LabelError, "float64"),
@@ -145,13 +145,25 @@ def test_the_numbers_and_the_report_are_scikit_learns(drawn: Any) -> None:
         (lambda: metrics.accuracy([0], [-1]), LabelError, "-1"),
         (lambda: metrics.accuracy([[0.1, 0.9]], [2]), LabelError, "from 0 to 1"),
         (lambda: metrics.accuracy([[np.nan, 0.9]], [0]), NonFiniteError, "NaN"),
+        (lambda: metrics.accuracy([[0.9], [0.1]], [0, 0]), ShapeError, "two classes or more"),
+        (lambda: metrics.top_k_accuracy([[0.9]], [0], 1), ShapeError, "two classes or more"),
+        (lambda: metrics.top_k_accuracy([[np.nan, 1.0]], [0], 1), NonFiniteError, "example 0"),
+        (lambda: metrics.f1([[0.0, 1.0], [np.nan, 0.0]], [1, 0]), NonFiniteError, "example 1"),
+        (lambda: metrics.accuracy([0, 1], [[0], [1]]), ShapeError, r"target\[:, 0\]"),
+        (lambda: metrics.accuracy([0], [[1.0, 0.0]]), ShapeError, r"argmax\(axis=1\)"),
+        (lambda: metrics.accuracy(["a"], ["b"]), LabelError, "strings; number them with np.unique"),
+        (lambda: metrics.accuracy([True], [1]), LabelError, "got bool; convert with"),
         (lambda: metrics.confusion_matrix([3], [0], 3), LabelError, "predicted"),
         (lambda: metrics.confusion_matrix([3], [0], 0), ArgumentError, "classes"),
         (lambda: metrics.confusion_matrix([3], [0], "digits"), ArgumentError, "classes"),
-        (lambda: metrics.confusion_matrix([[0.5, 0.5]], [0], ["a"]), ShapeError, "scores of 2"),
+        (
+            lambda: metrics.confusion_matrix([[0.5, 0.5]], [0], ["a"]),
+            ShapeError,
+            r"of 1 classes, got \(1, 2\)",
+        ),
         (lambda: metrics.f1([0], [0], average="mean"), ArgumentError, "mean"),
         (lambda: metrics.top_k_accuracy([0], [0]), ShapeError, "scores"),
-        (lambda: metrics.top_k_accuracy([[1.0]], [0], k=0), ArgumentError, "k must"),
+        (lambda: metrics.top_k_accuracy([[1.0]], [0], k=0), ArgumentError, "1 for k, got 0"),
         (lambda: metrics.classification_report([0], [0], digits=-1), ArgumentError, "digits"),
     ],
 )

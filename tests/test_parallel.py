@@ -60,11 +60,11 @@ def gradient_digest(data, executor=None, **options):
     f = fcnn.value_and_grad(
         MODEL, softmax_cross_entropy, shard_size=12, executor=executor, **options
     )
-    return tree.digest(f(params, data.images, data.labels, fcnn.training(fcnn.key(1))))
+    return tree.digest(f(params, data.inputs, data.targets, fcnn.training(fcnn.key(1))))
 
 
 def params_digest(data, executor=None):
-    state = train.start(MODEL, SGD, data, fcnn.key(2))
+    state = train.init(MODEL, SGD, data, fcnn.key(2))
     states = train.steps(
         MODEL, softmax_cross_entropy, SGD, data, state,
         batch_size=16, shard_size=6, executor=executor,
@@ -94,7 +94,7 @@ def test_processes_that_share_memory(data, alone):
         assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
         with pytest.raises(TypeError, match="bad operand"):
             pool.submit(abs, "1").result()
-        with pytest.raises(TypeError, match="does not pickle"):
+        with pytest.raises(TypeError, match="whose results pickle"):
             pool.submit(threading.Lock).result()
     with parallel.processes(1) as pool:  # this one alone
         assert gradient_digest(data, pool) == alone[0]
@@ -104,7 +104,7 @@ def test_processes_that_share_memory(data, alone):
 def test_a_killed_process_that_shares_memory_costs_time_only(data, alone):
     with parallel.processes(2) as pool:
         os.kill(pool.others[0].process.pid, signal.SIGKILL)
-        with pytest.warns(RuntimeWarning, match="a worker died"):
+        with pytest.warns(RuntimeWarning, match="a worker .*died"):
             assert gradient_digest(data, pool) == alone[0]
         assert gradient_digest(data, pool) == alone[0]  # another has taken its place
         with pytest.raises(BrokenExecutor):
@@ -194,7 +194,7 @@ def test_a_killed_dask_worker_costs_time_only(data, alone, dask, tmp_path):
         shard_size=12,
         executor=dask.get_executor(),
     )
-    value, grads = f((*params, ()), data.images, data.labels, fcnn.training(fcnn.key(1)))
+    value, grads = f((*params, ()), data.inputs, data.targets, fcnn.training(fcnn.key(1)))
     assert (tmp_path / "died").exists()
     assert tree.digest((value, grads[:-1])) == alone[0]
 
@@ -231,7 +231,7 @@ def die_in_a_worker(common, shard):
 def test_a_broken_pool_costs_time_only():
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         for _ in range(2):  # the second time the pool is known to be broken
-            with pytest.warns(RuntimeWarning, match="a worker died"):
+            with pytest.warns(RuntimeWarning, match="a worker .*died"):
                 done = parallel.map_shards(die_in_a_worker, os.getpid(), [1, 2, 3], pool)
             assert done == [1, 2, 3]
 
@@ -250,7 +250,7 @@ class LosesWhatItWasGiven(Executor):
 
 
 def test_a_cancelled_shard_costs_time_only():
-    with pytest.warns(RuntimeWarning, match="a worker died"):
+    with pytest.warns(RuntimeWarning, match="a worker .*died"):
         done = parallel.map_shards(operator.add, 10, [1, 2], LosesWhatItWasGiven())
     assert done == [11, 12]
 
@@ -260,7 +260,7 @@ POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), paralle
 
 @pytest.mark.parametrize("make", POOLS)
 def test_a_shard_that_raises_raises_the_same_error_here(data, make):
-    bad = Dataset(data.images[:, :20], data.labels)
+    bad = Dataset(data.inputs[:, :20], data.targets)
     pool = make()
     with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): the weight") as raised:
         gradient_digest(bad, pool)
@@ -311,15 +311,15 @@ def test_the_limit_ends_with_its_last_user():
 def test_predictions_come_in_the_order_of_the_examples(data):
     params, _ = MODEL.init(fcnn.key(0), (28, 28, 1))
     f = fcnn.value_and_grad(MODEL, softmax_cross_entropy, has_aux=True, shard_size=12)
-    (value, prediction), _ = f(params, data.images, data.labels)
-    np.testing.assert_allclose(prediction, MODEL.apply(params, data.images), rtol=1e-4, atol=1e-5)
-    assert value == pytest.approx(softmax_cross_entropy(prediction, data.labels), rel=1e-6)
+    (value, prediction), _ = f(params, data.inputs, data.targets)
+    np.testing.assert_allclose(prediction, MODEL.apply(params, data.inputs), rtol=1e-4, atol=1e-5)
+    assert value == pytest.approx(softmax_cross_entropy(prediction, data.targets), rel=1e-6)
 
 
 def test_shards_give_the_gradient_of_the_whole(data):
     model = fcnn.serial(fcnn.conv2d(3, 3), fcnn.relu, fcnn.flatten, fcnn.dense(10))
     params, _ = model.init(fcnn.key(0), (28, 28, 1))
-    args = (tree.astype(params, np.float64), data.images.astype(np.float64), data.labels)
+    args = (tree.astype(params, np.float64), data.inputs.astype(np.float64), data.targets)
     value, whole = fcnn.value_and_grad(model, softmax_cross_entropy)(*args)
     for size in (1, 12, 64, 100):  # 64 is no multiple of 12
         f = fcnn.value_and_grad(model, softmax_cross_entropy, shard_size=size)
@@ -331,10 +331,10 @@ def test_shards_give_the_gradient_of_the_whole(data):
 def test_statistics_of_shards_are_averaged(data):
     model = fcnn.batch_norm(momentum=0.0)
     params, _ = model.init(fcnn.key(0), (28, 28, 1))
-    target = np.zeros_like(data.images)
+    target = np.zeros_like(data.inputs)
     f = fcnn.grad(model, fcnn.losses.mean_squared_error, shard_size=12)
-    grads = f(params, data.images, target, fcnn.training())
-    np.testing.assert_allclose(params.mean - grads.mean, data.images.mean(), rtol=1e-5)
+    grads = f(params, data.inputs, target, fcnn.training())
+    np.testing.assert_allclose(params.mean - grads.mean, data.inputs.mean(), rtol=1e-5)
 
 
 def test_shards_draw_masks_of_their_own():

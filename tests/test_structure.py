@@ -18,26 +18,33 @@ ROOT = Path(fcnn.__file__).parent
 # package may import each other, without a cycle.
 ROWS = {
     "fcnn._typing": 0,
+    "fcnn._signatures": 0.5,
     "fcnn.errors": 0,
     "fcnn._blas": 1,
     "fcnn._check": 1,
     "fcnn._value": 1,
-    "fcnn.prng": 1,
-    "fcnn.tree": 1,
-    "fcnn.initializers": 2,
-    "fcnn._layer": 2,
-    "fcnn._ops": 2,
-    "fcnn.layers": 3,
+    "fcnn.prng": 2,
+    "fcnn.tree": 2,
+    "fcnn.initializers": 3,
+    "fcnn._batch": 3,
+    "fcnn._layer": 3,
+    "fcnn._ops": 3,
+    "fcnn._walk": 3.1,
+    "fcnn._sharing": 3.2,
+    "fcnn.fusion": 3.3,
+    "fcnn.layers": 4,
     "fcnn.losses": 4,
     "fcnn.metrics": 4,
+    "fcnn._doors": 3.4,
+    "fcnn._scores": 4,
     "fcnn.optim": 4,
     "fcnn.data": 4,
     "fcnn.checkpoint": 4,
-    "fcnn._processes": 3,
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,
     "fcnn._summary": 5,
+    "fcnn.typing": 5,
     "fcnn.export": 5,
     "fcnn.plot": 5,
     "fcnn.train": 6,
@@ -51,9 +58,11 @@ PACKAGES = {
     "fcnn.layers",
     "fcnn.losses",
     "fcnn.optim",
+    "fcnn.parallel",
     "fcnn.data",
     "fcnn.export",
     "fcnn.testing",
+    "fcnn.train",
     "fcnn.tree",
 }
 
@@ -117,6 +126,24 @@ def test_a_module_imports_from_lower_rows_only(module):
         assert ROWS[there] < ROWS[here], (
             f"{module} of row {ROWS[here]} imports {imported} of row {ROWS[there]}"
         )
+
+
+FAMILIES = {
+    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_no_family_of_layers_knows_another(family):
+    """Neighbouring layers meet in `fused` alone; `branches` is made of `serial`."""
+    found = {name for name in imports(f"fcnn.layers.{family}") if name.startswith("fcnn.layers")}
+    assert not found
+
+
+def test_every_file_of_layers_is_a_family_or_known_to_join_them():
+    others = {"", "_joins", "_side_by_side", "branches", "fused"}
+    files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
+    assert files == FAMILIES | others
 
 
 def test_no_import_goes_in_a_circle():
@@ -230,7 +257,6 @@ def test_an_init_defines_nothing(module):
         late = [node for node in rest if isinstance(node, ast.FunctionDef | ast.If)]
         assert [ast.unparse(node).split("(")[0].split(":")[0] for node in late] == [
             "if TYPE_CHECKING",
-            "def __getattr__",
             "def __dir__",
         ]
         rest = [node for node in rest if node not in late]

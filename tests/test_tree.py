@@ -1,5 +1,6 @@
 import copy
 import pickle
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -22,6 +23,39 @@ class Norm:
     scale: np.ndarray
     mean: np.ndarray = tree.statistic()
 
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+FUNCTIONS = [
+    tree.leaves, tree.paths, tree.statistics, tree.structure, tree.flatten, tree.ravel,
+    tree.zeros_like, tree.norm, tree.digest,
+]  # fmt: skip
+
+
+def _map_one(t):
+    return tree.map(lambda leaf: leaf, t)
+
+
+def _map_two(t):
+    return tree.map(lambda a, b: a, t, t)
+
+
+def _map_three(t):
+    return tree.map(lambda a, b, c: a, t, t, t)
+
+
+def _astype(t):
+    return tree.astype(t, np.float32)
+
+
+def _equal(t):
+    return tree.equal(t, t)
+
+
+FUNCTIONS += [_map_one, _map_two, _map_three, _astype, _equal]
 
 leaf = arrays(
     st.sampled_from([np.float32, np.float64]),
@@ -103,19 +137,40 @@ class TestStructure:
             assert eval("t" + path, {"t": t}) is leaf
 
     def test_unflatten_counts(self):
-        with pytest.raises(TreeError, match="has 2 leaves, and 1 came"):
+        with pytest.raises(TreeError, match=r"expected 2 leaves .*, got 1"):
             tree.unflatten(tree.structure((1.0, 2.0)), [1.0])
 
     @pytest.mark.parametrize(
         "intruder",
-        [[1.0], None, "text", {1.0}, object()],
-        ids=["list", "None", "str", "set", "object"],
+        ["text", {1.0}, object(), b"bytes", slice(3)],
+        ids=["str", "set", "object", "bytes", "slice"],
     )
-    def test_what_is_no_tree_is_refused_with_its_path(self, intruder):
-        with pytest.raises(TreeError, match=rf"\[1\]\['a'\] came a {type(intruder).__name__}"):
-            tree.leaves((1.0, {"a": intruder}))
-        with pytest.raises(TreeError, match="its root"):
-            tree.leaves(intruder)
+    @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+    def test_what_is_no_tree_is_refused_with_its_path(self, function, intruder):
+        name = type(intruder).__name__
+        with pytest.raises(TreeError, match=rf"got {name} at \[1\]\['a'\]"):
+            function((1.0, {"a": intruder}))
+        with pytest.raises(TreeError, match=f"got {name} at the root"):
+            function(intruder)
+
+    @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+    def test_dict_keys_that_do_not_sort_are_refused_with_their_path(self, function):
+        with pytest.raises(TreeError, match=r"got int, str at \[0\]; use strings"):
+            function(({1: 1.0, "a": 2.0},))
+
+    def test_lists_namedtuples_and_none_are_nodes(self):
+        t = [1.0, Pair(np.ones(2), None), (None, {"a": [2.0]})]
+        doubled = tree.map(lambda leaf: 2 * leaf, t)
+        assert tree.equal(doubled, [2.0, Pair(2 * np.ones(2), None), (None, {"a": [4.0]})])
+        assert tree.paths(t) == ["[0]", "[1].left", "[2][1]['a'][0]"]
+        assert tree.structure(t) == tree.structure(doubled) != tree.structure(tuple(t))
+        assert type(tree.zeros_like(t)[1]) is Pair
+        assert tree.astype(Pair([np.ones(2)], 1), np.float32).left[0].dtype == np.float32
+        with pytest.raises(TreeError, match=r"got a list of 1 and a tuple of 1 at \[0\]"):
+            tree.map(lambda a, b: a, ([1.0],), ((1.0,),))
+        held = Affine([np.ones(2)], Pair(np.ones(1), None))
+        assert type(held.weight) is tuple  # nothing in a node can be changed
+        assert not held.bias.left.flags.writeable
 
     def test_statistics_are_marked_however_deep(self):
         t = (Norm(np.ones(1), (np.ones(1), {"a": np.ones(1)})), np.ones(1))
@@ -150,28 +205,28 @@ class TestMap:
     @pytest.mark.parametrize(
         ("a", "b", "message"),
         [
-            ((1.0, 2.0), (1.0,), "at their root: a tuple of 2 against a tuple of 1"),
-            ((1.0, (2.0,)), (1.0, 2.0), r"at \[1\]: a tuple of 1 against 2.0"),
-            ({"a": 1.0}, {"b": 1.0}, "at their root: a dict of 1 against a dict of 1"),
+            ((1.0, 2.0), (1.0,), "a tuple of 2 and a tuple of 1 at the root"),
+            ((1.0, (2.0,)), (1.0, 2.0), r"a tuple of 1 and 2.0 at \[1\]"),
+            ({"a": 1.0}, {"b": 1.0}, "a dict of 1 and a dict of 1 at the root"),
             (
                 ({"k": np.ones(2)},),
                 ({"k": np.ones(3)},),
-                r"at \[0\]\['k'\]: an array of shape \(2,\) against an array of shape \(3,\)",
+                r"an array of shape \(2,\) and an array of shape \(3,\) at \[0\]\['k'\]",
             ),
             (
                 (Affine(np.ones(2), np.ones(1)),),
                 (Affine(np.ones(2), np.ones(4)),),
-                r"at \[0\].bias: .*\(1,\).*\(4,\)",
+                r"\(1,\).*\(4,\) at \[0\].bias",
             ),
-            ((Affine(1.0, 2.0),), (Norm(1.0, 2.0),), r"at \[0\]: a Affine against a Norm"),
-            ((Affine(1.0, ()),), (Affine(1.0, 2.0),), r"at \[0\].bias: a tuple of 0 against 2.0"),
-            ((1.0, ()), (1.0, {}), r"at \[1\]: a tuple of 0 against a dict of 0"),
+            ((Affine(1.0, 2.0),), (Norm(1.0, 2.0),), r"a Affine and a Norm at \[0\]"),
+            ((Affine(1.0, ()),), (Affine(1.0, 2.0),), r"a tuple of 0 and 2.0 at \[0\].bias"),
+            ((1.0, ()), (1.0, {}), r"a tuple of 0 and a dict of 0 at \[1\]"),
         ],
     )
     def test_trees_that_differ_raise_with_the_path_of_the_first_difference(self, a, b, message):
         with pytest.raises(TreeError, match=message):
             tree.map(lambda x, y: x, a, b)
-        with pytest.raises(TreeError, match="the trees differ"):
+        with pytest.raises(TreeError, match="expected trees of one structure"):
             tree.map(lambda x, y: x, b, a)
         assert not tree.equal(a, b)
         assert not tree.allclose(a, b)
@@ -184,25 +239,88 @@ class TestMap:
 class TestRavel:
     @given(trees)
     def test_round_trip(self, t):
-        vector, unravel = tree.ravel(t)
-        assert vector.ndim == 1
-        assert vector.size == sum(np.size(leaf) for leaf in tree.leaves(t))
-        assert tree.allclose(unravel(vector), t, rtol=0, atol=0)
+        for statistics in (False, True):
+            vector, unravel = tree.ravel(t, statistics=statistics)
+            assert vector.ndim == 1
+            sizes = zip(tree.leaves(t), tree.statistics(t), strict=True)
+            assert vector.size == sum(np.size(a) for a, mark in sizes if statistics or not mark)
+            assert tree.equal(unravel(vector), t)  # dtypes too
 
     @given(trees)
     def test_is_linear(self, t):
         vector, unravel = tree.ravel(t)
-        doubled = tree.map(lambda leaf: 2 * leaf, t)
+        doubled = tree.map(lambda leaf: 2 * leaf, t, statistic=lambda leaf: leaf)
         assert tree.allclose(unravel(2 * vector), doubled)
 
     @pytest.mark.parametrize("length", [0, 2, 4])
     def test_refuses_a_vector_of_another_length(self, length):
         _, unravel = tree.ravel((np.ones(2), 1.0))
-        with pytest.raises(TreeError, match="a vector of 3"):
+        with pytest.raises(TreeError, match="a vector of 3 numbers"):
             unravel(np.ones(length))
         _, unravel = tree.ravel(())
-        with pytest.raises(TreeError, match="a vector of 0"):
+        with pytest.raises(TreeError, match="a vector of 0 numbers"):
             unravel(np.ones(1))
+
+
+class TestObservation:
+    SEEN = tree.Observation(np.array([4.0, 8.0], np.float32), 0.75)
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda o, a: a - 0.1 * o, lambda o, a: a - o, lambda o, a: o - a, lambda o, a: -o,
+            lambda o, a: np.subtract(a, o), lambda o, a: np.asarray(o), lambda o, a: o / 2,
+            lambda o, a: np.float32(2) * o, lambda o, a: o * 2, lambda o, a: np.sum(o),
+            lambda o, a: a @ o, lambda o, a: o + o, lambda o, a: o < 1, lambda o, a: float(o),
+            lambda o, a: abs(o), lambda o, a: o**2, lambda o, a: np.add(a, o, out=a),
+            lambda o, a: np.where(a > 0, o, a), lambda o, a: list(o), lambda o, a: o[0],
+            lambda o, a: tree.ravel((o,)),
+        ],
+    )  # fmt: skip
+    def test_no_arithmetic_takes_it_for_a_gradient(self, use):
+        with pytest.raises(TypeError, match=r"got an Observation .* tree.observe\(params, grads\)"):
+            use(self.SEEN, np.ones(2, np.float32))
+
+    def test_a_hand_written_step_on_statistics_raises_and_says_what_to_call(self):
+        params, grads = Norm(np.ones(2), np.zeros(2)), Norm(np.ones(2), self.SEEN)
+        with pytest.raises(TypeError, match=r"statistic=tree\.mix"):
+            tree.map(lambda p, g: p - 0.1 * g, params, grads)
+        stepped = tree.map(lambda p, g: p - 0.1 * g, params, grads, statistic=tree.mix)
+        assert stepped == Norm(np.full(2, 0.9), np.array([1.0, 2.0]))
+        assert tree.observe(params, grads) == Norm(np.ones(2), np.array([1.0, 2.0]))
+
+    def test_mixing_an_array_in_is_refused(self):
+        with pytest.raises(TypeError, match=r"expected an Observation .*, got ndarray"):
+            tree.observe(Norm(1.0, np.zeros(2)), Norm(1.0, np.zeros(2)))
+
+    def test_is_a_frozen_value(self):
+        again = pickle.loads(pickle.dumps(self.SEEN, 5))
+        assert again == self.SEEN == eval(repr(self.SEEN), {**vars(np), **vars(tree)})
+        assert hash(again) == hash(self.SEEN)
+        assert tree.Observation(self.SEEN.value, 0.5) != self.SEEN
+        assert tree.Observation(self.SEEN.value.astype(float), 0.75) != self.SEEN
+        assert not again.value.flags.writeable
+        with pytest.raises(AttributeError):
+            again.weight = 1.0
+
+    def test_trees_hold_it_as_a_leaf(self):
+        grads = Norm(np.ones(2), self.SEEN)
+        assert tree.leaves(grads)[1] is self.SEEN
+        assert tree.structure(grads) == tree.structure(Norm(1.0, 2.0))
+        other = Norm(np.ones(2), tree.Observation(self.SEEN.value, 0.5))
+        assert tree.digest(grads) != tree.digest(other)
+        assert tree.equal(grads, grads)
+        assert not tree.equal(grads, other)
+        assert not tree.allclose(grads, other)
+        assert tree.astype(grads, np.float64).mean.dtype == np.float64
+        assert tree.norm(grads) == np.sqrt(2)
+        np.testing.assert_array_equal(tree.ravel(grads)[0], [1, 1])
+
+    def test_average_weighs_in_order(self):
+        seen = [tree.Observation(np.array([x]), w) for x, w in ((1.0, 0.5), (4.0, 0.8))]
+        mean = tree.average(seen, [0.25, 0.75])
+        assert mean.value[0] == 3.25
+        assert mean.weight == pytest.approx(0.725)
 
 
 class TestNumbers:
@@ -235,6 +353,24 @@ class TestNumbers:
         ]
         expected = np.linalg.norm(np.concatenate([*plain, np.zeros(1)]))
         assert tree.norm(t) == pytest.approx(expected, rel=1e-5)
+
+    @pytest.mark.parametrize(
+        "leaf",
+        [
+            np.array([200], np.uint8), np.array([50000], np.int32), np.array([200], np.int16),
+            np.array([3e-30, 4e-30], np.float32), np.array([3e200, 4e200]),
+            np.array([3e-300, 4e-300]), np.array([3e300, 4e300]), np.array([True, True]),
+            np.array([60000.0] * 4, np.float16), np.array([1e-38, 1.0], np.float32), np.zeros(3),
+            np.array([5e-324]), np.zeros(0), np.array([3e38, 3e38], np.float32),
+            np.array([-np.inf, 1]), np.array([np.nan, 1]), np.array([np.inf, np.nan]),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_norm_is_right_for_every_dtype_and_range(self, leaf):
+        wide = leaf.astype(np.longdouble)
+        expected = float(np.sqrt(np.sum(wide * wide)))
+        np.testing.assert_allclose(tree.norm((leaf,)), expected, rtol=1e-6)
+        np.testing.assert_allclose(tree.norm((leaf, leaf)), expected * np.sqrt(2), rtol=1e-6)
 
     def test_norm_passes_statistics_over(self):
         assert tree.norm(Norm(np.array([3.0, 4.0]), np.array([1e9]))) == 5

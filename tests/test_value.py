@@ -23,7 +23,7 @@ VALUES = [
     (dense(10, bias_init=initializers.ones), "dense(10, bias_init=ones)"),
     (conv2d(8, (3, 5), stride=2, padding="same"), "conv2d(8, (3, 5), stride=2, padding='same')"),
     (conv2d(8, 3, stride=1, padding="valid", groups=1), "conv2d(8, 3)"),
-    (conv2d(kernel=3, filters=8, bias=None), "conv2d(8, 3, bias=None)"),
+    (conv2d(kernel_size=3, filters=8, bias=None), "conv2d(8, 3, bias=None)"),
     (dropout(0.5), "dropout(0.5)"),
     (relu, "relu"),
     (serial(), "serial()"),
@@ -74,7 +74,7 @@ def test_values_differ_where_their_calls_do():
 @given(st.integers(1, 99), st.integers(1, 9), st.integers(1, 9), st.booleans())
 def test_equality_is_that_of_the_call(filters, kernel, stride, flip):
     one = conv2d(filters, kernel, stride=stride, flip=flip)
-    two = conv2d(flip=flip, filters=filters, stride=stride, kernel=kernel)
+    two = conv2d(flip=flip, filters=filters, stride=stride, kernel_size=kernel)
     assert one == two
     assert one.spec.arguments["filters"] == filters
     assert one.spec.arguments["dilation"] == 1  # defaults are among the arguments
@@ -101,8 +101,8 @@ def test_a_misspelt_or_missing_argument_is_pythons_type_error(call):
 
 
 def test_a_constructor_keeps_its_signature_and_its_docstring():
-    assert list(inspect.signature(conv2d).parameters)[:3] == ["filters", "kernel", "stride"]
-    assert "cross-correlation" in conv2d.__doc__
+    assert list(inspect.signature(conv2d).parameters)[:3] == ["filters", "kernel_size", "stride"]
+    assert "Correlate images" in conv2d.__doc__
     assert conv2d.__name__ == "conv2d"
     assert "max(x, 0)" in relu.__doc__
 

@@ -1,8 +1,7 @@
 """The affine map of columns, and its adjoints.
 
-An example is a column, so that a batch lies in memory with the examples innermost, as the
-images do (`fcnn._ops.layout`): the products run over the examples with full vectors, however
-few inputs and units there are.
+An example is a column, so a batch lies in memory with the examples innermost, like images
+(`fcnn._ops.layout`): the products run over the examples, however few inputs and units there are.
 """
 
 from __future__ import annotations
@@ -14,21 +13,24 @@ from fcnn._typing import Array
 
 
 def affine(x: Array, weight: Array, bias: Array) -> Array:
-    """``y = weight.T @ x + bias``: ``x (n_in, n)``, ``weight (n_in, units)``, ``y (units, n)``."""
+    """Return ``y = weight.T @ x + bias``.
+
+    ``x (n_in, n)``, ``weight (n_in, units)``, ``bias (units,)``, ``y (units, n)``.
+    """
     y = product_over_rows(weight, x)
     y += bias[:, None]
     return y
 
 
 def affine_adjoint(x: Array, dy: Array) -> tuple[Array, Array]:
-    """``dweight = x @ dy.T`` and ``dbias``, the sum over the columns of ``dy (units, n)``."""
+    """Return ``dweight = x @ dy.T`` and dbias, the sum over the columns of ``dy (units, n)``."""
     (n_in, n), units = x.shape, len(dy)
     if n == 1:
-        return outer(x[:, 0], dy[:, 0]), dy[:, 0]
+        return outer(x[:, 0], dy[:, 0]), dy[:, 0].copy()
     dweight = product(x, np.ascontiguousarray(dy.T), np.empty((n_in, units), x.dtype))
     return dweight, dy @ np.ones(n, dy.dtype)
 
 
 def affine_input_adjoint(weight: Array, dy: Array) -> Array:
-    """``dx = weight @ dy``, ``(n_in, n)``."""
+    """Return ``dx = weight @ dy``, ``(n_in, n)``."""
     return product(weight, dy, np.empty((len(weight), dy.shape[1]), dy.dtype))

@@ -1,17 +1,15 @@
-"""A correlation with a max pool behind it, in one pass over memory, and its adjoints."""
+"""Cross-correlation followed by a max pool, in one pass over memory, and its adjoints."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from fcnn._ops.conv import adjoint_for, bias_at, finish, method_for, operands
-from fcnn._ops.conv_adjoint import channel_sums
-from fcnn._ops.epilogue import Epilogue
+from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
+from fcnn._ops.conv import bias_of, channel_sums, finish, in_one_dtype
+from fcnn._ops.epilogue import Epilogue, check_output
+from fcnn._ops.im2col import kept_columns
 from fcnn._ops.layout import hcwn, nhwc
-from fcnn._ops.lower import worth_keeping
-from fcnn._ops.pool import give, reduce_by
+from fcnn._ops.pool.max import pool_tiles, pool_tiles_adjoint
 from fcnn._ops.window import Pair, Window
 from fcnn._typing import Array
 
@@ -26,28 +24,27 @@ def correlate_pooled(
     pool: Pair,
     keep: bool,
 ) -> tuple[Array, Array | None, Array | None]:
-    """`correlate`, and the maximum of each ``pool`` of its output; what falls off is left out.
+    """Return the maximum of each ``pool`` of `correlate`'s output, raw output and columns.
 
-    To add a bias keeps the order of numbers, and so must the epilogue: both wait until after the
-    pool, where a part of the elements is left. The second result, with ``keep``, is what
-    `correlate_pooled_adjoints` needs, and the third what it may be given.
+    ``y (n, oh // ph, ow // pw, c_out)``; rows and columns that no pool covers are left out. A
+    tied bias and a non-decreasing epilogue commute with the maximum, so they are applied after
+    it, to a part of the elements. With ``keep``, the second result is the output before pool and
+    bias, which `correlate_pooled_adjoints` needs; the third may be None.
     """
-    x, weight = operands(x, weight)
+    x, weight = in_one_dtype(x, weight)
     (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
     high, wide = oh // ph, ow // pw
-    method = method_for(x, weight, window, groups, pool)
+    forward = algorithm_for(x, weight, window, groups, pool).forward(x, weight, window, groups)
     y = np.empty((high, c_out, wide, n), x.dtype)
     raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
-    places = method.places(pool)
-    for rows, cols in places:
-        many, broad = rows.stop - rows.start, cols.stop - cols.start
-        shape = (many, c_out, broad, n)
-        out = np.empty(shape, x.dtype) if raw is None else raw[rows, :, cols]
-        columns = worth_keeping(method.block(rows, cols, out, bias), places)
-        most = y[_pooled(rows, ph), :, _pooled(cols, pw)]
-        tops = reduce_by(np.maximum, [out[i::ph] for i in range(ph)])
-        reduce_by(np.maximum, [tops[:, :, j::pw] for j in range(pw)], most)
-        finish(most, bias_at(bias, rows, cols), epilogue)
+    blocks = forward.blocks(pool)
+    for block in blocks:
+        height, width = block.size
+        out = np.empty((height, c_out, width, n), x.dtype) if raw is None else block.of(raw)
+        columns = kept_columns(forward.compute(block, out, bias), blocks)
+        pooled = block.pooled(pool)
+        most = pool_tiles(out, pool, pooled.of(y))
+        finish(most, bias_of(bias, pooled), epilogue)
     return nhwc(y), raw, columns
 
 
@@ -65,33 +62,27 @@ def correlate_pooled_adjoints(
     input_grad: bool,
     columns: Array | None = None,
 ) -> tuple[Array, Array | None, Array | None]:
-    """``(dweight, dbias, dx)`` of `correlate_pooled`; ``y`` is its output.
+    """Return ``(dweight, dbias, dx)`` of `correlate_pooled`; an epilogue needs its output y.
 
-    As `fcnn._ops.pool.max_pool_adjoint` has it, a gradient goes to the first place, row by
-    row, that holds the maximum.
+    A gradient goes to one element of its pool, as in `fcnn._ops.pool.max_pool_adjoint`.
     """
-    x, weight = operands(x, weight)
-    adjoint = adjoint_for(x, weight, window, groups, input_grad, columns, pool)
-    ph, pw = pool
-    dbias: Any = 0
+    x, weight = in_one_dtype(x, weight)
+    check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
-    for rows, cols in adjoint.places(pool):
-        here = _pooled(rows, ph), slice(None), _pooled(cols, pw)
-        dmost = drows[here]
-        if epilogue is not None and yrows is not None:
-            dmost = epilogue.adjoint(yrows[here], dmost)
-        if bias:
-            dbias = dbias + channel_sums(dmost)
-        seen = raw[rows, :, cols]
-        lines = reduce_by(np.maximum, [seen[:, :, j::pw] for j in range(pw)])
-        most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
-        dlines = np.empty(lines.shape, x.dtype)
-        give([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
-        dz = adjoint.room(len(seen), seen.shape[2])
-        give([(seen[:, :, j::pw], dz[:, :, j::pw]) for j in range(pw)], lines, dlines)
-        adjoint.add(rows, cols, dz)
-    return adjoint.dweight(), dbias if bias else None, adjoint.dx()
 
+    def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
+        dbias = None
+        for block in adjoint.blocks(pool):
+            pooled = block.pooled(pool)
+            dmost = pooled.of(drows)
+            if epilogue is not None and yrows is not None:
+                dmost = epilogue.adjoint(pooled.of(yrows), dmost)
+            if bias:
+                sums = channel_sums(dmost)
+                dbias = sums if dbias is None else dbias + sums
+            dz = adjoint.buffer(block)
+            pool_tiles_adjoint(block.of(raw), dmost, pool, dz, finite)
+            adjoint.accumulate(block, dz)
+        return dbias
 
-def _pooled(places: slice, size: int) -> slice:
-    return slice(places.start // size, places.stop // size)
+    return gradients(x, weight, window, groups, input_grad, columns, accumulate, pool)

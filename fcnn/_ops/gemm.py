@@ -1,23 +1,15 @@
-"""Matrix products in pieces that BLAS multiplies where they lie.
+"""Matrix products in pieces that BLAS multiplies without packing them.
 
-A GEMM copies its operands into an order of its own before it multiplies them, which for
-the matrices of a small CNN takes as long as the multiplication. OpenBLAS leaves the copies
-out where ``m * k * n`` is at most 100³ (for ``a @ b.T``, if also ``m * n`` is at most 1200).
-So a product is cut into such pieces, and one call of ``np.matmul`` on stacks of them does
-them all. One thread of a Zen 4 core, GFLOP/s, whole and in pieces:
+A GEMM packs its operands into an order of its own before it multiplies them, which for the
+matrices of a small network takes as long as the multiplication. OpenBLAS leaves that out where
+``m * k * n <= 100**3`` (for ``a @ b.T``, if also ``m * n <= 1200``). So a product is cut into such
+pieces, and one call of ``np.matmul`` on stacks of them computes all of them. A piece holds the
+whole summed axis, or pieces of it are added here, in order: BLAS never cuts a sum by itself, which
+it would do by the size of the processor's cache.
 
-    (16 x 144) @ (144 x 1024)     53  112
-    (32 x 288) @ (288 x 512)      87  115
-    (64 x 576) @ (576 x 256)      97  116
-    (100 x 3380) @ (3380 x 32)    86  111
-    (3380 x 100) @ (100 x 32)     91  114
-    (144 x 1024) @ (16 x 1024).T  70  108
-    (288 x 512) @ (32 x 512).T    88  102
-
-Where BLAS may use several threads, it shares a large product among them by itself, and so a
-large one stays whole; and so does every product where BLAS has no form for small matrices, on
-processors without AVX-512: there pieces would cost ResNet-20 a twelfth. The cuts follow from the
-shapes, the kernels and the number of threads alone, and so do the bits.
+A product stays whole where BLAS may use several threads and it is large, and on processors without
+AVX-512, for which OpenBLAS has no kernels for small matrices. The cuts follow from shapes, the BLAS
+kernel and the number of threads, and so do the bits.
 """
 
 from __future__ import annotations
@@ -29,47 +21,26 @@ import numpy as np
 from fcnn._blas import BLAS
 from fcnn._typing import Array
 
-LIMIT = 100**3  # of m * k * n, for a product without copies
-LIMIT_TRANSPOSED = 1200  # of m * n, for a product a @ b.T without copies
+LIMIT = 100**3  # of m * k * n, for a product without packing
+LIMIT_TRANSPOSED = 1200  # of m * n, for a product a @ b.T without packing
 LARGE = 8 * LIMIT  # of m * k * n, where several threads gain more than pieces
-VECTOR = 16  # elements that are multiplied at once
+VECTOR = 16  # float32 elements in a vector register
 
 
 def divisor(n: int, most: int) -> int:
-    """The largest divisor of n that is not above ``most``."""
+    """Return the largest divisor of n that is not above ``most``."""
     most, root = max(1, most), math.isqrt(n)
     if n <= most:
         return n
-    quotients = range(-(-n // most), root + 1)  # the fewer the larger the divisor may be
+    quotients = range(-(-n // most), root + 1)  # increasing, so the divisors n // q decrease
     largest = next((n // q for q in quotients if n % q == 0), None)
     return largest or next(d for d in range(min(most, root), 0, -1) if n % d == 0)
 
 
-def _gains_nothing(size: int) -> bool:
-    """Whether a product of that many multiplications is as fast in one piece."""
-    return not BLAS.multiplies_in_place or (size >= LARGE and BLAS.threads > 1)
-
-
-def _piece(m: int, k: int, n: int) -> tuple[int, int]:
-    """Rows and columns of a piece of an ``(m, k) @ (k, n)``."""
-    size = m * k * n
-    if n == 1 or size <= LIMIT or _gains_nothing(size):
-        return m, n
-    rows = divisor(m, LIMIT // (k * n))
-    if rows >= VECTOR:
-        return rows, n
-    rows = divisor(m, VECTOR)
-    columns = LIMIT // (rows * k) // VECTOR * VECTOR
-    if rows < VECTOR // 2 or columns < 2 * VECTOR:
-        return m, n
-    even = -(-n // -(-n // columns))
-    return rows, -(-even // VECTOR) * VECTOR
-
-
 def product(a: Array, b: Array, out: Array) -> Array:
-    """``out = a @ b``: ``a (..., m, k)``, ``b (..., k, n)``, ``out (..., m, n)``.
+    """Compute ``out = a @ b``, cut in rows and columns: the summed axis k stays whole.
 
-    The elements of a row lie side by side in all three.
+    ``a (..., m, k)``, ``b (..., k, n)``, ``out (..., m, n)``; the rows of all three are contiguous.
     """
     m, k = a.shape[-2:]
     n = b.shape[-1]
@@ -87,23 +58,13 @@ def product(a: Array, b: Array, out: Array) -> Array:
     return out
 
 
-def _cut_rows(a: Array, rows: int) -> Array:
-    """``(..., m, k)`` as ``(..., m // rows, rows, k)``, a view."""
-    return a.reshape(*a.shape[:-2], -1, rows, a.shape[-1])
-
-
-def _cut_columns(b: Array, columns: int) -> Array:
-    """``(..., k, n)`` as ``(..., n // columns, k, columns)``, a view."""
-    return b.reshape(*b.shape[:-1], -1, columns).swapaxes(-2, -3)
-
-
-def mixed(matrix: Array, rows: Array, out: Array) -> Array:
-    """``out = matrix @ rows`` for a few long rows each time, in pieces of their length.
+def transform(matrix: Array, rows: Array, out: Array) -> Array:
+    """Compute ``out = matrix @ rows`` for a small matrix and long rows, cut along the rows.
 
     ``matrix (m, k)``, ``rows (..., k, n)``, which may overlap, ``out (..., m, n)``.
     """
     (m, k), n = matrix.shape, rows.shape[-1]
-    length = n if _gains_nothing(m * k * n) else divisor(n, LIMIT // (m * k))
+    length = n if _stays_whole(m * k * n) else divisor(n, LIMIT // (m * k))
     if length == n or length < 4 * VECTOR:
         return np.matmul(matrix, rows, out=out)
     np.matmul(matrix, _cut_columns(rows, length), out=_cut_columns(out, length))
@@ -111,10 +72,10 @@ def mixed(matrix: Array, rows: Array, out: Array) -> Array:
 
 
 def product_of_rows(a: Array, b: Array) -> Array:
-    """``sum over s of a[:, s] @ b[:, s].T``, for each g by itself.
+    """Return ``sum over s of a[:, s] @ b[:, s].T``, for each g by itself.
 
-    ``a (g, s, m, n)``, ``b (g, s, k, n)``, the sum ``(g, m, k)``. The sums are taken piece by
-    piece, then over the pieces.
+    ``a (g, s, m, n)``, ``b (g, s, k, n)``, the sum ``(g, m, k)``. The summed axis n is cut: first
+    each piece is summed by BLAS, then the pieces are added in order.
     """
     g, s, m, n = a.shape
     k = b.shape[2]
@@ -129,27 +90,14 @@ def product_of_rows(a: Array, b: Array) -> Array:
     return total
 
 
-def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
-    """Rows, columns and length of a piece of an ``(m, n) @ (k, n).T``."""
-    size = m * k * n
-    if not size or (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _gains_nothing(size):
-        return m, k, n
-    columns = divisor(k, 4 * VECTOR)
-    rows = divisor(m, LIMIT_TRANSPOSED // columns)
-    if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
-        rows, columns = m, k
-    length = divisor(n, max(1, LIMIT // (rows * columns)))
-    return rows, columns, length if length >= 4 * VECTOR else n
-
-
 def product_over_rows(a: Array, b: Array) -> Array:
-    """``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``, summed over pieces of k.
+    """Return ``a.T @ b`` for ``a (k, m)`` and ``b (k, n)``; the summed axis k is cut.
 
     A piece has few columns of b, so that it may have many rows, and the sum few terms.
     """
     (k, m), n = a.shape, b.shape[1]
     size = m * k * n
-    whole = n <= 1 or size <= LIMIT or _gains_nothing(size)
+    whole = n <= 1 or size <= LIMIT or _stays_whole(size)
     columns = 2 * VECTOR if n % (2 * VECTOR) == 0 else n
     length = k if whole else divisor(k, LIMIT // (m * columns))
     if length == k or length < VECTOR:
@@ -162,8 +110,55 @@ def product_over_rows(a: Array, b: Array) -> Array:
 
 
 def outer(a: Array, b: Array) -> Array:
-    """``a[:, None] * b``: of two columns, one of zeros, since BLAS is slow with a single one."""
+    """Return ``a[:, None] * b``.
+
+    The product has a second column of zeros, because BLAS is slow with a single one.
+    """
     left = np.zeros((len(a), 2), a.dtype)
     right = np.zeros((2, len(b)), b.dtype)
     left[:, 0], right[0] = a, b
     return np.asarray(left @ right)
+
+
+def _stays_whole(size: int) -> bool:
+    """Whether a product of that many multiplications is as fast in one piece."""
+    return not BLAS.multiplies_in_place or (size >= LARGE and BLAS.threads > 1)
+
+
+def _piece(m: int, k: int, n: int) -> tuple[int, int]:
+    """Rows and columns of a piece of an ``(m, k) @ (k, n)``."""
+    size = m * k * n
+    if n == 1 or size <= LIMIT or _stays_whole(size):
+        return m, n
+    rows = divisor(m, LIMIT // (k * n))
+    if rows >= VECTOR:
+        return rows, n
+    rows = divisor(m, VECTOR)
+    columns = LIMIT // (rows * k) // VECTOR * VECTOR
+    if rows < VECTOR // 2 or columns < 2 * VECTOR:
+        return m, n
+    even = -(-n // -(-n // columns))
+    return rows, -(-even // VECTOR) * VECTOR
+
+
+def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
+    """Rows, columns and length of a piece of an ``(m, n) @ (k, n).T``."""
+    size = m * k * n
+    if not size or (size <= LIMIT and m * k <= LIMIT_TRANSPOSED) or _stays_whole(size):
+        return m, k, n
+    columns = divisor(k, 4 * VECTOR)
+    rows = divisor(m, LIMIT_TRANSPOSED // columns)
+    if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
+        rows, columns = m, k
+    length = divisor(n, max(1, LIMIT // (rows * columns)))
+    return rows, columns, length if length >= 4 * VECTOR else n
+
+
+def _cut_rows(a: Array, rows: int) -> Array:
+    """View ``(..., m, k)`` as ``(..., m // rows, rows, k)``."""
+    return a.reshape(*a.shape[:-2], -1, rows, a.shape[-1])
+
+
+def _cut_columns(b: Array, columns: int) -> Array:
+    """View ``(..., k, n)`` as ``(..., n // columns, k, columns)``."""
+    return b.reshape(*b.shape[:-1], -1, columns).swapaxes(-2, -3)

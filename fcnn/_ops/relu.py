@@ -1,39 +1,66 @@
-"""The rectifier and its adjoint.
+"""The rectifier, its adjoint, and the selection by a mask that adjoints are made of.
 
-``np.maximum(x, 0)`` reads its 0 through a scalar loop; against an array of zeros, a piece
-of which stays in the cache, the vector loop runs, three times as fast. A mask is cast as a
-whole before the product, which casts it in slow small pieces.
+The derivative is a selection, not a product: a gradient of inf or NaN becomes 0 where none flows,
+as in PyTorch. It is computed on the bits: an unsigned integer times 0 or 1 is exact, and takes as
+long as the product of floats.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from fcnn._ops.layout import PIECE, pieces
+from fcnn._ops.layout import PIECE, in_memory_order
 from fcnn._typing import Array
 
+_BITS = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
-def relu(x: Array, out: Array | None = None) -> Array:
-    """``max(x, 0)``; into ``out`` if given, an array like x or x itself."""
-    y = np.empty_like(x) if out is None else out
-    lines, target = pieces(x), pieces(y)
-    if lines is None or target is None:
-        zero = np.zeros_like(x) if x.size <= PIECE or x.ndim < 2 else np.zeros(x.shape[1:], x.dtype)
-        np.maximum(x, zero, out=y)
+
+def as_bits(x: Array) -> Array:
+    """View numbers as unsigned integers of their size."""
+    return x.view(_BITS[x.itemsize])
+
+
+def relu(z: Array, out: Array | None = None) -> Array:
+    """Return ``max(z, 0)``, and NaN for NaN. ``out`` may be z.
+
+    The 0 is a row of zeros, which stays in the cache: NumPy's maximum with a number does not use
+    vector instructions.
+    """
+    y = np.empty_like(z) if out is None else out
+    if z.size <= PIECE:
+        zero = np.zeros(z.shape, z.dtype) if z.flags.c_contiguous else np.zeros_like(z)
+        return np.maximum(z, zero, out=y)
+    lines = in_memory_order(z) if z.strides == y.strides else None
+    if lines is None:
+        np.maximum(z, np.zeros(z.shape[1:], z.dtype), out=y)
     else:
-        np.maximum(lines, np.zeros(lines.shape[1], x.dtype), out=target)
+        target = lines if y is z else in_memory_order(y)
+        np.maximum(lines, np.zeros(lines.shape[1:], z.dtype), out=target)
     return y
 
 
 def relu_adjoint(y: Array, dy: Array, out: Array | None = None) -> Array:
-    """``dy`` where ``y = relu(x)`` is positive, 0 elsewhere; into ``out`` if given."""
-    return where(y > 0, dy, out)
+    """Return ``dy`` where ``y = relu(z)`` is positive or NaN, 0 elsewhere."""
+    return select(np.not_equal(y, 0), dy, out)
 
 
-def where(mask: Array, values: Array, out: Array | None = None) -> Array:
-    """``values`` where the mask is true, 0 elsewhere; into ``out`` if given."""
-    if mask.size <= PIECE:
-        return np.multiply(values, mask, out=out)
-    kept = np.empty_like(values) if out is None else out
-    np.copyto(kept, mask)
-    return np.multiply(values, kept, out=kept)
+def select(mask: Array, values: Array, out: Array | None = None) -> Array:
+    """Return the values where the mask is true, 0 elsewhere. ``out`` may not be ``values``."""
+    if out is None:
+        return select_bits(mask, as_bits(values)).view(values.dtype)
+    select_bits(mask, as_bits(values.astype(out.dtype, copy=False)), as_bits(out))
+    return out
+
+
+def select_bits(mask: Array, values: Array, out: Array | None = None) -> Array:
+    """Return the unsigned integers where the mask is true, 0 elsewhere: ``values * mask``.
+
+    The mask is cast as a whole first, because a product would cast it in small pieces. Without
+    ``out`` the result has the mask's order in memory, whatever that of the values, so that the
+    bits of sums over it do not depend on the latter.
+    """
+    if out is None:
+        out = mask.astype(values.dtype)
+    else:
+        np.copyto(out, mask)
+    return np.multiply(values, out, out=out)

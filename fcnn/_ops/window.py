@@ -1,7 +1,7 @@
 """The geometry of a window that slides over an image.
 
-With image size i, kernel size k, stride s, dilation d and padding p before and q
-after it, the window stands at ``o = (i + p + q - (d·(k - 1) + 1)) // s + 1`` places.
+With image size i, kernel size k, stride s, dilation d and padding p before and q after it, the
+output has size ``o = (i + p + q - (d·(k - 1) + 1)) // s + 1``.
 
 Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep
 learning", 2016, https://arxiv.org/abs/1603.07285.
@@ -9,6 +9,7 @@ learning", 2016, https://arxiv.org/abs/1603.07285.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,10 +24,10 @@ Pair: TypeAlias = tuple[int, int]
 class Window(NamedTuple):
     """How a ``kernel`` slides over an ``image``; made by `slide`.
 
-    Output pixel ``(y, x)`` and tap ``(i, j)`` meet at input pixel
-    ``(y*stride[0] + i*dilation[0] - top, x*stride[1] + j*dilation[1] - left)``,
-    with ``pads == ((top, bottom), (left, right))``; pixels outside the image
-    are padding. ``out`` is the number of rows and columns of output.
+    At output pixel ``(y, x)``, kernel element ``(i, j)`` is multiplied by input pixel
+    ``(y*stride[0] + i*dilation[0] - top, x*stride[1] + j*dilation[1] - left)``, with
+    ``pads == ((top, bottom), (left, right))``; pixels outside the image are padding. ``out`` is
+    the number of rows and columns of output.
     """
 
     image: Pair
@@ -38,14 +39,14 @@ class Window(NamedTuple):
 
     @property
     def is_padded(self) -> bool:
-        """Whether any output pixel can see padding."""
+        """Whether any side of the image is padded."""
         return self.pads != ((0, 0), (0, 0))
 
 
-def taken(first: int, step: int, count: int, size: int) -> tuple[slice, slice]:
-    """Which of the places ``first, first + step, ...`` are in ``0:size``.
+def inside(first: int, step: int, count: int, size: int) -> tuple[slice, slice]:
+    """Return which of the ``count`` positions ``first, first + step, ...`` are in ``0:size``.
 
-    As a slice of the ``count`` places, and as a slice of the axis that they are places of.
+    As a slice of the positions' numbers, and as a slice of the axis of that size.
     """
     low = max(0, -(first // step))
     high = max(low, min(count, -((first - size) // step)))
@@ -54,7 +55,11 @@ def taken(first: int, step: int, count: int, size: int) -> tuple[slice, slice]:
 
 
 def check_padding(padding: Padding) -> str | tuple[Pair, Pair]:
-    """``"valid"``, ``"same"`` or ``((top, bottom), (left, right))``."""
+    """Return ``"valid"``, ``"same"`` or ``((top, bottom), (left, right))``.
+
+    Raises:
+        ArgumentError: if ``padding`` is none of these, nor a number or ``(rows, columns)``.
+    """
     if isinstance(padding, str):
         if padding in ("valid", "same"):
             return padding
@@ -65,15 +70,16 @@ def check_padding(padding: Padding) -> str | tuple[Pair, Pair]:
         rows, columns = padding
         return pair(rows, "padding", 0), pair(columns, "padding", 0)
     raise ArgumentError(
-        f'padding must be "valid", "same", a whole number, (rows, columns) or '
-        f"((top, bottom), (left, right)), and {padding!r} came"
+        f'expected padding "valid", "same", a whole number, (rows, columns) or '
+        f"((top, bottom), (left, right)), got {padding!r}"
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def slide(
     image: Pair, kernel: Pair, stride: Pair, dilation: Pair, padding: str | tuple[Pair, Pair]
 ) -> Window:
-    """The window over an image of this size.
+    """Return the window over an image of this size.
 
     Raises:
         ShapeError: if the kernel, dilated, is larger than the image with its padding.
@@ -86,7 +92,7 @@ def slide(
 
 
 def _along(name: str, i: int, k: int, s: int, d: int, padding: str | Pair) -> tuple[Pair, int]:
-    """Padding and number of places along one axis."""
+    """Padding and output size along one axis."""
     reach = d * (k - 1) + 1
     if padding == "valid":
         before, after = 0, 0
@@ -95,10 +101,10 @@ def _along(name: str, i: int, k: int, s: int, d: int, padding: str | Pair) -> tu
         before, after = total // 2, total - total // 2
     else:
         before, after = padding
-    room = i + before + after
-    if room < reach:
+    padded = i + before + after
+    if padded < reach:
         raise ShapeError(
-            f"the window is larger than its image: {name} {d}·({k} - 1) + 1 = {reach} "
-            f"against {i} + {before} + {after} = {room}"
+            f"expected a window no larger than its image, got {name} {d}·({k} - 1) + 1 = {reach} "
+            f"against {i} + {before} + {after} = {padded}; use a smaller window or more padding"
         )
-    return (before, after), (room - reach) // s + 1
+    return (before, after), (padded - reach) // s + 1

@@ -1,13 +1,13 @@
-"""Data: MNIST and Fashion-MNIST, sets of your own, mini-batches and augmentation.
+"""Data sets, mini-batches and augmentation.
 
-The first examples of both sets are embedded, so that this runs offline:
+The first examples of MNIST and Fashion-MNIST are embedded, so this runs offline:
 
 >>> from fcnn import data
 >>> digits = data.mnist("train", 1000)
 >>> digits
 Dataset(1000 of (28, 28, 1) float32, 10 classes)
->>> images, labels = next(data.batches(digits, 32))
->>> images.shape, labels.shape
+>>> inputs, targets = next(data.batches(digits, 32))
+>>> inputs.shape, targets.shape
 ((32, 28, 28, 1), (32,))
 
 The whole sets are read from the folder that the environment variable FCNN_DATA

@@ -1,68 +1,60 @@
-"""The `Dataset`: images and their labels as one value."""
+"""The `Dataset`: inputs and their targets as one value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, SupportsIndex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 import attrs
 import numpy as np
 
+from fcnn import tree
 from fcnn._typing import Array
-from fcnn.errors import DTypeError, LabelError, NonFiniteError, ShapeError
+from fcnn.data._leaves import as_inputs, as_targets, count, describe, leaves, take
+from fcnn.errors import ArgumentError, DTypeError, LabelError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    X = TypeVar("X", default=Array)
+    Y = TypeVar("Y", default=Array)
+else:
+    from typing import TypeVar
+
+    X, Y = TypeVar("X"), TypeVar("Y")
+
+ArrayLike: TypeAlias = Array | list[Any]
 
 
-def _frozen(array: Array) -> Array:
-    view = array.view()
-    view.flags.writeable = False
-    return view
+@attrs.frozen(eq=False, repr=False, init=False)
+class Dataset(Generic[X, Y]):
+    """Inputs, their targets and the names of the classes, as one value.
 
+    ``inputs`` and ``targets`` are arrays ``(n, ...)``, or tuples or dicts of such
+    arrays, nested to any depth; the first axis of every array counts the examples.
+    A list is no tree: it is converted to one array, as by ``np.asarray``. Arrays keep
+    float32 and float64; whole numbers are kept as int64. All are read-only views.
 
-def _features(images: Any) -> Array:
-    array = np.asarray(images)
-    if array.dtype not in (np.float32, np.float64):
-        hint = " / 255" if array.dtype == np.uint8 else ""
-        raise DTypeError(
-            f"images must be float32 or float64, and {array.dtype} came: "
-            f"pass images.astype(np.float32){hint}"
-        )
-    return _frozen(array)
-
-
-def _targets(labels: Any) -> Array:
-    array = np.asarray(labels)
-    if array.dtype.kind in "iu":
-        array = array.astype(np.int64, copy=False)
-    elif array.dtype not in (np.float32, np.float64):
-        raise DTypeError(
-            f"labels must be whole numbers, or targets of float32 or float64, "
-            f"and {array.dtype} came: pass labels.astype(np.int64)"
-        )
-    return _frozen(array)
-
-
-def _names(classes: Iterable[str]) -> tuple[str, ...]:
-    names = (classes,) if isinstance(classes, str) else tuple(classes)
-    return tuple([str(name) for name in names])
-
-
-@attrs.frozen(eq=False, repr=False)
-class Dataset:
-    """Images ``(n, ...)``, labels ``(n,)`` and the names of the classes, as one value.
-
-    Images of any shape and features of any kind will do, in float32 or float64.
-    Labels are whole numbers, kept as int64, and name their class where ``classes``
-    are given; float targets ``(n, ...)`` are for regression or, with ``classes``,
-    a probability for each class. All arrays are read-only views.
+    Images ``(n, h, w, c)``, features ``(n, f)`` and indices for an embedding are
+    inputs. Class labels ``(n,)`` are targets of whole numbers, checked against
+    ``classes`` where these are given; float targets are for regression or, with
+    ``classes``, one probability per class, ``(n, len(classes))``.
 
     A slice, an array of indices or a mask gives a `Dataset`; a whole number gives
-    one example, ``(image, label)``.
+    one example, ``(input, target)``.
+
+    Args:
+        inputs: arrays of floats or whole numbers; uint8 is refused, because it is
+            nearly always pixels that have yet to be divided by 255.
+        targets: arrays of whole numbers or floats.
+        classes: the names of the classes, for targets that are one array.
 
     Raises:
-        ShapeError: if there are not as many labels as images.
-        DTypeError: if images are not floats, or labels neither whole numbers nor floats.
+        ShapeError: if the arrays have not the same number of examples.
+        DTypeError: if an array has another dtype than those above.
         NonFiniteError: if there is a NaN or an infinity.
-        LabelError: if a label names none of the classes.
+        LabelError: if the targets do not fit the classes.
+        TreeError: if there is no array, or something else than a tuple or dict of them.
 
     >>> import numpy as np
     >>> from fcnn.data import Dataset
@@ -71,85 +63,128 @@ class Dataset:
     Dataset(3 of (8, 8, 3) float32, 2 classes)
     >>> len(pets[1:]), pets[1:] == pets[[1, 2]], pets[2][1].item()
     (2, True, 1)
+    >>> Dataset({"left": np.zeros((3, 2)), "right": np.zeros((3, 1))}, np.ones(3))
+    Dataset(3 of {'left': (2,) float64, 'right': (1,) float64})
     """
 
-    images: Array = attrs.field(converter=_features)
-    labels: Array = attrs.field(converter=_targets)
-    classes: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    inputs: X
+    targets: Y
+    classes: tuple[str, ...]
 
-    def __attrs_post_init__(self) -> None:
-        images, labels, classes = self.images, self.labels, self.classes
-        if images.ndim == 0 or labels.ndim == 0 or len(images) != len(labels):
-            raise ShapeError(
-                f"a data set has a label for each image, "
-                f"and images of shape {images.shape} and labels of shape {labels.shape} came"
-            )
-        for what, array in (("images", images), ("labels", labels)):
-            if not _is_finite(array):
-                first = np.argwhere(~np.isfinite(array))[0].tolist()
-                raise NonFiniteError(f"{what}{first} is {array[tuple(first)]}")
-        if classes:
-            _check_labels(labels, classes)
+    @overload
+    def __init__(
+        self: Dataset[Array, Array],
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        classes: Iterable[str] = (),
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Dataset[X, Array], inputs: X, targets: ArrayLike, classes: Iterable[str] = ()
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Dataset[Array, Y], inputs: ArrayLike, targets: Y, classes: Iterable[str] = ()
+    ) -> None: ...
+    @overload
+    def __init__(self, inputs: X, targets: Y, classes: Iterable[str] = ()) -> None: ...
+    def __init__(self, inputs: Any, targets: Any, classes: Iterable[str] = ()) -> None:
+        names = _names(classes)
+        inputs, targets = as_inputs(inputs), as_targets(targets)
+        count(inputs, targets)
+        if names:
+            _check_labels(targets, names)
+        self.__attrs_init__(inputs, targets, names)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(next(leaves(self.inputs))[1])
 
-    def __iter__(self) -> Iterator[tuple[Array, Any]]:
-        return zip(self.images, self.labels, strict=True)
+    def __iter__(self) -> Iterator[tuple[X, Y]]:
+        return (self[i] for i in range(len(self)))
 
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | Array) -> Dataset[X, Y]: ...
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> tuple[X, Y]: ...
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, SupportsIndex) and not isinstance(index, np.ndarray | bool):
-            return self.images[index], self.labels[index]
-        if isinstance(index, tuple):
-            raise TypeError("a data set is indexed by example only: use .images for pixels")
-        index = np.asarray(index, np.intp) if isinstance(index, list) and not index else index
-        return Dataset(self.images[index], self.labels[index], self.classes)
+        rows = _rows(index)
+        inputs, targets = take(self.inputs, rows), take(self.targets, rows)
+        return (inputs, targets) if type(rows) is int else Dataset(inputs, targets, self.classes)
 
     def __eq__(self, other: object) -> Any:
         if not isinstance(other, Dataset):
             return NotImplemented
         return (
             self.classes == other.classes
-            and _is_same(self.images, other.images)
-            and _is_same(self.labels, other.labels)
+            and tree.equal(self.inputs, other.inputs)
+            and tree.equal(self.targets, other.targets)
         )
 
     def __hash__(self) -> int:
-        return hash((self.images.shape, self.labels.shape, self.classes))
+        both = (self.inputs, self.targets)
+        shapes = [array.shape for _, array in leaves(both)]
+        return hash((tree.structure(both), tuple(shapes), self.classes))
 
     def __reduce__(self) -> Any:
-        return Dataset, (self.images, self.labels, self.classes)
+        return Dataset, (self.inputs, self.targets, self.classes)
 
     def __repr__(self) -> str:
-        example = f"{self.images.shape[1:]} {self.images.dtype}"
         classes = f", {len(self.classes)} classes" if self.classes else ""
-        return f"Dataset({len(self)} of {example}{classes})"
+        return f"Dataset({len(self)} of {describe(self.inputs)}{classes})"
 
 
-def _is_finite(array: Array) -> bool:
-    """As ``isfinite(array).all()``, without an array of booleans: NaN passes through min."""
-    if array.size == 0 or array.dtype.kind != "f":
-        return True
-    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+def _names(classes: Any) -> tuple[str, ...]:
+    try:
+        names = (classes,) if isinstance(classes, str) else tuple(classes)
+    except TypeError:
+        raise ArgumentError(
+            f"expected classes to be a sequence of names, got {classes!r}"
+        ) from None
+    return tuple([str(name) for name in names])
 
 
-def _is_same(a: Array, b: Array) -> bool:
-    return a.dtype == b.dtype and np.array_equal(a, b)
+def _rows(index: Any) -> Any:
+    """Return a slice, an int or a vector of indices or booleans."""
+    if isinstance(index, slice):
+        return index
+    if not isinstance(index, tuple):
+        array = np.asarray(index, np.intp if isinstance(index, list) and not index else None)
+        if array.ndim == 0 and array.dtype.kind in "iu":
+            return int(array)
+        if array.ndim == 1 and array.dtype.kind in "iub":
+            return array
+    raise DTypeError(
+        f"expected an int, a slice, or a vector of indices or booleans, got {index!r}; "
+        f"index .inputs and .targets along other axes"
+    )
 
 
-def _check_labels(labels: Array, classes: tuple[str, ...]) -> None:
+def _check_labels(targets: Any, classes: tuple[str, ...]) -> None:
     n = len(classes)
-    if labels.dtype.kind == "f":
-        if labels.ndim != 2 or labels.shape[1] != n:
-            raise LabelError(
-                f"labels of {n} classes are whole numbers, or floats of shape (n, {n}), "
-                f"and {labels.dtype} of shape {labels.shape} came"
-            )
-    elif labels.ndim != 1:
+    if type(targets) in (tuple, dict):
         raise LabelError(
-            f"labels of {n} classes are one whole number for each image, "
-            f"and an array of shape {labels.shape} came"
+            f"expected targets to be one array where classes are given, "
+            f"got a {type(targets).__name__} of {len(targets)}; leave classes out"
         )
-    elif labels.size and not 0 <= labels.min() <= labels.max() < n:
-        at = int(np.argmax((labels < 0) | (labels >= n)))
-        raise LabelError(f"labels must be from 0 to {n - 1}, and labels[{at}] is {labels[at]}")
+    shape, is_float = targets.shape, targets.dtype.kind == "f"
+    if shape == (len(targets), n) and is_float:
+        return
+    if len(shape) != 1 or is_float:
+        hint = f"pass one probability for each class, (n, {n}), as floats"
+        if len(shape) == 1:
+            hint = "pass targets.astype(np.int64)"
+        elif shape[1:] == (1,):
+            hint = "pass targets[:, 0]" + (".astype(np.int64)" if is_float else "")
+        elif shape[1:] == (n,):
+            hint = "pass targets.argmax(axis=1), or targets.astype(np.float32)"
+        raise LabelError(
+            f"expected whole numbers of shape (n,) for {n} classes, "
+            f"got {targets.dtype} of shape {shape}; {hint}",
+            "targets",
+        )
+    if targets.size and not 0 <= targets.min() <= targets.max() < n:
+        at = int(np.argmax((targets < 0) | (targets >= n)))
+        raise LabelError(
+            f"expected labels from 0 to {n - 1} for {n} classes, got {targets[at]} at [{at}]",
+            "targets",
+        )

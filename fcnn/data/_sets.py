@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from fcnn._check import whole
-from fcnn._typing import Array
+from fcnn._typing import Array, IntArray
 from fcnn.data import _catalogue
 from fcnn.data._catalogue import Source
 from fcnn.data._dataset import Dataset
+from fcnn.data._folder import find, user_path
 from fcnn.data._idx import read_idx
 from fcnn.errors import ArgumentError, DataError, LabelError
 
@@ -23,23 +24,25 @@ def mnist(
     *,
     per_class: int | None = None,
     classes: Sequence[int] | None = None,
-) -> Dataset:
-    """Handwritten digits: ``images`` (n, 28, 28, 1) float32 in [0, 1], ``labels`` (n,) int64.
+) -> Dataset[Array, IntArray]:
+    """Load handwritten digits: inputs (n, 28, 28, 1) float32 in [0, 1], targets (n,) int64.
 
     The first 5,000 of the training set and the first 1,200 of the test set are
     embedded; where FCNN_DATA names a folder, all 60,000 and 10,000 are read from it.
 
     Args:
         split: ``"train"`` or ``"test"``.
-        limit: the first so many; without it, all that are at hand.
-        per_class: of each class the first so many, in the order of the set.
-        classes: these classes only; labels stay what they are.
+        limit: the number of examples, the first ones; all that are available by default.
+        per_class: the number of examples of each class, the first ones, in the set's order.
+        classes: the classes to keep, as numbers; the labels stay the same.
 
     Raises:
-        DataError: if more is asked for than is at hand, or a file is missing or damaged.
+        ArgumentError: if an argument is out of its range.
+        DataError: if more is asked for than is available, or a file is missing or damaged.
+        LabelError: if there is no such class.
 
     >>> from fcnn import data
-    >>> data.mnist("train", 1000).labels[:5].tolist()
+    >>> data.mnist("train", 1000).targets[:5].tolist()
     [5, 0, 4, 1, 9]
     >>> data.mnist("test", classes=(0, 1), per_class=100)
     Dataset(200 of (28, 28, 1) float32, 10 classes)
@@ -53,8 +56,8 @@ def fashion_mnist(
     *,
     per_class: int | None = None,
     classes: Sequence[int] | None = None,
-) -> Dataset:
-    """Pictures of clothes: ``images`` (n, 28, 28, 1) float32 in [0, 1], ``labels`` (n,) int64.
+) -> Dataset[Array, IntArray]:
+    """Load pictures of clothes: inputs (n, 28, 28, 1) float32 in [0, 1], targets (n,) int64.
 
     The first 10,000 of the training set are embedded, and none of the test set;
     where FCNN_DATA names a folder, all 60,000 and 10,000 are read from it.
@@ -62,16 +65,17 @@ def fashion_mnist(
 
     >>> from fcnn import data
     >>> clothes = data.fashion_mnist("train", 100)
-    >>> clothes.classes[clothes.labels[0]]
+    >>> clothes.classes[clothes.targets[0]]
     'Ankle boot'
     """
     return _load(_catalogue.FASHION_MNIST, split, limit, per_class, classes)
 
 
 def available(name: str, split: str) -> int:
-    """How many examples of ``"mnist"`` or ``"fashion-mnist"`` are at hand in a split.
+    """Return the number of examples of ``"mnist"`` or ``"fashion-mnist"`` in a split.
 
     Raises:
+        ArgumentError: if there is no such set or split.
         DataError: if FCNN_DATA names a folder that lacks the set.
 
     >>> from fcnn.data import available
@@ -91,7 +95,7 @@ def _load(
     limit: int | None,
     per_class: int | None,
     classes: Sequence[int] | None,
-) -> Dataset:
+) -> Dataset[Array, IntArray]:
     folder = _folder(source, split)
     stems = _catalogue.stems(split)
     if folder is not None:
@@ -100,10 +104,10 @@ def _load(
         images, labels = [_read_embedded(source, stem) for stem in stems]
     else:
         images, labels = np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8)
-    chosen, short = _choose(labels, source, limit, per_class, classes)
-    if short or not len(labels):
-        what = f"{source.title} {split}" + (f": {short}" if short else "")
-        raise DataError(f"{what}; {_at_hand(source, split, len(labels), folder)}")
+    chosen, missing = _choose(labels, source, limit, per_class, classes)
+    if missing or not len(labels):
+        what = f"{source.title} {split}: {missing or 'expected examples, got none'}"
+        raise DataError(f"{what}; {_available(source, split, len(labels), folder)}")
     pixels = np.divide(images[chosen], 255, dtype=np.float32)
     return Dataset(pixels[..., None], labels[chosen], source.classes)
 
@@ -115,56 +119,66 @@ def _choose(
     per_class: int | None,
     classes: Sequence[int] | None,
 ) -> tuple[Array, str]:
-    """The indices, in the order of the set, and what was asked for and is not there."""
+    """Return the indices, in the set's order, and what of the request is missing."""
     n = len(source.classes)
-    wanted = range(n) if classes is None else sorted(set(classes))
-    if not wanted or any(label not in range(n) for label in wanted):
-        raise LabelError(f"classes must be from 0 to {n - 1}, and {classes!r} came")
-    short = ""
-    found = [np.flatnonzero(labels == label) for label in wanted]
+    chosen = _classes(classes, n)
+    missing = ""
+    found = [np.flatnonzero(labels == label) for label in chosen]
     if per_class is not None:
         per_class = whole(per_class, "per_class")
-        for label, places in zip(wanted, found, strict=True):
+        for label, places in zip(chosen, found, strict=True):
             if len(places) < per_class:
-                short = f"{per_class} of class {label} were asked for, and it has {len(places)}"
+                missing = f"expected {per_class} of class {label}, got {len(places)}"
         found = [places[:per_class] for places in found]
-    chosen = np.sort(np.concatenate(found))
-    if limit is not None and len(chosen) < whole(limit, "limit"):
-        short = short or f"{limit} were asked for, and there are {len(chosen)}"
-    return chosen[:limit], short
+    indices = np.sort(np.concatenate(found))
+    if limit is not None and len(indices) < whole(limit, "limit"):
+        missing = missing or f"expected {limit} examples, got {len(indices)}"
+    return indices[:limit], missing
 
 
-def _at_hand(source: Source, split: str, n: int, folder: Path | None) -> str:
+def _classes(classes: Sequence[int] | None, n: int) -> list[int]:
+    if classes is None:
+        return list(range(n))
+    try:
+        chosen = sorted({int(whole(label, "class", 0)) for label in classes})
+    except (TypeError, ArgumentError):
+        chosen = []
+    if not chosen or chosen[-1] >= n:
+        raise LabelError(f"expected classes to be numbers from 0 to {n - 1}, got {classes!r}")
+    return chosen
+
+
+def _available(source: Source, split: str, n: int, folder: Path | None) -> str:
     if folder is not None:
         return f"{folder} has {n} in all"
     return (
-        f"{n or 'none'} of its examples are embedded: for the whole set, let the environment "
+        f"{n or 'none'} of its examples are embedded; for the whole set, let the environment "
         f"variable FCNN_DATA name a folder that fcnn.data.download(folder, "
         f"name={source.name!r}) has filled"
     )
 
 
 def _folder(source: Source, split: str) -> Path | None:
-    """Where the whole set is, or None: the embedded one."""
+    """Return the folder of the whole set; None if the embedded examples are to be read."""
     if split not in _catalogue.SPLITS:
-        raise ArgumentError(f"split must be 'train' or 'test', and {split!r} came")
+        raise ArgumentError(f"expected split to be 'train' or 'test', got {split!r}")
     named = os.environ.get("FCNN_DATA")
-    return Path(named, source.name) if named else None
+    return user_path(named) / source.name if named else None
 
 
 def _read(source: Source, folder: Path, stem: str) -> Array:
-    for path in (folder / f"{stem}.gz", folder / stem):
-        if path.is_file():
-            return read_idx(path, sha256=source.sha256[stem])
-    raise DataError(
-        f"{folder / stem}.gz is missing, and FCNN_DATA says that {source.title} is there: "
-        f"fcnn.data.download({str(folder.parent)!r}, name={source.name!r}) fetches it, "
-        f"and without FCNN_DATA the embedded examples are read"
-    )
+    path, file = find(folder, stem), source.files[stem]
+    if path is None:
+        raise DataError(
+            f"expected {folder / stem}.gz in the folder of FCNN_DATA, got no such file; fetch it "
+            f"with fcnn.data.download({str(folder.parent)!r}, name={source.name!r}), "
+            f"or unset FCNN_DATA to read the embedded examples"
+        )
+    return read_idx(path, sha256=file.sha256, max_bytes=file.size)
 
 
 def _read_embedded(source: Source, stem: str) -> Array:
-    """An embedded file, checked against the sums that lie beside it."""
+    """Read an embedded file and check it against SHA256SUMS.txt."""
     folder = _catalogue.EMBEDDED
     lines = (folder / "SHA256SUMS.txt").read_text("ascii").splitlines()
     sums = {name: sha256 for sha256, name in (line.split() for line in lines)}

@@ -1,4 +1,4 @@
-"""Moving images: bilinear resampling, zero outside, all images of a block at once."""
+"""Bilinear resampling of images, a block of images at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from fcnn._typing import Array
 
-_BLOCK = 64 * 28 * 28  # pixels: a block's half a dozen temporaries stay in the cache
+_BLOCK = 64 * 28 * 28  # pixels: the block's six temporaries of 200 kB fit the level-2 cache
 
 
-def warp(images: Array, back: Array, offsets: Array) -> Array:
-    """Each image moved by its own affine map about its middle.
+def warp(images: Array, back: Array, offsets: Array, fill: float = 0.0) -> Array:
+    """Move each image by its own affine map about its centre.
 
-    Output pixel ``q``, measured from the middle, is the input at ``back @ (q - offset)``.
+    Output pixel ``q``, measured from the centre, is the input at ``back @ (q - offset)``,
+    or ``fill`` where that is outside the input.
 
     Shapes: images (n, h, w, c), back (n, 2, 2), offsets (n, 2), in the order (y, x).
     """
@@ -30,11 +31,11 @@ def warp(images: Array, back: Array, offsets: Array) -> Array:
         sums: Array = rows[..., None] + columns[:, :, None]
         return sums
 
-    return _resample(images, places)
+    return _resample(images, places, fill)
 
 
-def bend(images: Array, field: Array) -> Array:
-    """Each pixel taken from where its displacement points.
+def bend(images: Array, field: Array, fill: float = 0.0) -> Array:
+    """Take each pixel from its own place plus its displacement, or ``fill`` outside.
 
     Shapes: images (n, h, w, c), field (n, 2, h, w), in the order (y, x).
     """
@@ -44,31 +45,31 @@ def bend(images: Array, field: Array) -> Array:
     def places(block: slice, dtype: Any) -> Array:
         return np.add(field[block], grid, dtype=dtype)
 
-    return _resample(images, places)
+    return _resample(images, places, fill)
 
 
-def _resample(images: Array, places: Callable[[slice, Any], Array]) -> Array:
-    """``out[i, y, x]`` is image i at ``places[i, :, y, x]``, block by block."""
+def _resample(images: Array, places: Callable[[slice, Any], Array], fill: float) -> Array:
+    """Set ``out[i, y, x]`` to image i at ``places[i, :, y, x]``, block by block."""
     n, h, w, _ = images.shape
     out = np.empty_like(images, order="C")
     step = max(1, _BLOCK // max(1, h * w))
-    # float32 counts to 2**24: enough for the pixels of one image of 4000 x 4000.
+    # float32 holds whole numbers up to 2**24, the pixels of an image of 4000 x 4000.
     dtype = np.float32 if (h + 3) * (w + 3) < 2**24 else np.float64
     for first in range(0, n, step):
         block = slice(first, first + step)
-        _sample(images[block], places(block, dtype), out[block])
+        _sample(images[block], places(block, dtype), out[block], fill)
     return out
 
 
-def _sample(images: Array, places: Array, out: Array) -> None:
-    """One block. ``places`` is used up.
+def _sample(images: Array, places: Array, out: Array, fill: float) -> None:
+    """Resample one block into ``out``, overwriting ``places``.
 
-    The coordinates are clipped to a frame of zeros about each image, one pixel
+    The coordinates are clipped to a border of ``fill`` around each image, one pixel
     before it and two after, so that no index needs a mask.
     """
     n, h, w, c = images.shape
     rows, columns = h + 3, w + 3
-    padded = np.zeros((n, rows, columns, c), images.dtype)
+    padded = np.full((n, rows, columns, c), fill, images.dtype)
     padded[:, 1 : h + 1, 1 : w + 1] = images
     pixels = padded.reshape(-1, c)
 
@@ -92,7 +93,7 @@ def _sample(images: Array, places: Array, out: Array) -> None:
 
 
 def _blend(pixels: Array, corner: Array, right: Array) -> Array:
-    """Between the pixels at ``corner`` and their right neighbours."""
+    """Interpolate between the pixels at ``corner`` and their right neighbours."""
     here = pixels.take(corner, axis=0, mode="clip")
     there = pixels[1:].take(corner, axis=0, mode="clip")
     there -= here

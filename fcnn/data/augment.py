@@ -1,8 +1,8 @@
-"""Augmentation: ``(key, images) -> images``, each image moved in its own way.
+"""Augmentation: ``(key, images) -> images``, a random change of each image.
 
-Images are ``(n, h, w, c)`` float32 or float64, and what comes out has the same
-shape and type. Where a moved image reaches beyond its old frame, it is zero.
-Training draws a new key for each step, ``fold_in(run_key, step)``.
+Images are ``(n, h, w, c)`` in float32 or float64; the result has the same shape and
+dtype. Pixels that come from outside the image take the value ``fill``, which is 0 by
+default: set it to the background's value where the data are normalised.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from fcnn._check import number, whole
 from fcnn._typing import Array
 from fcnn._value import Spec, Value, remember
 from fcnn.data._warp import bend, warp
-from fcnn.errors import DTypeError, ShapeError
+from fcnn.errors import ArgumentError, DTypeError, ShapeError
 from fcnn.prng import Key
 
 __all__ = ["Augmentation", "affine", "augmentation", "chain", "elastic", "flip", "rotate", "shift"]
 
 P = ParamSpec("P")
 Move: TypeAlias = Callable[[Key, Array], Array]
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -42,13 +43,18 @@ class Augmentation(Value):
     spec: Spec
 
     def __call__(self, key: Key, images: Array) -> Array:
-        """The images, moved."""
+        """Change the images."""
         images = np.asarray(images)
         if images.ndim != 4:
-            raise ShapeError(f"images are (n, h, w, c), and {images.shape} came")
+            hint = "; add the channel axis with images[..., None]" if images.ndim == 3 else ""
+            raise ShapeError(f"expected images (n, h, w, c), got shape {images.shape}{hint}")
         if images.dtype not in (np.float32, np.float64):
-            raise DTypeError(f"images must be float32 or float64, and {images.dtype} came")
-        return self.move(key, images)
+            hint = " / 255" if images.dtype == np.uint8 else ""
+            raise DTypeError(
+                f"expected float32 or float64 images, got {images.dtype}; "
+                f"pass images.astype(np.float32){hint}"
+            )
+        return self.move(prng.checked(key), images)
 
 
 def augmentation(constructor: Callable[P, Move]) -> Callable[P, Augmentation]:
@@ -67,12 +73,15 @@ def augmentation(constructor: Callable[P, Move]) -> Callable[P, Augmentation]:
 
 @augmentation
 def chain(*augmentations: Augmentation) -> Move:
-    """One after the other, each with a key of its own.
+    """Apply augmentations, or functions like them, in turn, each with its own key.
 
     >>> from fcnn.data import augment
     >>> augment.chain(augment.flip(), augment.shift(2))
     chain(flip(), shift(2))
     """
+    for each in augmentations:
+        if not callable(each):
+            raise ArgumentError(f"expected functions (key, images) -> images, got {each!r}")
 
     def move(key: Key, images: Array) -> Array:
         for part_key, part in zip(prng.split(key, len(augmentations)), augmentations, strict=True):
@@ -84,7 +93,7 @@ def chain(*augmentations: Augmentation) -> Move:
 
 @augmentation
 def flip(probability: float = 0.5) -> Move:
-    """Left and right exchanged, with the given probability.
+    """Exchange left and right, with the given probability.
 
     >>> import fcnn, numpy as np
     >>> from fcnn.data import augment
@@ -102,8 +111,8 @@ def flip(probability: float = 0.5) -> Move:
 
 
 @augmentation
-def shift(pixels: int) -> Move:
-    """Moved by a whole number of pixels, from ``-pixels`` to ``pixels``, along each axis.
+def shift(pixels: int, *, fill: float = 0.0) -> Move:
+    """Shift by a whole number of pixels, from ``-pixels`` to ``pixels``, along each axis.
 
     >>> import fcnn, numpy as np
     >>> from fcnn.data import augment
@@ -112,12 +121,12 @@ def shift(pixels: int) -> Move:
     >>> float(augment.shift(2)(fcnn.key(0), image).sum())
     1.0
     """
-    p = whole(pixels, "pixels", 0)
+    p, outside = whole(pixels, "pixels", 0), _finite(fill)
 
     def move(key: Key, images: Array) -> Array:
         n, h, w, _ = images.shape
         dy, dx = key.generator().integers(0, 2 * p + 1, (n, 2)).T
-        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
+        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=outside)
         windows = np.lib.stride_tricks.sliding_window_view(padded, (h, w), (1, 2))
         return np.ascontiguousarray(np.moveaxis(windows[np.arange(n), dy, dx], 1, 3))
 
@@ -125,27 +134,37 @@ def shift(pixels: int) -> Move:
 
 
 @augmentation
-def rotate(degrees: float) -> Move:
-    """Turned about the middle by an angle from ``-degrees`` to ``degrees``.
+def rotate(degrees: float, *, fill: float = 0.0) -> Move:
+    """Rotate about the centre by an angle from ``-degrees`` to ``degrees``.
 
     >>> import fcnn, numpy as np
     >>> from fcnn.data import augment
     >>> augment.rotate(10.0)(fcnn.key(0), np.ones((2, 8, 8, 1), np.float32)).shape
     (2, 8, 8, 1)
     """
-    return _affine(0.0, number(degrees, "degrees", 0.0, open_high=True), 0.0, 0.0)
+    angle = number(degrees, "degrees", 0.0, open_high=True)
+    return _affine(0.0, angle, 0.0, 0.0, _finite(fill))
 
 
 @augmentation
 def affine(
-    *, shift: float = 2.0, rotate: float = 10.0, scale: float = 0.1, shear: float = 0.0
+    *,
+    shift: float = 2.0,
+    rotate: float = 10.0,
+    scale: float = 0.1,
+    shear: float = 0.0,
+    fill: float = 0.0,
 ) -> Move:
-    """Shifted, turned, scaled and sheared about the middle, bilinearly interpolated.
+    """Shift, rotate, scale and shear about the centre, with bilinear interpolation.
 
-    For each image, uniformly and independently: a shift of up to ``shift`` pixels
-    along each axis, an angle of up to ``rotate`` degrees, a size from ``1 - scale``
-    to ``1 + scale`` times the old one, and a slope of up to ``shear``, each row
-    moving along by that much against the next.
+    Args:
+        shift: the largest shift along each axis, in pixels.
+        rotate: the largest angle, in degrees.
+        scale: the size is from ``1 - scale`` to ``1 + scale`` times the old one.
+        shear: the largest shift of a row against the next, in pixels.
+        fill: the value of pixels from outside the image.
+
+    The amounts are drawn uniformly and independently for each image.
 
     >>> import fcnn, numpy as np
     >>> from fcnn.data import augment
@@ -159,36 +178,41 @@ def affine(
         number(rotate, "rotate", 0.0, open_high=True),
         number(scale, "scale", 0.0, 1.0, open_high=True),
         number(shear, "shear", 0.0, open_high=True),
+        _finite(fill),
     )
 
 
-def _affine(shift: float, rotate: float, scale: float, shear: float) -> Move:
+def _affine(shift: float, rotate: float, scale: float, shear: float, fill: float) -> Move:
     def move(key: Key, images: Array) -> Array:
         draws = prng.uniform(key, (len(images), 5), -1.0, 1.0, dtype=np.float64)
         angle, size = np.radians(rotate * draws[:, 0]), 1 + scale * draws[:, 1]
         slope, offsets = shear * draws[:, 2], shift * draws[:, 3:]
-        # From the moved image's coordinates (y, x) back to the old one's: turned back,
-        # then sheared back, then scaled back. Offsets are in the moved image's pixels.
+        # From the new image's coordinates (y, x) to the old one's: undo the rotation, then
+        # the shear, then the scaling. Offsets are in the new image's pixels.
         cos, sin = np.cos(angle), np.sin(angle)
         back = np.empty((len(images), 2, 2))
         back[:, 0] = np.stack([cos, -sin], 1)
         back[:, 1] = np.stack([sin - slope * cos, cos + slope * sin], 1)
         back /= size[:, None, None]
-        return warp(images, back, offsets)
+        return warp(images, back, offsets, fill)
 
     return move
 
 
+def _finite(fill: float) -> float:
+    return number(fill, "fill", -_LARGEST, _LARGEST)
+
+
 @augmentation
-def elastic(pixels: float = 1.0, *, smoothness: float = 4.0) -> Move:
-    """Bent like rubber: each pixel moved by a smooth random field (Simard et al., 2003).
+def elastic(pixels: float = 1.0, *, smoothness: float = 4.0, fill: float = 0.0) -> Move:
+    """Move each pixel by a smooth random displacement field (Simard et al., 2003).
 
     The field is white noise smoothed by a Gaussian whose standard deviation is
     ``smoothness`` pixels; along each axis it has mean zero and standard deviation
     ``pixels``. Source: P. Y. Simard, D. Steinkraus and J. C. Platt, "Best practices
     for convolutional neural networks applied to visual document analysis", 2003,
     https://doi.org/10.1109/ICDAR.2003.1227801. Their σ = 4 and α = 34, for digits,
-    come to about ``elastic(1.4)``.
+    are about ``elastic(1.4)``.
 
     >>> import fcnn, numpy as np
     >>> from fcnn.data import augment
@@ -197,22 +221,23 @@ def elastic(pixels: float = 1.0, *, smoothness: float = 4.0) -> Move:
     """
     strength = number(pixels, "pixels", 0.0, open_high=True)
     sigma = number(smoothness, "smoothness", 1.0, open_high=True)
+    outside = _finite(fill)
 
     def move(key: Key, images: Array) -> Array:
         n, h, w, _ = images.shape
         down, along = _smoothing(h, sigma), _smoothing(w, sigma)
         noise = prng.normal(key, (n, 2, down.shape[1], along.shape[1]))
         noise *= strength
-        return bend(images, down @ (noise @ along.T))
+        return bend(images, down @ (noise @ along.T), outside)
 
     return move
 
 
 def _smoothing(size: int, sigma: float) -> Array:
-    """From noise at points ``sigma`` apart, three beyond each end, to ``size`` pixels.
+    """Return the matrix from noise at points ``sigma`` apart to ``size`` pixels.
 
-    The Gaussian's weights for a pixel have a sum of squares of 1, so that what comes
-    out has the variance of what goes in.
+    The points go three beyond each end. The Gaussian's weights for a pixel have a sum
+    of squares of 1, so the result has the variance of the noise.
     """
     points = np.arange(-3, int((size - 1) / sigma) + 5) * sigma
     weights = np.exp(-(((np.arange(size)[:, None] - points) / sigma) ** 2) / 2)

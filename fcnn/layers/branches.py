@@ -10,29 +10,13 @@ read the same input are added; those of items stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+import math
 
-import numpy as np
-
-from fcnn import tree
-from fcnn._layer import EVAL, Context, Layer, Triple, core, is_shape, layer, relocate
-from fcnn._sharing import Ties
-from fcnn._typing import Array, ModelPullback, Shape, Tree
-from fcnn._walk import Part, Wiring, combinator, step_of
-from fcnn.errors import ArgumentError, ShapeError, TreeError
-from fcnn.layers.combinators import check_layers, check_params, serial
-from fcnn.prng import Key, fold_in
-
-Pull: TypeAlias = Callable[[Any], Sequence[Any]]
-
-
-class _Join(NamedTuple):
-    """How outputs become one: the shape, the value, and the value with its adjoint."""
-
-    shape: Callable[[Sequence[Any]], Any]
-    value: Callable[[Sequence[Any]], Any]
-    vjp: Callable[[Sequence[Any]], tuple[Any, Pull]]
+from fcnn._layer import Layer, Triple, layer
+from fcnn._walk import Part, combinator, facts
+from fcnn.layers._joins import ADD, CONCAT, MULTIPLY, items_of
+from fcnn.layers._side_by_side import SideBySide, joining, parts_by_name, parts_in_order
+from fcnn.layers.combinators import check_layers, serial
 
 
 @layer(inputs="any")
@@ -50,7 +34,7 @@ def add(*branches: Layer) -> Triple:
     >>> out_shape
     (3,)
     """
-    return _joining("add", branches, _ADD)
+    return joining("add", branches, ADD)
 
 
 @layer(inputs="any")
@@ -69,7 +53,7 @@ def multiply(*branches: Layer) -> Triple:
     >>> gated.init(fcnn.key(0), (2,))[1]
     (3,)
     """
-    return _joining("multiply", branches, _MULTIPLY)
+    return joining("multiply", branches, MULTIPLY)
 
 
 @layer(inputs="any")
@@ -89,7 +73,7 @@ def concat(*branches: Layer) -> Triple:
     >>> fcnn.concat().init(fcnn.key(0), ((3,), (4,)))
     ((), (7,))
     """
-    return _joining("concat", branches, _CONCAT)
+    return joining("concat", branches, CONCAT)
 
 
 @layer(inputs="any")
@@ -115,7 +99,7 @@ def residual(*body: Layer, shortcut: Layer | None = None) -> Triple:
     """
     around = serial() if shortcut is None else shortcut
     check_layers("residual", (*body, around))
-    return _side_by_side("residual", _parts("residual", (around, serial(*body))), _ADD, "branches")
+    return SideBySide("residual", parts_in_order("residual", (around, serial(*body))), ADD).triple
 
 
 @layer(inputs="any")
@@ -132,8 +116,8 @@ def fanout(*branches: Layer, **heads: Layer) -> Triple:
     >>> two.init(fcnn.key(0), (64,))[1]
     {'digit': (10,), 'tilt': (1,)}
     """
-    parts = _named_parts("fanout", branches, heads)
-    return _side_by_side("fanout", parts, _items_of(parts), "branches")
+    parts = parts_by_name("fanout", branches, heads)
+    return SideBySide("fanout", parts, items_of(parts)).triple
 
 
 @layer(inputs="any")
@@ -154,263 +138,31 @@ def itemwise(*layers: Layer, **named_layers: Layer) -> Triple:
     >>> model.init(fcnn.key(0), ((8, 8, 1), (5,)))[1]
     (10,)
     """
-    parts = _named_parts("itemwise", layers, named_layers)
-    return _side_by_side("itemwise", parts, _items_of(parts), "items")
+    parts = parts_by_name("itemwise", layers, named_layers)
+    return SideBySide("itemwise", parts, items_of(parts), reads_items=True).triple
 
 
-def _parts(name: str, layers: Sequence[Layer]) -> list[Part]:
-    return [Part(step_of(name, i, each), each, (i,), i) for i, each in enumerate(layers)]
+combinator(add, wiring="branches")(lambda layer: parts_in_order("add", layer.layers))
+combinator(multiply, wiring="branches")(lambda layer: parts_in_order("multiply", layer.layers))
+combinator(concat, wiring="branches")(lambda layer: parts_in_order("concat", layer.layers))
 
 
-def _named_parts(name: str, layers: Sequence[Layer], named: dict[str, Layer]) -> list[Part]:
-    if layers and named:
-        raise ArgumentError(f"expected {name} of layers all with names or none, got some of each")
-    check_layers(name, (*layers, *named.values()), least=1)
-    if not named:
-        return _parts(name, layers)
-    return [Part(step_of(name, key, named[key]), named[key], (key,), key) for key in sorted(named)]
-
-
-combinator(add, wiring="branches")(lambda layer: _parts("add", layer.layers))
-combinator(multiply, wiring="branches")(lambda layer: _parts("multiply", layer.layers))
-combinator(concat, wiring="branches")(lambda layer: _parts("concat", layer.layers))
+facts(add, multiply_adds=0)
+facts(concat, multiply_adds=0)
+facts(multiply, multiply_adds=lambda layer, i, o: (len(i) - 1) * math.prod(o))
 
 
 @combinator(residual, wiring="branches")
 def _residual_parts(layer: Layer) -> list[Part]:
     shortcut = layer.spec.arguments["shortcut"] or serial()
-    return _parts("residual", (shortcut, serial(*layer.spec.args)))
+    return parts_in_order("residual", (shortcut, serial(*layer.spec.args)))
 
 
 @combinator(fanout, wiring="branches")
 def _fanout_parts(layer: Layer) -> list[Part]:
-    return _named_parts("fanout", layer.spec.args, dict(layer.spec.kwargs))
+    return parts_by_name("fanout", layer.spec.args, dict(layer.spec.kwargs))
 
 
 @combinator(itemwise, wiring="items")
 def _itemwise_parts(layer: Layer) -> list[Part]:
-    return _named_parts("itemwise", layer.spec.args, dict(layer.spec.kwargs))
-
-
-def _joining(name: str, branches: Sequence[Layer], join: _Join) -> Triple:
-    """Return the triple of ``join(branches(x))``, or of ``join(x)`` where there is no branch."""
-    check_layers(name, branches)
-    if branches:
-        return _side_by_side(name, _parts(name, branches), join, "branches")
-
-    def init(key: Key, shape: Any) -> tuple[tuple[()], Any]:
-        return (), join.shape(_items(name, shape))
-
-    def apply(params: tuple[()], x: Any, ctx: Context = EVAL) -> Any:
-        return join.value(_items(name, x))
-
-    def vjp(params: tuple[()], x: Any, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
-        y, pull = join.vjp(_items(name, x))
-        keys = sorted(x) if isinstance(x, dict) else None
-
-        def pullback(dy: Any) -> tuple[tuple[()], Any]:
-            dxs = pull(dy)
-            return (), tuple(dxs) if keys is None else dict(zip(keys, dxs, strict=True))
-
-        return y, pullback
-
-    return init, apply, vjp
-
-
-def _items(name: str, x: Any) -> list[Any]:
-    """Return the items of a tuple or dict of arrays, or of shapes."""
-    if isinstance(x, dict) and x:
-        return [x[key] for key in sorted(x)]
-    if isinstance(x, tuple) and x and not is_shape(x):
-        return list(x)
-    got = f"an array of shape {x.shape}" if isinstance(x, np.ndarray) else f"{x!r}"
-    raise ShapeError(f"expected a tuple or dict of arrays for {name}(), got {got}")
-
-
-def _side_by_side(name: str, parts: Sequence[Part], join: _Join, wiring: Wiring) -> Triple:
-    """Return the triple of ``join([f(x) or f(x[item]) for each layer f])``."""
-    ties, in_dict = Ties(parts), isinstance(parts[0].item, str)
-
-    def read(x: Any) -> list[Any]:
-        if wiring == "branches":
-            return [x] * len(parts)
-        items = set(x) if isinstance(x, dict) else set(range(len(x)))
-        if isinstance(x, np.ndarray) or is_shape(x) or items != {part.item for part in parts}:
-            expected = f"a {'dict' if in_dict else 'tuple'} of {[part.item for part in parts]}"
-            raise ShapeError(f"expected {expected} for {name}, got {_described(x)}")
-        return [x[part.item] for part in parts]
-
-    def own(params: Tree) -> list[Tree]:
-        if not in_dict:
-            return list(ties.restore(check_params(params, len(parts))))
-        if type(params) is not dict or set(params) != {part.item for part in parts}:
-            raise TreeError(f"expected params made by init, a dict of {[p.item for p in parts]}")
-        params = ties.restore(params)
-        return [params[part.item] for part in parts]
-
-    def together(items: Sequence[Any]) -> Tree:
-        if not in_dict:
-            return tuple(items)
-        return dict(zip([part.item for part in parts], items, strict=True))
-
-    def init(key: Key, shape: Any) -> tuple[Tree, Any]:
-        made = []
-        for i, (part, seen) in enumerate(zip(parts, read(shape), strict=True)):
-            try:
-                made.append(part.layer.init(fold_in(key, i), seen))
-            except Exception as error:
-                relocate(error, part.step, part.layer)
-        params = together([params for params, _ in made])
-        return ties.prune(params), join.shape([out for _, out in made])
-
-    def apply(params: Tree, x: Any, ctx: Context = EVAL) -> Any:
-        ys = []
-        for i, (part, its, seen) in enumerate(zip(parts, own(params), read(x), strict=True)):
-            try:
-                ys.append(part.layer.apply(its, seen, ctx.child(i)))
-            except Exception as error:
-                relocate(error, part.step, part.layer)
-        return join.value(ys)
-
-    def vjp(params: Tree, x: Any, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
-        ys, pullbacks = [], []
-        for i, (part, its, seen) in enumerate(zip(parts, own(params), read(x), strict=True)):
-            try:
-                y, pullback = core(part.layer.vjp)(its, seen, ctx.child(i))
-            except Exception as error:
-                relocate(error, part.step, part.layer)
-            ys.append(y)
-            pullbacks.append(pullback)
-        y, pull = join.vjp(ys)
-        del ys  # the pullback keeps alive what it reads, and no more
-
-        def pullback_all(dy: Any) -> tuple[Tree, Any]:
-            grads, dxs = [], []
-            for part, pullback, dpart in zip(parts, pullbacks, pull(dy), strict=True):
-                try:
-                    grad, dx = pullback(dpart)
-                except Exception as error:
-                    relocate(error, part.step, part.layer)
-                grads.append(grad)
-                dxs.append(dx)
-            dparams = ties.add(together(grads))
-            if not ctx.input_grad:
-                return dparams, None
-            return dparams, together(dxs) if wiring == "items" else _total(dxs)
-
-        return y, pullback_all
-
-    return init, apply, vjp
-
-
-def _described(x: Any) -> str:
-    if isinstance(x, dict):
-        return f"a dict of {sorted(x)}"
-    if isinstance(x, np.ndarray):
-        return f"an array of shape {x.shape}"
-    return f"the shape {x}" if is_shape(x) else f"a tuple of {len(x)}"
-
-
-def _total(dxs: Sequence[Any]) -> Any:
-    """Return the sum, in order; a single one is returned as it is."""
-    total = dxs[0]
-    for dx in dxs[1:]:
-        total = total + dx if isinstance(total, np.ndarray) else tree.map(np.add, total, dx)
-    return total
-
-
-def _one_shape(shapes: Sequence[Any]) -> Any:
-    if any(shape != shapes[0] for shape in shapes):
-        raise ShapeError(f"expected outputs of one shape to add, got {list(shapes)}")
-    return shapes[0]
-
-
-def _added(ys: Sequence[Any]) -> Any:
-    _one_shape([y.shape for y in ys])
-    return _total(ys)
-
-
-def _added_vjp(ys: Sequence[Array]) -> tuple[Array, Pull]:
-    n = len(ys)
-    return _added(ys), lambda dy: [dy] * n
-
-
-_ADD = _Join(_one_shape, _added, _added_vjp)
-
-
-def _broadcast_shape(shapes: Sequence[Shape]) -> Shape:
-    try:
-        if len({len(shape) for shape in shapes}) > 1:
-            raise ValueError
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ShapeError(
-            f"expected outputs of as many axes that broadcast to multiply, got {list(shapes)}; "
-            f"reshape(1, 1, -1) makes (c,) meet (h, w, c)"
-        ) from None
-
-
-def _multiplied(ys: Sequence[Array]) -> Array:
-    _broadcast_shape([y.shape[1:] for y in ys])
-    product = ys[0]
-    for y in ys[1:]:
-        product = product * y
-    return product
-
-
-def _multiplied_vjp(ys: Sequence[Array]) -> tuple[Array, Pull]:
-    factors = tuple(ys)
-
-    def pull(dy: Array) -> list[Array]:
-        dfactors = []
-        for i, factor in enumerate(factors):
-            others = [other for j, other in enumerate(factors) if j != i]
-            dfactors.append(_summed_to(_multiplied([dy, *others]), factor.shape))
-        return dfactors
-
-    return _multiplied(ys), pull
-
-
-def _summed_to(dy: Array, shape: Shape) -> Array:
-    """Return dy summed over the axes that were broadcast from ``shape``."""
-    axes = tuple([i for i, (n, m) in enumerate(zip(shape, dy.shape, strict=True)) if n != m])
-    return dy.sum(axis=axes, keepdims=True) if axes else dy
-
-
-_MULTIPLY = _Join(_broadcast_shape, _multiplied, _multiplied_vjp)
-
-
-def _concat_shape(shapes: Sequence[Shape]) -> Shape:
-    if len({shape[:-1] for shape in shapes}) > 1:
-        raise ShapeError(
-            f"expected outputs that agree in all axes but the last to concatenate, "
-            f"got {list(shapes)}"
-        )
-    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-
-
-def _concatenated(ys: Sequence[Array]) -> Array:
-    _concat_shape([y.shape for y in ys])
-    return np.concatenate(ys, axis=-1)
-
-
-def _concatenated_vjp(ys: Sequence[Array]) -> tuple[Array, Pull]:
-    ends = np.cumsum([y.shape[-1] for y in ys])[:-1]
-    return _concatenated(ys), lambda dy: np.split(dy, ends, axis=-1)
-
-
-_CONCAT = _Join(_concat_shape, _concatenated, _concatenated_vjp)
-
-
-def _items_of(parts: Sequence[Part]) -> _Join:
-    """Return the join that leaves the outputs apart, in a tuple or in a dict by name."""
-    keys = [part.item for part in parts]
-    in_dict = isinstance(keys[0], str)
-
-    def together(ys: Sequence[Any]) -> Any:
-        return dict(zip(keys, ys, strict=True)) if in_dict else tuple(ys)
-
-    def vjp(ys: Sequence[Any]) -> tuple[Any, Pull]:
-        return together(ys), lambda dy: [dy[key] for key in keys]
-
-    return _Join(together, together, vjp)
+    return parts_by_name("itemwise", layer.spec.args, dict(layer.spec.kwargs))

@@ -17,7 +17,7 @@ from fcnn import fusion
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._sharing import SHARED, Ties
 from fcnn._typing import ModelPullback, Tree
-from fcnn._walk import Part, combinator, naming, step_of
+from fcnn._walk import Part, combinator, facts, naming, step_of
 from fcnn.errors import ArgumentError, TreeError
 from fcnn.prng import Key, fold_in
 
@@ -41,23 +41,32 @@ def serial(*layers: Layer) -> Triple:
     (4, (10,))
     >>> model.init(fcnn.key(0), (4, 28, 1))
     Traceback (most recent call last):
-    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected an image no smaller than ...
+    fcnn.errors.ShapeError: serial[0] conv2d(4, 5): expected a window no larger than its image, ...
     """
     check_layers("serial", layers)
     parts = _chain("serial", layers)
     ties = Ties(parts)
-    places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.index)]
-    nesting = _nesting([place.index for place in places])
+    places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
+    nesting = _nesting([place.place for place in places])
+    is_flat = [place.place for place in places] == [(i,) for i in range(len(layers))]
     plans = {
-        (train, fuse): fusion.plan(
-            [place.layer for place in places],
-            train=train,
-            fuse=fuse,
-            steps=[place.step for place in places],
-        )
+        (train, fuse): [
+            (stage, stage.own, stage.start, places[stage.start].place)
+            for stage in fusion.plan(
+                [place.layer for place in places],
+                train=train,
+                fuse=fuse,
+                steps=[place.step for place in places],
+            )
+        ]
         for train in (False, True)
         for fuse in (False, True)
     }
+
+    def flattened(params: Tree) -> Sequence[Tree]:
+        own: Any = check_params(params, len(layers))
+        own = ties.restore(own) if ties else own
+        return own if is_flat else _gather(own, nesting)
 
     def init(key: Key, shape: Any) -> tuple[Tree, Any]:
         params = []
@@ -70,39 +79,36 @@ def serial(*layers: Layer) -> Triple:
         return ties.prune(tuple(params)), shape
 
     def apply(params: Tree, x: Any, ctx: Context = EVAL) -> Any:
-        flat = _gather(ties.restore(check_params(params, len(layers))), nesting)
-        for stage in plans[ctx.train, ctx.fuse]:
+        flat = flattened(params)
+        for stage, own, _, place in plans[ctx.train, ctx.fuse]:
             try:
-                own = flat[stage.start : stage.stop]
-                x = stage.fused.apply(own, x, _context(ctx, places[stage.start].index))
+                x = stage.apply(flat[own], x, ctx.at(place, ctx.input_grad))
             except Exception as error:
                 stage.blame(error)
         return x
 
     def vjp(params: Tree, x: Any, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
-        flat = _gather(ties.restore(check_params(params, len(layers))), nesting)
-        stages = plans[ctx.train, ctx.fuse]
+        flat, pullbacks = flattened(params), []
         # Without an input gradient, layers before the first parameters need no pullback.
         first = 0 if ctx.input_grad else _first_with_params(flat)
-        pullbacks: list[tuple[fusion.Stage, fusion.RunPullback]] = []
-        for stage in stages:
-            here = _context(ctx, places[stage.start].index)
-            here = here.with_input_grad(ctx.input_grad or stage.start > first)
+        for stage, own, start, place in plans[ctx.train, ctx.fuse]:
+            here = ctx.at(place, ctx.input_grad or start > first)
             try:
-                x, pullback = stage.fused.vjp(flat[stage.start : stage.stop], x, here)
+                x, pullback = stage.vjp(flat[own], x, here)
             except Exception as error:
                 stage.blame(error)
-            if stage.stop > first:
-                pullbacks.append((stage, pullback))
+            if start + len(stage.layers) > first:
+                pullbacks.append((stage, own, pullback))
 
         def pullback_all(dy: Any) -> tuple[Tree, Any]:
             grads, dx = list(flat), dy
-            for stage, pullback in reversed(pullbacks):
+            for stage, own, pullback in reversed(pullbacks):
                 try:
-                    grads[stage.start : stage.stop], dx = pullback(dx)
+                    grads[own], dx = pullback(dx)
                 except Exception as error:
                     stage.blame(error)
-            return ties.add(_scatter(iter(grads), nesting)), dx if ctx.input_grad else None
+            dparams = tuple(grads) if is_flat else _scatter(iter(grads), nesting)
+            return ties.add(dparams) if ties else dparams, dx if ctx.input_grad else None
 
         return x, pullback_all
 
@@ -116,6 +122,9 @@ def _chain(name: str, layers: Sequence[Layer]) -> list[Part]:
 @combinator(serial, wiring="chain")
 def _serial_parts(model: Layer) -> list[Part]:
     return _chain("serial", model.layers)
+
+
+facts(serial, multiply_adds=0, window=(1, 1))  # without layers: the identity
 
 
 @layer(inputs="any")
@@ -196,12 +205,6 @@ def check_params(params: Tree, n: int) -> tuple[Tree, ...]:
     return params
 
 
-def _context(ctx: Context, index: Sequence[Any]) -> Context:
-    for i in index:
-        ctx = ctx.child(i)
-    return ctx
-
-
 Nesting: TypeAlias = "tuple[Nesting, ...] | None"
 """The tuples in which a chain's params are nested; None stands for a layer's own params."""
 
@@ -219,8 +222,6 @@ def _gather(params: Tree, nesting: Nesting) -> list[Tree]:
     """Return the layers' params in order, one for each that runs."""
     if nesting is None:
         return [params]
-    if all(inner is None for inner in nesting):
-        return list(check_params(params, len(nesting)))
     pairs = zip(check_params(params, len(nesting)), nesting, strict=True)
     return [leaf for each, inner in pairs for leaf in _gather(each, inner)]
 

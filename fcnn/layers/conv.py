@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from fcnn._check import pair, whole
-from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, layer
+from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats, layer
 from fcnn._ops.conv import correlate, correlate_adjoints
 from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.layout import images_innermost
@@ -83,6 +83,7 @@ class Convolution:
 
     def check(self, params: ConvParams, x: Array) -> Window:
         """Refuse an input that does not fit the params; return where the filter stands."""
+        check_floats(x)
         channels = params.weight.shape[2] * self.groups
         if x.ndim != 4 or x.shape[3] != channels:
             raise ShapeError(
@@ -111,17 +112,22 @@ class Convolution:
         dweight = dweight[::-1, ::-1] if self.flip else dweight
         return ConvParams(dweight, () if dbias is None else dbias)
 
-    def apply(self, params: ConvParams, x: Array, epilogue: Epilogue | None = None) -> Array:
-        """Correlate, add the bias, apply the epilogue."""
-        window = self.check(params, x)
+    def apply(
+        self, params: ConvParams, x: Array, window: Window, epilogue: Epilogue | None = None
+    ) -> Array:
+        """Correlate, add the bias, apply the epilogue; ``window`` is what `check` gave."""
         bias = self.bias_of(params)
         return correlate(x, self.weight(params), window, self.groups, bias, epilogue)[0]
 
     def vjp(
-        self, params: ConvParams, x: Array, ctx: Context, epilogue: Epilogue | None = None
+        self,
+        params: ConvParams,
+        x: Array,
+        ctx: Context,
+        window: Window,
+        epilogue: Epilogue | None = None,
     ) -> tuple[Array, ModelPullback]:
         """Do what `apply` does, and return the pullback too."""
-        window = self.check(params, x)
         x, weight, bias = images_innermost(x), self.weight(params), self.bias_of(params)
         y, columns = correlate(x, weight, window, self.groups, bias, epilogue)
 
@@ -259,10 +265,10 @@ def conv2d(
     )
 
     def apply(params: ConvParams, x: Array, ctx: Context = EVAL) -> Array:
-        return conv.apply(params, x)
+        return conv.apply(params, x, conv.check(params, x))
 
     def vjp(params: ConvParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        return conv.vjp(params, x, ctx)
+        return conv.vjp(params, x, ctx, conv.check(params, x))
 
     return conv.init, apply, vjp
 

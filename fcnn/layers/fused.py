@@ -18,14 +18,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from fcnn._layer import Context, Layer, core
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
 from fcnn._ops.layout import images_innermost
 from fcnn._ops.window import Pair, Window
-from fcnn._typing import Array, ModelPullback, Tree
+from fcnn._typing import Array, ModelPullback
 from fcnn._walk import parts_of
 from fcnn.fusion import Fused, RunPullback, of_layer, rule
 from fcnn.layers.activations import relu
@@ -54,17 +53,20 @@ class ConvRun:
         """Whether the pool can be taken along: windows that tile, and one bias a filter."""
         return self.pooling is None or (self.pooling.is_tiling and self.conv.bias != "untied")
 
-    def apply(self, params: ConvParams, x: Array) -> Array:
-        """Return the run's output."""
+    def apply(self, params: ConvParams, x: Array, window: Window) -> Array:
+        """Return the run's output; ``window`` is what `check` gave."""
         if self.pooling is None:
-            return self.conv.apply(params, x, self.epilogue)
-        return self._pooled(params, x, self.check(params, x), keep=False)[0]
+            return self.conv.apply(params, x, window, self.epilogue)
+        y: Array = self._pooled(params, x, window, keep=False)[0]
+        return y
 
-    def vjp(self, params: ConvParams, x: Array, ctx: Context) -> tuple[Array, ModelPullback]:
+    def vjp(
+        self, params: ConvParams, x: Array, ctx: Context, window: Window
+    ) -> tuple[Array, ModelPullback]:
         """Return the run's output and its pullback to the convolution's params and x."""
         if self.pooling is None:
-            return self.conv.vjp(params, x, ctx, self.epilogue)
-        window, pool = self.check(params, x), self.pooling.pool_size
+            return self.conv.vjp(params, x, ctx, window, self.epilogue)
+        pool = self.pooling.pool_size
         x = images_innermost(x)
         y, raw, columns = self._pooled(params, x, window, keep=True)
         weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
@@ -92,9 +94,13 @@ class ConvRun:
     def check(self, params: ConvParams, x: Array) -> Window:
         """Refuse an input that does not fit; return where the filter stands."""
         window = self.conv.check(params, x)
+        self.check_pool(window)
+        return window
+
+    def check_pool(self, window: Window) -> None:
+        """Refuse an output of the convolution that the pool does not fit."""
         if self.pooling is not None:
             of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
-        return window
 
     def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:
         pool: Pair = self.pooling.pool_size  # type: ignore[union-attr]
@@ -114,13 +120,13 @@ def fuse_conv(conv: Layer, *rest: Layer) -> Fused | None:
     if not run.is_possible:
         return None
 
-    def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
-        return run.apply(params[0], x)
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        return run.apply(params[0], x, run.check(params[0], x))
 
-    def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
-        y, pullback = run.vjp(params[0], x, ctx)
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        y, pullback = run.vjp(params[0], x, ctx, run.check(params[0], x))
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             return (grads, *nothing), dx
 
@@ -143,25 +149,25 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
     if not run.is_possible:
         return None
 
-    def folded(params: Sequence[Tree], x: Array) -> tuple[ConvParams, Array]:
+    def folded(params: Sequence[Any], x: Array) -> tuple[ConvParams, Array, Window]:
         own, its = params[:2]
-        out = plain.check(own, x).out
-        of_layer(1, affine.check, its, (len(x), *out, plain.filters), x.dtype, False)
+        window = plain.check(own, x)
+        of_layer(1, affine.check, its, (len(x), *window.out, plain.filters), x.dtype, False)
+        run.check_pool(window)
         factor, offset = affine.affine(its)
         bias = own.bias * factor + offset if plain.bias else offset
-        if plain.bias == "untied":
-            bias = np.broadcast_to(bias, (*out, plain.filters))
         both = own.weight * factor, bias
-        return ConvParams(*[each.astype(x.dtype, copy=False) for each in both]), factor
+        return ConvParams(*[a.astype(x.dtype, copy=False) for a in both]), factor, window
 
-    def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
-        return run.apply(folded(params, x)[0], x)
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        both, _, window = folded(params, x)
+        return run.apply(both, x, window)
 
-    def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
-        (own, its), (both, factor) = params[:2], folded(params, x)
-        y, pullback = run.vjp(both, x, ctx)
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        (own, its), (both, factor, window) = params[:2], folded(params, x)
+        y, pullback = run.vjp(both, x, ctx, window)
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             pixels = tuple(range(grads.bias.ndim - 1))  # of an untied bias; none otherwise
             dfactor = (grads.weight * own.weight).sum(axis=(0, 1, 2))
@@ -183,13 +189,13 @@ def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
     """A batch norm that applies an activation to its blocks."""
     own, epilogue = BatchNorm.of(norm), EPILOGUES[activation]
 
-    def apply(params: Sequence[Tree], x: Array, ctx: Context) -> Array:
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
         return own.apply(params[0], x, ctx, epilogue)
 
-    def vjp(params: Sequence[Tree], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
         y, pullback = own.vjp(params[0], x, ctx, epilogue)
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             return (grads, ()), dx
 
@@ -208,15 +214,15 @@ def fuse_join(join: Layer, activation: Layer) -> Fused | None:
     epilogue = EPILOGUES[activation]
     core_vjp = core(join.vjp)
 
-    def apply(params: Sequence[Tree], x: Any, ctx: Context) -> Array:
+    def apply(params: Sequence[Any], x: Any, ctx: Context) -> Array:
         y = join.apply(params[0], x, ctx)
         return epilogue.apply(y, out=y)
 
-    def vjp(params: Sequence[Tree], x: Any, ctx: Context) -> tuple[Array, RunPullback]:
+    def vjp(params: Sequence[Any], x: Any, ctx: Context) -> tuple[Array, RunPullback]:
         y, pullback = core_vjp(params[0], x, ctx)
         y = epilogue.apply(y, out=y)
 
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Tree], Any]:
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(epilogue.adjoint(y, dy))
             return (grads, ()), dx
 

@@ -28,7 +28,7 @@ import attrs
 import numpy as np
 
 from fcnn._check import number
-from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, layer
+from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats, layer
 from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
 from fcnn._ops.epilogue import Epilogue
 from fcnn._typing import Array, ModelPullback, Shape
@@ -45,8 +45,8 @@ class BatchNormParams:
 
     scale: Array
     bias: Array
-    mean: Array = statistic()
-    var: Array = statistic()
+    mean: Any = statistic()  # an array; in gradients an Observation
+    var: Any = statistic()
 
 
 @attrs.frozen
@@ -105,6 +105,7 @@ class BatchNorm:
         self, params: BatchNormParams, x: Array, ctx: Context, epilogue: Epilogue | None = None
     ) -> Array:
         """Normalise and apply the epilogue."""
+        check_floats(x)
         self.check(params, x.shape, x.dtype, ctx.train)
         if ctx.train:
             return normalise(x, params.scale, params.bias, self.eps, epilogue)[0]
@@ -116,6 +117,7 @@ class BatchNorm:
         """Do what `apply` does, and return the pullback too."""
         if not ctx.train:
             return self._vjp_in_evaluation(params, x, ctx, epilogue)
+        check_floats(x)
         self.check(params, x.shape, x.dtype, True)
         y, mean, var = normalise(x, params.scale, params.bias, self.eps, epilogue)
 

@@ -61,7 +61,9 @@ def checked(pool_size: Size, stride: Size | None, padding: Padding) -> Pooling:
 
 
 @layer
-def max_pool2d(pool_size: Size, *, stride: Size | None = None, padding: Padding = "valid") -> Triple:
+def max_pool2d(
+    pool_size: Size, *, stride: Size | None = None, padding: Padding = "valid"
+) -> Triple:
     """Take the largest element of each window, channel by channel.
 
     ``y[n, o, c] = max over k of x[n, S·o + k, c]``; padding never wins. The gradient
@@ -99,7 +101,9 @@ def max_pool2d(pool_size: Size, *, stride: Size | None = None, padding: Padding 
 
 
 @layer
-def avg_pool2d(pool_size: Size, *, stride: Size | None = None, padding: Padding = "valid") -> Triple:
+def avg_pool2d(
+    pool_size: Size, *, stride: Size | None = None, padding: Padding = "valid"
+) -> Triple:
     """Take the mean of each window, channel by channel; padding is not counted.
 
     ``y[n, o, c] = mean over k of x[n, S·o + k, c]``, over the k inside the image.

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeAlias
 import attrs
 import numpy as np
 
+from fcnn._signatures import LossVjp
 from fcnn._typing import Array, LossPullback, Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import DTypeError, LabelError, ShapeError
@@ -29,7 +30,7 @@ class Loss(Value):
     """
 
     apply: Callable[[Any, Any], float]
-    vjp: Callable[[Any, Any], tuple[float, Callable[[float], Any]]]
+    vjp: LossVjp
     spec: Spec
 
     def __call__(self, prediction: Tree, target: Any) -> float:

@@ -1,54 +1,99 @@
-"""Optimizers, the gradient transforms they are chained from, and learning-rate schedules.
+"""Optimizers, the gradient transforms that they are chained from, and learning-rate schedules.
 
-Start at `sgd`, `adam`, `adamw` or `rmsprop`; compose your own with
+Start at `sgd`, `adam`, `adamw` or `rmsprop`; compose others with
 ``descend(chain(clip_by_global_norm(1.0), scale_by_adam(), scale_by_learning_rate(0.001)))``.
 """
 
 from fcnn.optim._contracts import (
     Optimizer,
     Transform,
-    chain,
+    apply_updates,
+    check_optimizer,
     optimizer,
     transform,
 )
-from fcnn.optim._elementwise import Elementwise, Rule, State, matrices
-from fcnn.optim.optimizers import adam, adamw, descend, rmsprop, sgd
+from fcnn.optim._states import (
+    EmptyState,
+    ParamsEmaState,
+    ScaleByLearningRateState,
+    current_learning_rate,
+    current_params_ema,
+)
+from fcnn.optim.combine import chain, descend
+from fcnn.optim.masks import (
+    MaskedState,
+    freeze,
+    masked,
+    matrices,
+    set_to_zero,
+)
+from fcnn.optim.moments import (
+    EmaState,
+    ScaleByAdamState,
+    ScaleByRmsState,
+    TraceState,
+    ema,
+    scale_by_adam,
+    scale_by_rms,
+    trace,
+)
+from fcnn.optim.optimizers import adam, adamw, rmsprop, sgd
+from fcnn.optim.partitions import PartitionState, partition
 from fcnn.optim.schedules import (
     Schedule,
-    constant,
+    as_schedule,
+    constant_schedule,
     cosine,
     schedule,
-    step,
+    step_decay,
     warmup,
 )
 from fcnn.optim.transforms import (
+    ScaleByScheduleState,
     add_decayed_weights,
     clip_by_global_norm,
     scale,
-    scale_by_adam,
     scale_by_learning_rate,
-    scale_by_rms,
     scale_by_schedule,
-    trace,
 )
+from fcnn.optim.wrappers import AccumulateState, accumulate, params_ema
 
 __all__ = [
-    "Elementwise",
+    "AccumulateState",
+    "EmaState",
+    "EmptyState",
+    "MaskedState",
     "Optimizer",
-    "Rule",
+    "ParamsEmaState",
+    "PartitionState",
+    "ScaleByAdamState",
+    "ScaleByLearningRateState",
+    "ScaleByRmsState",
+    "ScaleByScheduleState",
     "Schedule",
-    "State",
+    "TraceState",
     "Transform",
+    "accumulate",
     "adam",
     "adamw",
     "add_decayed_weights",
+    "apply_updates",
+    "as_schedule",
     "chain",
+    "check_optimizer",
     "clip_by_global_norm",
-    "constant",
+    "constant_schedule",
     "cosine",
+    "current_learning_rate",
+    "current_params_ema",
     "descend",
+    "ema",
+    "freeze",
+    "masked",
     "matrices",
     "optimizer",
+    "params_ema",
+    "partition",
     "rmsprop",
     "scale",
     "scale_by_adam",
@@ -56,8 +101,9 @@ __all__ = [
     "scale_by_rms",
     "scale_by_schedule",
     "schedule",
+    "set_to_zero",
     "sgd",
-    "step",
+    "step_decay",
     "trace",
     "transform",
     "warmup",

@@ -1,20 +1,19 @@
-"""The contracts of optimization, and the functions that compose them.
+"""The contracts of optimization: gradient transforms, optimizers, and how they compose.
 
 A gradient transform is a pair of pure functions::
 
     init(params)                 -> state
     update(grads, state, params) -> (updates, state)
 
-It turns gradients into updates, which are *added* to the parameters: somewhere in
-a chain the sign must change, and `scale_by_learning_rate` is where it does. An
-optimizer is a pair too::
+Updates are *added* to the params, so that somewhere in a chain the sign must change;
+`scale_by_learning_rate` does it. An optimizer is a pair too::
 
     init(params)               -> state
     step(params, grads, state) -> (params, state)
 
-Leaves declared as statistics (`fcnn.tree.statistic`) are no weights: a transform
-passes their gradients as they are, and the step's rule for them is always
-``stored - gradient``. States are trees: frozen, and they pickle.
+At the place of a statistic (`fcnn.tree.statistic`) gradients hold a `fcnn.tree.Observation`. A
+transform passes it on as it is; a step mixes it in by `fcnn.tree.mix`, whatever it does to the
+weights.
 
 Source of the transforms' contract and names: DeepMind, Optax, 2020,
 https://optax.readthedocs.io.
@@ -23,28 +22,28 @@ https://optax.readthedocs.io.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import attrs
 
+from fcnn._signatures import OptimizerStep, TransformUpdate
 from fcnn._typing import Tree
 from fcnn._value import Spec, Value, remember
-from fcnn.errors import ArgumentError
-from fcnn.optim._elementwise import Elementwise, Rule
+from fcnn.errors import ArgumentError, TreeError
+from fcnn.optim._leaves import check_fit, moved
 
 P = ParamSpec("P")
-Init: TypeAlias = Callable[[Tree], Any]
-Update: TypeAlias = Callable[[Tree, Any, Tree], tuple[Tree, Any]]
-Step: TypeAlias = Callable[[Tree, Tree, Any], tuple[Tree, Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+TransformOrOptimizer = TypeVar("TransformOrOptimizer", "Transform", "Optimizer")
+T = TypeVar("T")
+Init: TypeAlias = Callable[[Tree], Tree]
+Update: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
+Step: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
 class Transform(Value):
-    """A pair ``(init, update)`` that prints as the call that made it.
-
-    ``step`` is `update` and the addition of its updates to the parameters; a chain
-    of elementwise rules does both in one pass. ``parts`` are the transforms that a
-    chain runs, one after the other.
+    """A gradient transform: a pair ``(init, update)`` that prints as the call that made it.
 
     >>> from fcnn import optim
     >>> halve = optim.scale(0.5)
@@ -56,15 +55,13 @@ class Transform(Value):
     """
 
     init: Init
-    update: Update
-    step: Step
-    parts: tuple[Any, ...]
+    update: TransformUpdate
     spec: Spec
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
 class Optimizer(Value):
-    """A pair ``(init, step)`` that prints as the call that made it.
+    """An optimizer: a pair ``(init, step)`` that prints as the call that made it.
 
     >>> from fcnn import optim
     >>> optimizer = optim.sgd(0.5)
@@ -76,125 +73,171 @@ class Optimizer(Value):
     """
 
     init: Init
-    step: Step
+    step: OptimizerStep
     spec: Spec
 
 
 def transform(constructor: Callable[P, Any]) -> Callable[P, Transform]:
-    """Make a function that returns ``init, update``, or a `Rule`, return a `Transform`.
+    """Make a function that returns ``init, update``, or a transform, return a `Transform`.
 
     >>> from fcnn import optim, tree
     >>> @optim.transform
-    ... def center():
-    ...     def update(grads, state, params):
-    ...         return tree.map(lambda u: u - u.mean(), grads, statistic=lambda u: u), state
-    ...     return lambda params: (), update
-    >>> @optim.transform
     ... def power(exponent):
-    ...     return optim.Rule(lambda count: lambda u, p: (u**exponent,))
-    >>> optim.chain(center(), power(3))
-    chain(center(), power(3))
+    ...     def update(grads, state, params):
+    ...         return tree.map(lambda g: g**exponent, grads, statistic=lambda seen: seen), state
+    ...     return lambda params: optim.EmptyState(), update
+    >>> optim.chain(power(3), optim.scale(-0.1))
+    chain(power(3), scale(-0.1))
     """
-    return remember(constructor, _transform)
 
+    def make(made: Any, spec: Spec) -> Transform:
+        pair = (made.init, made.update) if isinstance(made, Transform) else made
+        init, update = _functions(pair, "init, update", spec)
+        return Transform(init, update, spec)
 
-def _transform(made: Any, spec: Spec) -> Transform:
-    if isinstance(made, Rule):
-        made = Elementwise((made,))
-    if isinstance(made, Elementwise):
-        return Transform(made.init, made.update, made.step, (made,), spec)
-    if isinstance(made, _Chain):
-        return Transform(made.init, made.update, made.step, made.parts, spec)
-    init, update = made
-    pair = _Pair(init, update)
-    return Transform(init, update, pair.step, (pair,), spec)
-
-
-@attrs.frozen(eq=False, repr=False)
-class _Pair:
-    """A transform of the whole tree."""
-
-    init: Init
-    update: Update
-
-    def step(self, params: Tree, grads: Tree, state: Any) -> tuple[Tree, Any]:
-        updates, state = self.update(grads, state, params)
-        return _ADD.step(params, updates, _ADD.init(()))[0], state
-
-
-_ADD = Elementwise(())
-"""No rules at all: its step adds the updates as they are."""
-
-
-@attrs.frozen(eq=False, repr=False)
-class _Chain:
-    """Transforms one after the other, the last of them together with the addition."""
-
-    parts: tuple[Any, ...]
-
-    def init(self, params: Tree) -> tuple[Any, ...]:
-        return tuple(part.init(params) for part in self.parts)
-
-    def update(self, grads: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
-        after = []
-        for part, before in zip(self.parts, state, strict=True):
-            grads, now = part.update(grads, before, params)
-            after.append(now)
-        return grads, tuple(after)
-
-    def step(self, params: Tree, grads: Tree, state: Any) -> tuple[Tree, Any]:
-        *first, last = self.parts
-        grads, after = _Chain(tuple(first)).update(grads, state[:-1], params)
-        params, now = last.step(params, grads, state[-1])
-        return params, (*after, now)
-
-
-@transform
-def chain(*transforms: Transform) -> Any:
-    """Apply transforms one after the other, each to the updates of the one before.
-
-    Neighbours that are elementwise become one pass and share one state.
-
-    >>> from fcnn import optim
-    >>> both = optim.chain(optim.scale(0.5), optim.scale(-1.0))
-    >>> both
-    chain(scale(0.5), scale(-1.0))
-    >>> both.update((4.0,), both.init((1.0,)), (1.0,))[0]
-    (-2.0,)
-    """
-    for item in transforms:
-        if not isinstance(item, Transform):
-            raise ArgumentError(f"chain takes gradient transforms, and {item!r} came")
-    parts: list[Any] = []
-    for part in [part for item in transforms for part in item.parts]:
-        if parts and isinstance(part, Elementwise) and isinstance(parts[-1], Elementwise):
-            parts[-1] = Elementwise(parts[-1].rules + part.rules)
-        else:
-            parts.append(part)
-    if not parts:
-        return Elementwise(())
-    return (
-        parts[0] if len(parts) == 1 and isinstance(parts[0], Elementwise) else _Chain(tuple(parts))
-    )
+    return remember(constructor, make, "Transform")
 
 
 def optimizer(constructor: Callable[P, Any]) -> Callable[P, Optimizer]:
-    """Make a function that returns ``init, step``, or a `Transform`, return an `Optimizer`.
+    """Make a function that returns ``init, step``, or a transform, return an `Optimizer`.
+
+    A transform becomes the optimizer that adds its updates (`descend`).
 
     >>> from fcnn import optim
     >>> @optim.optimizer
-    ... def careful(rate):
-    ...     return optim.chain(optim.clip_by_global_norm(1.0), optim.scale_by_learning_rate(rate))
-    >>> careful(0.1)
-    careful(0.1)
+    ... def clipped_sgd(learning_rate):
+    ...     clip = optim.clip_by_global_norm(1.0)
+    ...     return optim.chain(clip, optim.scale_by_learning_rate(learning_rate))
+    >>> clipped_sgd(0.1)
+    clipped_sgd(0.1)
     """
-    return remember(constructor, _optimizer)
+
+    def make(made: Any, spec: Spec) -> Optimizer:
+        if isinstance(made, Transform):
+            made = adding(made)
+        pair = (made.init, made.step) if isinstance(made, Optimizer) else made
+        init, step = _functions(pair, "init, step", spec)
+        return Optimizer(init, step, spec)
+
+    return remember(constructor, make, "Optimizer")
 
 
-def _optimizer(made: Any, spec: Spec) -> Optimizer:
-    if isinstance(made, Transform):
-        return Optimizer(made.init, made.step, spec)
-    if isinstance(made, Optimizer):
-        raise ArgumentError(f"wanted a gradient transform, and the optimizer {made!r} came")
-    init, step = made
-    return Optimizer(init, step, spec)
+def same_kind(thing: TransformOrOptimizer, init: Init, run: Step) -> TransformOrOptimizer:
+    """Return a transform or an optimizer, whichever ``thing`` is, of an ``init`` and a `runner`."""
+    made: Transform | Optimizer = Optimizer(init, cast(OptimizerStep, run), thing.spec)
+    if isinstance(thing, Transform):
+
+        def update(grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+            return run(params, grads, state)
+
+        made = Transform(init, cast(TransformUpdate, update), thing.spec)
+    return made  # type: ignore[return-value]  # of the same kind as thing
+
+
+def runner(thing: Transform | Optimizer) -> Step:
+    """Return the step of an optimizer, or the update of a transform with its arguments so."""
+    if isinstance(thing, Optimizer):
+        return thing.step
+    update = thing.update
+    return lambda params, grads, state: update(grads, state, params)
+
+
+def wrapper(constructor: F) -> F:
+    """Make a function of transforms or optimizers return what it returns, printed as its call."""
+
+    def make(made: Any, spec: Spec) -> Any:
+        return attrs.evolve(made, spec=spec)
+
+    return cast(F, remember(constructor, make, "Transform | Optimizer"))
+
+
+def _functions(pair: Any, expected: str, spec: Spec) -> Any:
+    """Return what a constructor returned, if it is two functions."""
+    if type(pair) is tuple and len(pair) == 2 and all(callable(each) for each in pair):
+        return pair
+    raise ArgumentError(f"expected {spec.name} to return {expected}, got {pair!r:.80}")
+
+
+def adding(transform: Transform) -> tuple[Init, Step]:
+    """Return the ``init`` and ``step`` of the optimizer that adds a transform's updates."""
+
+    def step(params: Tree, grads: Tree, state: Any) -> tuple[Tree, Any]:
+        updates, state = updated(transform, grads, state, params)
+        return apply_updates(params, updates), state
+
+    return transform.init, step
+
+
+def updated(transform: Transform, grads: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    """Return what ``transform.update`` returns; name the leaf where gradients do not fit."""
+    try:
+        return transform.update(grads, state, params)
+    except (TreeError, TypeError):
+        check_fit(params, grads)
+        raise
+
+
+def apply_updates(params: T, updates: Tree) -> T:
+    """Return params plus updates, with the observations of statistics mixed in.
+
+    Params keep their dtypes.
+
+    Raises:
+        TreeError: with the path, if structures or shapes differ.
+        DTypeError: with the path, if there is an array in place of an observation, or the
+            reverse.
+
+    >>> from fcnn import optim
+    >>> optim.apply_updates((1.0, 2.0), (0.5, -0.5))
+    (1.5, 1.5)
+    """
+    return moved(lambda p, u: p + u, params, updates)
+
+
+def check_optimizer(thing: Any) -> None:
+    """Refuse what is no optimizer; for training loops.
+
+    Raises:
+        ArgumentError: with what to do.
+
+    >>> from fcnn import optim
+    >>> optim.check_optimizer(optim.sgd(0.1))
+    >>> optim.check_optimizer(optim.adam)
+    Traceback (most recent call last):
+    fcnn.errors.ArgumentError: expected an optimizer, got the function adam; call it: adam(0.001)
+    """
+    if isinstance(thing, Transform):
+        raise ArgumentError(
+            f"expected an optimizer, got the gradient transform {thing!r}; "
+            f"use fcnn.optim.descend({thing!r})"
+        )
+    if not isinstance(thing, Optimizer):
+        raise _refuse("an optimizer", thing, Optimizer)
+
+
+def check_transform(thing: Any) -> None:
+    """Refuse what is no gradient transform.
+
+    Raises:
+        ArgumentError: with what to do.
+    """
+    if isinstance(thing, Optimizer):
+        raise ArgumentError(
+            f"expected a gradient transform, got the optimizer {thing!r}; chain the transforms "
+            f"that it is made of, such as scale_by_adam() and scale_by_learning_rate(0.001)"
+        )
+    if not isinstance(thing, Transform):
+        raise _refuse("a gradient transform", thing, Transform)
+
+
+def _refuse(expected: str, thing: Any, kind: type) -> ArgumentError:
+    """Return the error for something of another kind: a constructor that was not called?"""
+    annotations = getattr(thing, "__annotations__", {})
+    if callable(thing) and annotations.get("return") == kind.__name__:
+        arguments = "0.001" if "learning_rate" in annotations else "..."
+        call = f"{thing.__name__}({arguments})"
+        return ArgumentError(
+            f"expected {expected}, got the function {thing.__name__}; call it: {call}"
+        )
+    some = "sgd and adam" if kind is Optimizer else "scale_by_adam and scale_by_learning_rate"
+    return ArgumentError(f"expected {expected}, got {thing!r:.80}; fcnn.optim has {some}")

@@ -1,7 +1,8 @@
-"""Gradient transforms: the pieces that optimizers are chained from.
+"""Gradient transforms that keep no moments: scales, learning rates, weight decay, clipping.
 
-In the formulas, u is the update that comes in (the gradient, at the head of a
-chain), p the parameter, and t counts the steps from 1.
+In the formulas, u is the update that comes in (the gradient, at the head of a chain), p the
+parameter, and t counts the steps from 1. ``mask`` says which weights a transform applies to
+(`fcnn.optim.masked`); None is all of them.
 """
 
 from __future__ import annotations
@@ -16,203 +17,180 @@ from fcnn import _check, tree
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Update, transform
-from fcnn.optim._elementwise import Elementwise, Kernel, Rule, Where
+from fcnn.optim._leaves import transformed
+from fcnn.optim._states import EmptyState, ScaleByLearningRateState, expect
+from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.schedules import as_schedule
 
 
-def _positive(value: Any, what: str) -> float:
+@tree.node
+class ScaleByScheduleState:
+    """The state of `scale_by_schedule`.
+
+    Attributes:
+        count: the number of steps taken.
+    """
+
+    count: int
+
+
+def positive(value: Any, what: str) -> float:
+    """Return a finite number greater than 0.
+
+    Raises:
+        ArgumentError: if it is something else.
+    """
     number = _check.number(value, what, 0.0, open_high=True)
     if number == 0:
-        raise ArgumentError(f"{what} must be greater than 0")
+        raise ArgumentError(f"expected a number greater than 0 for {what}, got {value!r}")
     return number
 
 
-def _scaling(factor: float) -> Kernel:
-    return lambda u, p: (u * factor,)
+def empty(params: Tree) -> EmptyState:
+    """Return the state of a transform that keeps nothing."""
+    return EmptyState()
 
 
 @transform
-def scale(factor: float) -> Rule:
-    """``factor * u``.
+def scale(factor: float, *, mask: Mask | None = None) -> tuple[Init, Update]:
+    """Multiply by a number: ``factor · u``.
+
+    Args:
+        factor: any finite number.
+        mask: the weights it applies to.
+
+    Raises:
+        ArgumentError: if ``factor`` is not finite.
 
     >>> from fcnn import optim
     >>> t = optim.scale(3.0)
     >>> t.update((2.0,), t.init((0.0,)), (0.0,))[0]
     (6.0,)
     """
-    kernel = _scaling(_check.number(factor, "factor", -math.inf, open_high=True))
-    return Rule(lambda count: kernel)
+    factor = _check.number(factor, "factor", -math.inf, open_high=True)
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, EmptyState)
+        return transformed(lambda p, u: u * factor, updates, params), state
+
+    return restrict(empty, update, mask)
 
 
 @transform
-def scale_by_schedule(schedule: Callable[[int], float]) -> Rule:
-    """``schedule(t - 1) * u``: the first step is the schedule's step 0.
+def scale_by_schedule(
+    schedule: Callable[[int], float], *, mask: Mask | None = None
+) -> tuple[Init, Update]:
+    """Multiply by a schedule: ``schedule(t - 1) · u``. The first step is the schedule's step 0.
+
+    Args:
+        schedule: ``step -> float``.
+        mask: the weights it applies to.
 
     >>> from fcnn import optim
-    >>> t = optim.scale_by_schedule(optim.step(1.0, every=1, factor=0.5))
+    >>> t = optim.scale_by_schedule(optim.step_decay(1.0, every=1, factor=0.5))
     >>> state = t.init((0.0,))
     >>> _, state = t.update((2.0,), state, (0.0,))
     >>> t.update((2.0,), state, (0.0,))[0]
     (1.0,)
     """
-    return Rule(lambda count: _scaling(float(schedule(count))))
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, ScaleByScheduleState)
+        factor = float(schedule(state.count))
+        scaled = transformed(lambda p, u: u * factor, updates, params)
+        return scaled, ScaleByScheduleState(state.count + 1)
+
+    return restrict(lambda params: ScaleByScheduleState(0), update, mask)
 
 
 @transform
-def scale_by_learning_rate(rate: float | Callable[[int], float]) -> Rule:
-    """``-rate * u``: the step goes against the gradient.
+def scale_by_learning_rate(
+    learning_rate: float | Callable[[int], float], *, mask: Mask | None = None
+) -> tuple[Init, Update]:
+    """Step against the gradient: ``-learning_rate · u``.
 
     Args:
-        rate: a number, or a schedule, whose step 0 is the first step.
+        learning_rate: a number, or a schedule, whose step 0 is the first step.
+        mask: the weights it applies to.
 
     Raises:
-        ArgumentError: if the rate is negative or not finite.
+        ArgumentError: if the rate, at any step, is negative or not finite.
 
     >>> from fcnn import optim
     >>> t = optim.scale_by_learning_rate(0.5)
     >>> t.update((2.0,), t.init((0.0,)), (0.0,))[0]
     (-1.0,)
     """
-    at = as_schedule(rate)
-    return Rule(lambda count: _scaling(-float(at(count))))
+    rate_at = rates(learning_rate)
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, ScaleByLearningRateState)
+        rate = rate_at(state.count)
+        scaled = transformed(lambda p, u: u * -rate, updates, params)
+        return scaled, ScaleByLearningRateState(state.count + 1, rate)
+
+    return restrict(lambda params: ScaleByLearningRateState(0, rate_at(0)), update, mask)
+
+
+def rates(learning_rate: float | Callable[[int], float]) -> Callable[[int], float]:
+    """Return the schedule of a learning rate, its values checked."""
+    if not callable(learning_rate):
+        _check.number(learning_rate, "learning_rate", 0.0, open_high=True)
+    at = as_schedule(learning_rate)
+
+    def rate_at(count: int) -> float:
+        rate = float(at(count))
+        if 0 <= rate < math.inf:
+            return rate
+        raise ArgumentError(
+            f"expected a learning rate in [0, inf), got {rate} from the schedule at step {count}"
+        )
+
+    return rate_at
 
 
 @transform
-def trace(decay: float = 0.9, *, nesterov: bool = False) -> Rule:
-    """Momentum: ``m = u + decay * m``, and the update is m, or ``u + decay * m`` with Nesterov.
-
-    Source: I. Sutskever et al., "On the importance of initialization and momentum in
-    deep learning", 2013, https://proceedings.mlr.press/v28/sutskever13.html; in the form
-    of PyTorch, whose rate stands outside of m.
-
-    Raises:
-        ArgumentError: if ``decay`` is not in [0, 1).
-
-    >>> from fcnn import optim
-    >>> t = optim.trace(0.5)
-    >>> _, state = t.update((2.0,), t.init((0.0,)), (0.0,))
-    >>> t.update((2.0,), state, (0.0,))[0]
-    (3.0,)
-    """
-    decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
-
-    def kernel(u: Array, p: Array, m: Array) -> tuple[Array, Array]:
-        m = decay * m
-        m += u
-        return (u + decay * m if nesterov else m), m
-
-    return Rule(lambda count: kernel, moments=1)
-
-
-@transform
-def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Rule:
-    """Adam: the mean of gradients over the root of the mean of their squares.
-
-    ``m = b1 m + (1 - b1) u``, ``v = b2 v + (1 - b2) u²``, and the update is
-    ``m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)``.
-
-    Source: D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015,
-    https://arxiv.org/abs/1412.6980, algorithm 1.
-
-    Raises:
-        ArgumentError: if ``b1`` or ``b2`` is not in [0, 1), or ``eps`` is not greater than 0.
-
-    >>> from fcnn import optim
-    >>> t = optim.scale_by_adam()
-    >>> round(t.update((4.0,), t.init((0.0,)), (0.0,))[0][0], 6)
-    1.0
-    """
-    b1 = _check.number(b1, "b1", 0.0, 1.0, open_high=True)
-    b2 = _check.number(b2, "b2", 0.0, 1.0, open_high=True)
-    eps = _positive(eps, "eps")
-
-    def at(count: int) -> Kernel:
-        per_m = 1 / (1 - b1 ** (count + 1))
-        per_root = 1 / math.sqrt(1 - b2 ** (count + 1))
-
-        def kernel(u: Array, p: Array, m: Array, v: Array) -> tuple[Array, Array, Array]:
-            m = b1 * m
-            m += (1 - b1) * u
-            square = u * u
-            square *= 1 - b2
-            v = b2 * v
-            v += square
-            root = np.sqrt(v)
-            root *= per_root
-            root += eps
-            update = m * per_m
-            update /= root
-            return update, m, v
-
-        return kernel
-
-    return Rule(at, moments=2)
-
-
-@transform
-def scale_by_rms(decay: float = 0.9, *, eps: float = 1e-8) -> Rule:
-    """RMSprop: ``v = decay v + (1 - decay) u²``, and the update is ``u / (sqrt(v) + eps)``.
-
-    Source: T. Tieleman and G. Hinton, "Lecture 6.5: rmsprop", Coursera, 2012,
-    https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf.
-
-    Raises:
-        ArgumentError: if ``decay`` is not in [0, 1), or ``eps`` is not greater than 0.
-
-    >>> from fcnn import optim
-    >>> t = optim.scale_by_rms(0.75)
-    >>> round(t.update((4.0,), t.init((0.0,)), (0.0,))[0][0], 6)
-    2.0
-    """
-    decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
-    eps = _positive(eps, "eps")
-
-    def kernel(u: Array, p: Array, v: Array) -> tuple[Array, Array]:
-        square = u * u
-        square *= 1 - decay
-        v = decay * v
-        v += square
-        root = np.sqrt(v)
-        root += eps
-        return u / root, v
-
-    return Rule(lambda count: kernel, moments=1)
-
-
-@transform
-def add_decayed_weights(rate: float, *, where: Where | None = None) -> Rule:
-    """``u + rate * p``: weight decay.
+def add_decayed_weights(weight_decay: float, *, mask: Mask | None = None) -> tuple[Init, Update]:
+    """Decay weights: ``u + weight_decay · p``.
 
     Args:
-        rate: how much of the parameter is added.
-        where: ``where(path, leaf)`` says which leaves decay; None is all of them. For
-            kernels alone, `fcnn.optim.matrices`.
+        weight_decay: how much of the weight is added.
+        mask: the weights it applies to; `fcnn.optim.matrices` for kernels alone.
 
     Raises:
-        ArgumentError: if ``rate`` is negative or not finite.
+        ArgumentError: if ``weight_decay`` is negative or not finite.
 
     >>> from fcnn import optim
     >>> t = optim.add_decayed_weights(0.5)
     >>> t.update((1.0,), t.init((4.0,)), (4.0,))[0]
     (3.0,)
     """
-    rate = _check.number(rate, "a decay rate", 0.0, open_high=True)
+    weight_decay = _check.number(weight_decay, "weight_decay", 0.0, open_high=True)
 
-    def kernel(u: Array, p: Array) -> tuple[Array]:
-        return (u + rate * p,)
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, EmptyState)
+        return transformed(lambda p, u: u + weight_decay * p, updates, params), state
 
-    return Rule(lambda count: kernel, where=where)
+    return restrict(empty, update, mask)
 
 
 @transform
-def clip_by_global_norm(limit: float) -> tuple[Init, Update]:
-    """``u * min(1, limit / ‖u‖)``, the norm being that of all leaves together.
+def clip_by_global_norm(max_norm: float, *, mask: Mask | None = None) -> tuple[Init, Update]:
+    """Shorten to a norm: ``u · min(1, max_norm / ‖u‖)``, ‖u‖ over all weights together.
 
-    Source: R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training
-    recurrent neural networks", 2013, https://arxiv.org/abs/1211.5063, algorithm 1.
+    The norm is right from 1e-300 to 1e300; statistics take no part in it. As in PyTorch and
+    Optax, a NaN among the gradients makes all of them NaN, and an infinity becomes NaN and
+    makes the others zero.
+
+    Args:
+        max_norm: the norm above which gradients are shortened.
+        mask: the weights that it is the norm of, and that are shortened.
 
     Raises:
-        ArgumentError: if ``limit`` is not greater than 0.
+        ArgumentError: if ``max_norm`` is not greater than 0.
+
+    Source: R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent
+    neural networks", 2013, https://arxiv.org/abs/1211.5063, algorithm 1.
 
     >>> import numpy as np
     >>> from fcnn import optim
@@ -221,23 +199,38 @@ def clip_by_global_norm(limit: float) -> tuple[Init, Update]:
     >>> t.update(grads, t.init(grads), grads)[0]
     (array([0.6]), array([0.8]))
     """
-    limit = _positive(limit, "limit")
+    max_norm = positive(max_norm, "max_norm")
 
-    def update(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
-        norm = _norm(grads)
-        if not norm > limit:
-            return grads, state
-        factor = limit / norm
-        shorten = Elementwise((Rule(lambda count: _scaling(factor)),))
-        return shorten.update(grads, shorten.init(()), params)[0], state
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, EmptyState)
+        norm = tree.norm(updates)
+        if norm <= max_norm:
+            return updates, state
+        return transformed(_shortening(max_norm, norm), updates, params), state
 
-    return lambda params: (), update
+    return restrict(empty, update, mask)
 
 
-def _norm(grads: Tree) -> float:
-    """The norm, also where the squares are too large for the gradients' precision."""
-    with np.errstate(over="ignore"):
-        norm = tree.norm(grads)
-    if math.isfinite(norm):
-        return norm
-    return tree.norm(tree.map(lambda u: np.asarray(u, np.float64), grads))
+def _shortening(max_norm: float, norm: float) -> Callable[[Any, Array], Array]:
+    """Return the function ``(p, u) -> u · max_norm / norm``, right also where the quotient is tiny.
+
+    A float32 gradient may have a norm of 1e39, and 1 / 1e39 is a float32 of few bits: below
+    2⁻¹³ the factor is split into a fraction and a power of two, which is applied last.
+    """
+    top, top_exponent = math.frexp(max_norm)
+    bottom, bottom_exponent = math.frexp(norm)
+    exponent = top_exponent - bottom_exponent
+    if exponent > -13 or not math.isfinite(norm):
+        factor = max_norm / norm
+
+        def shorten(p: Any, u: Array) -> Array:
+            with np.errstate(invalid="ignore"):  # inf · 0
+                return u * factor
+    else:
+        fraction = top / bottom / 2  # in (1/4, 1), so that nothing overflows
+
+        def shorten(p: Any, u: Array) -> Array:
+            shortened: Array = np.ldexp(u * fraction, exponent + 1)
+            return shortened
+
+    return shorten

@@ -113,7 +113,7 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def places(grads: tuple[Tree, Tree]) -> list[str]:
+def places(grads: Any) -> list[str]:
     """Return the paths in ``(dparams, dx)``, with the names that the contract gives them."""
     return [
         "dparams" + path[3:] if path.startswith("[0]") else "dx" + path[3:]

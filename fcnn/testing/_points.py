@@ -58,7 +58,8 @@ class Inputs:
             drawn = normal(fold_in(key, next(numbers)), (n, *shape))
             return (drawn > 0).astype(np.int64) if self.whole_numbers else scale * drawn
 
-        return map_shape(draw, self.shape)
+        x: Tree = map_shape(draw, self.shape)
+        return x
 
     def _recycled(self, n: int, key: Key, draw: int) -> Tree:
         """Return given examples in turn, their floats moved by about a percent."""

@@ -126,7 +126,8 @@ def _moves(
         number, _, rest = path[1:].partition("]")
 
         def put(moved: Array, i: int = i) -> tuple[Tree, ...]:
-            return tuple(tree.unflatten(shape, [*leaves[:i], moved, *leaves[i + 1 :]]))
+            args: Any = tree.unflatten(shape, [*leaves[:i], moved, *leaves[i + 1 :]])
+            return tuple(args)
 
         name = called[int(number)] + rest
         # The step as it was taken, after rounding: then the sum's rounding costs nothing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, Generic, TypeVar, dataclass_transform
 
 import attrs
 import numpy as np
@@ -121,7 +121,7 @@ def sorted_keys(tree: dict[Any, Any], path: str = "") -> list[Any]:
         ) from None
 
 
-def children_of(tree: Tree, path: str = "") -> list[tuple[str, Tree, bool]] | None:
+def children_of(tree: Any, path: str = "") -> list[tuple[str, Any, bool]] | None:
     """Return the step, the child and whether it is a statistic, for each child; None for a leaf."""
     cls = type(tree)
     if cls is tuple or cls is list:
@@ -204,12 +204,12 @@ def statistics(tree: Tree) -> list[bool]:
 
 
 @attrs.frozen
-class Structure:
+class Structure(Generic[T]):
     """A tree without its leaves: compares, hashes and pickles."""
 
     kind: type | None
     names: tuple[Any, ...] = ()
-    children: tuple[Structure, ...] = ()
+    children: tuple[Structure[Any], ...] = ()
 
     @property
     def size(self) -> int:
@@ -217,7 +217,7 @@ class Structure:
         return 1 if self.kind is None else sum(child.size for child in self.children)
 
 
-def structure(tree: Tree) -> Structure:
+def structure(tree: T) -> Structure[T]:
     """Return a tree's structure, its leaves left out.
 
     >>> from fcnn import tree
@@ -227,7 +227,7 @@ def structure(tree: Tree) -> Structure:
     return _structure(tree, "")
 
 
-def _structure(tree: Tree, path: str) -> Structure:
+def _structure(tree: Any, path: str) -> Structure[Any]:
     children = children_of(tree, path)
     if children is None:
         check_leaf(tree, path)
@@ -237,7 +237,7 @@ def _structure(tree: Tree, path: str) -> Structure:
     return Structure(type(tree), names, below)
 
 
-def flatten(tree: Tree) -> tuple[list[Any], Structure]:
+def flatten(tree: T) -> tuple[list[Any], Structure[T]]:
     """Return the leaves and the structure that puts them back.
 
     >>> from fcnn import tree
@@ -248,7 +248,7 @@ def flatten(tree: Tree) -> tuple[list[Any], Structure]:
     return leaves(tree), structure(tree)
 
 
-def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
+def unflatten(structure: Structure[T], leaves: Sequence[Any]) -> T:
     """Return the tree with this structure and these leaves: the inverse of `flatten`.
 
     Raises:
@@ -260,17 +260,18 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
     """
     if len(leaves) != structure.size:
         raise TreeError(f"expected {structure.size} leaves for this structure, got {len(leaves)}")
-    return _build(structure, iter(leaves))
+    tree: T = _build(structure, iter(leaves))
+    return tree
 
 
-def _build(structure: Structure, leaves: Iterator[Any]) -> Tree:
+def _build(structure: Structure[Any], leaves: Iterator[Any]) -> Any:
     kind = structure.kind
     if kind is None:
         return next(leaves)
     return rebuild(kind, structure.names, [_build(child, leaves) for child in structure.children])
 
 
-def rebuild(kind: type, names: Sequence[Any], children: list[Any]) -> Tree:
+def rebuild(kind: type, names: Sequence[Any], children: list[Any]) -> Any:
     """Return a container of this kind; ``names`` are a dict's keys."""
     if kind is tuple:
         return tuple(children)

@@ -61,7 +61,8 @@ class Observation:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the statistic."""
-        return self.value.shape
+        shape: tuple[int, ...] = self.value.shape
+        return shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -133,7 +134,9 @@ def average(observations: Sequence[Observation], weights: Sequence[float]) -> Ob
     for seen, weight in others:
         value += seen.value * weight
     olds = {seen.weight for seen in observations}
-    old = olds.pop() if len(olds) == 1 else sum(
-        seen.weight * weight for seen, weight in zip(observations, weights, strict=True)
+    old = (
+        olds.pop()
+        if len(olds) == 1
+        else sum(seen.weight * weight for seen, weight in zip(observations, weights, strict=True))
     )
     return Observation(value, old)

@@ -7,7 +7,7 @@ from scipy import ndimage
 import fcnn
 from fcnn.data import augment, mnist
 from fcnn.data._warp import bend, warp
-from fcnn.errors import ArgumentError, DTypeError, ShapeError
+from fcnn.errors import ArgumentError, DTypeError, MissingKeyError, ShapeError
 
 ALL = [
     augment.affine(),
@@ -16,6 +16,8 @@ ALL = [
     augment.shift(3),
     augment.flip(),
     augment.elastic(1.4),
+    augment.affine(shear=0.2, fill=0.5),
+    augment.shift(3, fill=0.5),
     augment.chain(augment.shift(1), augment.rotate(5.0)),
 ]
 every = pytest.mark.parametrize("move", ALL, ids=repr)
@@ -127,10 +129,10 @@ def test_any_affine_map_is_scipys():
     middle = np.array([5.0, 6.5])
     for image, matrix, offset, out in zip(images, back, offsets, moved, strict=True):
         start = middle - matrix @ (middle + offset)
-        wanted = ndimage.affine_transform(
+        expected = ndimage.affine_transform(
             np.pad(image[..., 0], 1), matrix, start + 1 - matrix @ np.ones(2), order=1
         )
-        np.testing.assert_allclose(out[..., 0], wanted[1:-1, 1:-1], atol=1e-4)
+        np.testing.assert_allclose(out[..., 0], expected[1:-1, 1:-1], atol=1e-4)
 
 
 def test_any_field_is_scipys():
@@ -139,8 +141,8 @@ def test_any_field_is_scipys():
     moved = bend(images, field)
     grid = np.stack(np.meshgrid(np.arange(10), np.arange(10), indexing="ij"))
     for image, shifts, out in zip(images, field, moved, strict=True):
-        wanted = ndimage.map_coordinates(np.pad(image[..., 0], 2), grid + shifts + 2, order=1)
-        np.testing.assert_allclose(out[..., 0], wanted, atol=1e-5)
+        expected = ndimage.map_coordinates(np.pad(image[..., 0], 2), grid + shifts + 2, order=1)
+        np.testing.assert_allclose(out[..., 0], expected, atol=1e-5)
 
 
 def test_blocks_change_nothing(monkeypatch):
@@ -197,7 +199,7 @@ def test_shift_is_by_whole_pixels_and_uses_every_one():
 
 def test_elastic_fields_have_their_standard_deviation_everywhere(monkeypatch):
     fields = []
-    monkeypatch.setattr(augment, "bend", lambda images, field: fields.append(field))
+    monkeypatch.setattr(augment, "bend", lambda images, field, fill: fields.append(field))
     augment.elastic(1.4, smoothness=3.0)(fcnn.key(0), np.zeros((20000, 8, 8, 1), np.float32))
     assert fields[0].dtype == np.float32
     np.testing.assert_allclose(fields[0].std(axis=0), 1.4, rtol=0.05)
@@ -205,7 +207,7 @@ def test_elastic_fields_have_their_standard_deviation_everywhere(monkeypatch):
 
 
 def test_digits_stay_digits():
-    images = mnist("train", 200).images
+    images = mnist("train", 200).inputs
     moved = augment.affine()(fcnn.key(0), images)
     assert moved.sum() == pytest.approx(images.sum(), rel=0.1)
     assert 0.05 < np.abs(moved - images).mean() < 0.2
@@ -222,15 +224,79 @@ def test_digits_stay_digits():
         (augment.affine, {"shift": -1.0}),
         (augment.flip, {"probability": 1.1}),
         (augment.elastic, {"smoothness": 0.5}),
+        *[
+            (make, {**needed, "fill": bad})
+            for make, needed in [
+                (augment.affine, {}),
+                (augment.elastic, {}),
+                (augment.rotate, {"degrees": 1}),
+                (augment.shift, {"pixels": 1}),
+            ]
+            for bad in (float("nan"), float("inf"), 1e39, "0")
+        ],
     ],
 )
 def test_arguments_out_of_range_are_refused(make, arguments):
-    with pytest.raises(ArgumentError, match=next(iter(arguments))):
+    with pytest.raises(ArgumentError, match=list(arguments)[-1]):
         make(**arguments)
 
 
-def test_what_is_no_batch_of_images_is_refused():
-    with pytest.raises(ShapeError, match=r"\(28, 28\) came"):
-        augment.shift(1)(fcnn.key(0), np.zeros((28, 28), np.float32))
-    with pytest.raises(DTypeError, match="uint8"):
-        augment.shift(1)(fcnn.key(0), np.zeros((1, 28, 28, 1), np.uint8))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda fill: augment.affine(shift=5.0, rotate=40.0, shear=0.3, fill=fill),
+        lambda fill: augment.rotate(45.0, fill=fill),
+        lambda fill: augment.shift(4, fill=fill),
+        lambda fill: augment.elastic(4.0, fill=fill),
+    ],
+)
+def test_pixels_from_outside_have_the_fill_value(make):
+    """Images of the fill value stay so, and filling is as if it were subtracted before."""
+    images = noise(40, 9, 11, 2, dtype=np.float64)
+    flat = np.full_like(images, -1.5)
+    np.testing.assert_allclose(make(-1.5)(fcnn.key(0), flat), flat, rtol=1e-6)
+    filled = make(-1.5)(fcnn.key(0), images)
+    np.testing.assert_allclose(filled, make(0.0)(fcnn.key(0), images + 1.5) - 1.5, atol=1e-5)
+    assert not np.allclose(filled, make(0.0)(fcnn.key(0), images), atol=0.1)
+
+
+def test_the_fill_value_is_zero_unless_given():
+    images = np.ones((1, 5, 5, 1), np.float32)
+    assert set(augment.shift(4)(fcnn.key(1), images).ravel().tolist()) == {0.0, 1.0}
+    assert set(augment.shift(4, fill=3)(fcnn.key(1), images).ravel().tolist()) == {3.0, 1.0}
+    assert warp(images, np.eye(2)[None], np.array([[9.0, 9.0]]), 3.0).min() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "message"),
+    [
+        (np.zeros((28, 28), np.float32), ShapeError, r"\(n, h, w, c\), got shape \(28, 28\)$"),
+        (
+            np.zeros((2, 28, 28), np.float32),
+            ShapeError,
+            r"channel axis with images\[\.\.\., None\]",
+        ),
+        (np.zeros((1, 28, 28, 1), np.uint8), DTypeError, r"got uint8; .*float32\) / 255$"),
+        (np.zeros((1, 28, 28, 1), np.int64), DTypeError, r"got int64; .*float32\)$"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_refused(images, error, message):
+    with pytest.raises(error, match=message):
+        augment.shift(1)(fcnn.key(0), images)
+
+
+@pytest.mark.parametrize("move", ALL, ids=repr)
+def test_what_is_no_key_is_refused(move):
+    images = noise(1, 8, 8, 1)
+    with pytest.raises(ArgumentError, match="expected a Key, got int"):
+        move(0, images)
+    with pytest.raises(MissingKeyError, match="expected a Key, got None"):
+        move(None, images)
+
+
+def test_a_chain_takes_functions():
+    chained = augment.chain(augment.flip(1.0), lambda key, images: -images)
+    images = noise(2, 3, 4, 1)
+    np.testing.assert_array_equal(chained(fcnn.key(0), images), -images[:, :, ::-1])
+    with pytest.raises(ArgumentError, match="got 3"):
+        augment.chain(augment.flip(), 3)

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import struct
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fcnn.data import read_idx, write_idx
-from fcnn.errors import DataError, DTypeError
+from fcnn.errors import DataError, DTypeError, ShapeError
 
 TYPES = [np.uint8, np.int8, np.int16, np.int32, np.float32, np.float64]
 arrays = st.sampled_from(TYPES).flatmap(
@@ -72,10 +73,42 @@ def test_a_wrong_magic_number_is_refused_by_name(tmp_path, head):
         read_idx(path)
 
 
-def test_a_header_that_promises_the_moon_takes_no_memory(tmp_path):
+@pytest.mark.parametrize(
+    ("axes", "content"),
+    [
+        ((1,) * 65, b"\1"),
+        ((0, 2**32 - 1, 2**32 - 1), b""),
+        ((2**32 - 1,) * 255, b""),
+        ((2**32 - 1,) * 64, bytes(9)),
+    ],
+)
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_a_shape_that_numpy_cannot_hold_is_refused(tmp_path, axes, content, is_zipped):
     path = tmp_path / "huge"
-    path.write_bytes(b"\0\0\x0e\xff" + b"\xff" * (4 * 255))
-    with pytest.raises(DataError, match="huge"):
+    head = bytes([0, 0, 14 if not content else 8, len(axes)])
+    content = head + struct.pack(f">{len(axes)}I", *axes) + content
+    path.write_bytes(gzip.compress(content) if is_zipped else content)
+    with pytest.raises(DataError, match="huge: expected"):
+        read_idx(path)
+
+
+def test_more_than_max_bytes_is_refused(tmp_path):
+    for name in ("a", "a.gz"):
+        write_idx(tmp_path / name, np.arange(3, dtype=np.uint8))
+        assert len(read_idx(tmp_path / name, max_bytes=11)) == 3
+        with pytest.raises(DataError, match="at most 10 bytes, got 11 bytes for shape"):
+            read_idx(tmp_path / name, max_bytes=10)
+
+
+def test_a_gzip_file_is_not_longer_than_its_content_allows(tmp_path):
+    """The zeros after a gzip file are padding; a gigabyte of them would take minutes."""
+    path = tmp_path / "a.gz"
+    write_idx(path, np.arange(3, dtype=np.uint8))
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(100_000))
+    assert len(read_idx(path)) == 3
+    path.write_bytes(content + bytes(200_000))
+    with pytest.raises(DataError, match="bytes of gzip"):
         read_idx(path)
 
 
@@ -98,7 +131,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[30] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.gz: a damaged gzip file"):
+    with pytest.raises(DataError, match=r"a\.gz: expected a whole gzip file, got a damaged one"):
         read_idx(path)
 
 
@@ -108,13 +141,28 @@ def test_the_checksum_is_that_of_the_unzipped_content(tmp_path):
     right = hashlib.sha256((tmp_path / "a").read_bytes()).hexdigest()
     for name in ("a", "a.gz"):
         assert len(read_idx(tmp_path / name, sha256=right)) == 3
-        with pytest.raises(DataError, match=rf"{name}: its SHA-256 should be 00, and is {right}"):
+        with pytest.raises(DataError, match=rf"{name}: expected the SHA-256 00, got {right}"):
             read_idx(tmp_path / name, sha256="00")
 
 
-def test_a_type_that_idx_lacks_is_refused(tmp_path):
-    with pytest.raises(DTypeError, match="int64"):
-        write_idx(tmp_path / "a", np.arange(3))
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.arange(3), r"got int64; convert with array\.astype\(np\.int32\)"),
+        (np.zeros(3, np.float16), r"got float16; .*np\.float32"),
+        (np.zeros(3, bool), r"got bool; .*np\.uint8"),
+        ("abc", "got <U3"),
+    ],
+)
+def test_a_type_that_idx_lacks_is_refused(tmp_path, array, said):
+    with pytest.raises(DTypeError, match=said):
+        write_idx(tmp_path / "a", array)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_axis_that_idx_cannot_count_is_refused(tmp_path):
+    with pytest.raises(ShapeError, match=r"2\*\*32"):
+        write_idx(tmp_path / "a", np.broadcast_to(np.uint8(0), (2**32,)))
     assert not list(tmp_path.iterdir())
 
 

@@ -25,7 +25,7 @@ def embedded(monkeypatch):
 @pytest.fixture
 def made_up(tmp_path, monkeypatch):
     """A folder with a small "MNIST": image i is all i, label i is i % 10."""
-    sums = {}
+    files = {}
     (tmp_path / "mnist").mkdir()
     for split, n in (("train", 30), ("test", 20)):
         images, labels = _catalogue.stems(split)
@@ -36,8 +36,9 @@ def made_up(tmp_path, monkeypatch):
         for stem, array in arrays.items():
             path = tmp_path / "mnist" / f"{stem}.gz"
             write_idx(path, array)
-            sums[stem] = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
-    monkeypatch.setattr(_catalogue, "MNIST", attrs.evolve(_catalogue.MNIST, sha256=sums))
+            content = gzip.decompress(path.read_bytes())
+            files[stem] = _catalogue.File(len(content), hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(_catalogue, "MNIST", attrs.evolve(_catalogue.MNIST, files=files))
     monkeypatch.setitem(_catalogue.SOURCES, "mnist", _catalogue.MNIST)
     monkeypatch.setenv("FCNN_DATA", str(tmp_path))
     return tmp_path / "mnist"
@@ -49,21 +50,21 @@ def made_up(tmp_path, monkeypatch):
 )
 def test_the_embedded_sets_are_whole(embedded, load, split, n):
     data = load(split)
-    assert data.images.shape == (n, 28, 28, 1)
-    assert data.images.dtype == np.float32
-    assert data.images.min() == 0.0
-    assert data.images.max() == 1.0
-    assert data.labels.shape == (n,)
-    assert data.labels.dtype == np.int64
-    assert set(data.labels.tolist()) == set(range(10))
+    assert data.inputs.shape == (n, 28, 28, 1)
+    assert data.inputs.dtype == np.float32
+    assert data.inputs.min() == 0.0
+    assert data.inputs.max() == 1.0
+    assert data.targets.shape == (n,)
+    assert data.targets.dtype == np.int64
+    assert set(data.targets.tolist()) == set(range(10))
     assert len(data.classes) == 10
-    assert not data.images.flags.writeable
+    assert not data.inputs.flags.writeable
 
 
 def test_pixels_are_divided_by_255_in_float32(embedded):
     raw = read_idx(_catalogue.EMBEDDED / "mnist-t10k-images-idx3-ubyte.gz")
     np.testing.assert_array_equal(
-        mnist("test").images[..., 0], raw.astype(np.float32) / np.float32(255)
+        mnist("test").inputs[..., 0], raw.astype(np.float32) / np.float32(255)
     )
 
 
@@ -72,7 +73,7 @@ def test_available_says_what_is_at_hand(embedded):
     assert available("mnist", "test") == 1200
     assert available("fashion-mnist", "train") == 10000
     assert available("fashion-mnist", "test") == 0
-    with pytest.raises(ArgumentError, match="mnist, fashion-mnist, and 'cifar' came"):
+    with pytest.raises(ArgumentError, match="one of mnist, fashion-mnist, got 'cifar'"):
         available("cifar", "train")
 
 
@@ -92,31 +93,35 @@ def test_limit_is_the_first_so_many(embedded):
 
 def test_per_class_is_the_first_so_many_of_each_in_the_order_of_the_set(embedded):
     data, whole = mnist("test", per_class=3), mnist("test")
-    expected = sorted(np.concatenate([np.flatnonzero(whole.labels == c)[:3] for c in range(10)]))
+    expected = sorted(np.concatenate([np.flatnonzero(whole.targets == c)[:3] for c in range(10)]))
     assert data == whole[np.array(expected)]
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_the_first_hundred_zeros_and_ones_are_embedded(embedded, split):
     data, whole = mnist(split, classes=(1, 0), per_class=100), mnist(split)
-    zeros, ones = [np.flatnonzero(whole.labels == label)[:100] for label in (0, 1)]
+    zeros, ones = [np.flatnonzero(whole.targets == label)[:100] for label in (0, 1)]
     assert data == whole[np.sort(np.concatenate([zeros, ones]))]
-    assert np.bincount(data.labels).tolist() == [100, 100]
+    assert np.bincount(data.targets).tolist() == [100, 100]
 
 
 def test_limit_counts_what_the_other_arguments_leave(embedded):
     data = mnist("train", 7, classes=(3,))
     assert data == mnist("train", classes=(3,))[:7]
-    assert data.labels.tolist() == [3] * 7
+    assert data.targets.tolist() == [3] * 7
 
 
 @pytest.mark.parametrize(
     ("load", "arguments", "message"),
     [
-        (mnist, {"split": "train", "limit": 5001}, "5001 were asked for, and there are 5000"),
-        (mnist, {"split": "test", "per_class": 200}, "200 of class . were asked for"),
-        (mnist, {"split": "test", "classes": (5,), "limit": 1000}, "1000 were asked for"),
-        (fashion_mnist, {"split": "test"}, "Fashion-MNIST test; none of its examples"),
+        (mnist, {"split": "train", "limit": 5001}, "expected 5001 examples, got 5000"),
+        (mnist, {"split": "test", "per_class": 200}, "expected 200 of class ., got"),
+        (mnist, {"split": "test", "classes": (5,), "limit": 1000}, "expected 1000 examples, got"),
+        (
+            fashion_mnist,
+            {"split": "test"},
+            "Fashion-MNIST test: expected examples, got none; none of its",
+        ),
         (fashion_mnist, {"split": "test", "limit": 10}, "none of its examples are embedded"),
     ],
 )
@@ -137,6 +142,10 @@ def test_more_than_is_embedded_is_refused_and_the_way_out_named(embedded, load, 
         ({"split": "train", "per_class": -1}, ArgumentError),
         ({"split": "train", "classes": ()}, LabelError),
         ({"split": "train", "classes": (0, 10)}, LabelError),
+        ({"split": "train", "classes": (-1,)}, LabelError),
+        ({"split": "train", "classes": 3}, LabelError),
+        ({"split": "train", "classes": ("3",)}, LabelError),
+        ({"split": "train", "classes": (0.5,)}, LabelError),
     ],
 )
 def test_arguments_out_of_range_are_refused(embedded, arguments, error):
@@ -152,17 +161,17 @@ def test_a_damaged_embedded_file_is_refused_by_name(embedded, tmp_path, monkeypa
     labels[7] ^= 1
     write_idx(tmp_path / name, labels)
     monkeypatch.setattr(_catalogue, "EMBEDDED", tmp_path)
-    with pytest.raises(DataError, match=f"{name}: its SHA-256 should be"):
+    with pytest.raises(DataError, match=f"{name}: expected the SHA-256"):
         mnist("test")
 
 
 def test_fcnn_data_names_the_folder_of_the_whole_sets(made_up):
     data = mnist("train")
     assert len(data) == available("mnist", "train") == 30
-    assert data.labels[:3].tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(data.images[29], np.full((28, 28, 1), 29, np.float32) / 255)
+    assert data.targets[:3].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(data.inputs[29], np.full((28, 28, 1), 29, np.float32) / 255)
     assert len(mnist("test", per_class=2)) == available("mnist", "test") == 20
-    with pytest.raises(DataError, match=r"31 were asked for, and there are 30; .*mnist has 30"):
+    with pytest.raises(DataError, match=r"expected 31 examples, got 30; .*mnist has 30"):
         mnist("train", 31)
 
 
@@ -174,6 +183,28 @@ def test_uncompressed_files_will_do(made_up):
     assert mnist("train") == before
 
 
+def test_fcnn_data_may_begin_with_a_tilde(made_up, monkeypatch):
+    monkeypatch.setenv("HOME", str(made_up.parent.parent))
+    monkeypatch.setenv("FCNN_DATA", f"~/{made_up.parent.name}")
+    assert len(mnist("train")) == 30
+
+
+def test_a_file_of_another_size_is_not_read(made_up):
+    """A header that promises more than the catalogue is refused before the data are read."""
+    write_idx(made_up / "t10k-labels-idx1-ubyte.gz", np.zeros(21, np.uint8))
+    with pytest.raises(DataError, match=r"ubyte\.gz: expected at most 28 bytes, got 29 bytes"):
+        mnist("test")
+
+
+def test_the_catalogues_sizes_are_those_of_the_shapes():
+    for source in _catalogue.SOURCES.values():
+        for split, n in (("train", 60_000), ("test", 10_000)):
+            images, labels = _catalogue.stems(split)
+            assert source.files[images].size == 16 + n * 28 * 28
+            assert source.files[labels].size == 8 + n
+        assert len(source.files) == 4
+
+
 def test_an_empty_fcnn_data_is_none(monkeypatch):
     monkeypatch.setenv("FCNN_DATA", "")
     assert len(mnist("test")) == 1200
@@ -181,25 +212,27 @@ def test_an_empty_fcnn_data_is_none(monkeypatch):
 
 def test_a_missing_file_is_told_by_name(made_up):
     (made_up / "train-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(DataError, match=r"mnist/train-labels-idx1-ubyte\.gz is missing"):
+    with pytest.raises(
+        DataError, match=r"mnist/train-labels-idx1-ubyte\.gz in the folder of FCNN_DATA"
+    ):
         mnist("train")
-    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz is missing"):
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz in the folder"):
         available("mnist", "train")
-    with pytest.raises(DataError, match=r"fashion-mnist/train-images-idx3-ubyte\.gz is missing"):
+    with pytest.raises(DataError, match=r"fashion-mnist/train-images-idx3-ubyte\.gz in the folder"):
         fashion_mnist("train")
 
 
 def test_a_wrong_file_is_told_by_name(made_up):
     write_idx(made_up / "t10k-labels-idx1-ubyte.gz", np.zeros(20, np.uint8))
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: its SHA-256"):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: expected the SHA-256"):
         mnist("test")
 
 
 @needs_whole_sets
 @pytest.mark.parametrize("load", [mnist, fashion_mnist])
 def test_the_whole_sets_have_their_sizes(load):
-    assert load("train").images.shape == (60000, 28, 28, 1)
-    assert load("test").images.shape == (10000, 28, 28, 1)
+    assert load("train").inputs.shape == (60000, 28, 28, 1)
+    assert load("test").inputs.shape == (10000, 28, 28, 1)
 
 
 @needs_whole_sets

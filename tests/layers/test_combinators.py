@@ -95,18 +95,22 @@ def test_params_may_be_bare_arrays(rng):
     ids=["a constructor", "a number", "None", "a function"],
 )
 def test_refuses_what_is_no_layer(combine, intruder):
-    with pytest.raises(ArgumentError, match=r"\[1\] must be a layer"):
+    with pytest.raises(ArgumentError, match=r"expected a layer as \w+\[1\]"):
         combine(fcnn.relu, intruder)
 
 
-@pytest.mark.parametrize("combine", [add, fcnn.concat])
+@pytest.mark.parametrize("combine", [fcnn.fanout, fcnn.itemwise])
 def test_refuses_to_join_nothing(combine):
-    with pytest.raises(ArgumentError, match="needs a branch"):
+    with pytest.raises(ArgumentError, match="at least 1 layer"):
         combine()
+    with pytest.raises(ArgumentError, match="all with names or none"):
+        combine(fcnn.relu, other=fcnn.relu)
+    with pytest.raises(ArgumentError, match=r"expected a layer as \w+\[0\]"):
+        combine(a=3)
 
 
 def test_refuses_branches_that_do_not_fit():
-    with pytest.raises(ShapeError, match=r"add.*: the branches' outputs must have one shape"):
+    with pytest.raises(ShapeError, match=r"add.*: expected outputs of one shape to add"):
         add(dense(3), dense(4)).init(key(0), (2,))
     with pytest.raises(ShapeError, match=r"concat.*agree in all axes but the last"):
         fcnn.concat(fcnn.max_pool2d(2), serial()).init(key(0), (4, 4, 1))

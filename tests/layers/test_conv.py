@@ -75,9 +75,9 @@ def test_bias_shapes():
         {"filters": 0},
         {"filters": 2.5},
         {"filters": True},
-        {"kernel": 0},
-        {"kernel": (3, 3, 3)},
-        {"kernel": "3"},
+        {"kernel_size": 0},
+        {"kernel_size": (3, 3, 3)},
+        {"kernel_size": "3"},
         {"stride": 0},
         {"dilation": (1, 0)},
         {"padding": "full"},
@@ -86,18 +86,18 @@ def test_bias_shapes():
         {"padding": 1.5},
         {"groups": 0},
         {"groups": 3},
-        {"bias": True},
+        {"bias": 1},
         {"bias": "none"},
     ],
     ids=str,
 )
 def test_refuses_hyper_parameters_out_of_range(options):
     with pytest.raises(ArgumentError):
-        conv2d(**{"filters": 4, "kernel": 3, **options})
+        conv2d(**{"filters": 4, "kernel_size": 3, **options})
 
 
 def test_refuses_channels_that_do_not_divide():
-    with pytest.raises(ShapeError, match="3 channels do not divide into 2 groups"):
+    with pytest.raises(ShapeError, match="expected channels in a multiple of 2 groups, got 3"):
         conv2d(4, 3, groups=2).init(key(0), (5, 5, 3))
 
 

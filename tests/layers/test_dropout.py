@@ -51,7 +51,7 @@ def test_two_dropouts_in_a_row_do_not_share_a_mask():
 
 def test_needs_a_key_in_training():
     for run in (dropout(0.5).apply, dropout(0.5).vjp):
-        with pytest.raises(MissingKeyError, match=r"dropout\(0.5\): .* needs a key"):
+        with pytest.raises(MissingKeyError, match=r"dropout\(0.5\): expected a key"):
             run((), np.ones((1, 2)), training())
 
 

@@ -61,9 +61,9 @@ def test_padding_is_not_counted_in_a_mean():
 
 @pytest.mark.parametrize("make", [fcnn.max_pool2d, fcnn.avg_pool2d])
 def test_refuses_what_does_not_fit(make):
-    with pytest.raises(ArgumentError, match="padding must be smaller than the window"):
+    with pytest.raises(ArgumentError, match="expected padding smaller than the window"):
         make(2, padding=2)
-    with pytest.raises(ArgumentError, match="window"):
+    with pytest.raises(ArgumentError, match="pool_size"):
         make(0)
     with pytest.raises(ShapeError, match="larger than its image"):
         make(3).init(key(0), (2, 5, 1))

@@ -27,7 +27,7 @@ def test_refuses_axes_that_are_none(shape):
 
 @pytest.mark.parametrize("shape", [(3,), (5, -1), (2, 3)])
 def test_refuses_another_number_of_elements(shape):
-    with pytest.raises(ShapeError, match="has 4 elements"):
+    with pytest.raises(ShapeError, match="got 4 in an example of shape"):
         fcnn.reshape(*shape).init(key(0), (4,))
-    with pytest.raises(ShapeError, match="has 4 elements"):
+    with pytest.raises(ShapeError, match="got 4 in an example of shape"):
         fcnn.reshape(*shape).apply((), np.zeros((1, 4)))

@@ -1,4 +1,4 @@
-"""Fewer multiplications, the same correlation: against SciPy and against the plain products."""
+"""Winograd's algorithm against SciPy and against the direct one."""
 
 from unittest import mock
 
@@ -8,19 +8,20 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
-from fcnn._ops import conv, lower, winograd
+from fcnn._ops import algorithm, blocks, conv
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU
 from fcnn._ops.window import slide
+from fcnn._ops.winograd import matrices, suits
 
 
-def test_the_matrices_are_exact():
-    # y = out @ ((kernel @ g) * (data @ d)) for each unit tap and each unit row
-    for i in range(winograd.TAPS):
-        for j in range(winograd.MIXED):
-            mixed = winograd.KERNEL[:, i] * winograd.DATA[:, j]
-            wanted = [float(row + i == j) for row in range(winograd.TILE)]
-            np.testing.assert_allclose(winograd.OUT @ mixed, wanted, atol=1e-14)
+def test_transforms_are_exact():
+    # y = output @ ((filter @ g) * (input @ d)) for each unit filter and each unit input
+    for i in range(matrices.FILTER):
+        for j in range(matrices.ALPHA):
+            product = matrices.FILTER_TRANSFORM[:, i] * matrices.INPUT_TRANSFORM[:, j]
+            expected = [float(row + i == j) for row in range(matrices.TILE)]
+            np.testing.assert_allclose(matrices.OUTPUT_TRANSFORM @ product, expected, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -35,14 +36,14 @@ def test_the_matrices_are_exact():
         ({"images": 4}, False),
         ({"channels": 16, "images": 8}, False),
         ({"image": (6, 9)}, True),
-        ({"image": (3, 3), "images": 64}, False),  # one output of 16 is wanted
-        ({"images": 320}, False),  # one tile would be more than the scratch
+        ({"image": (3, 3), "images": 64}, False),  # one output of 16 is needed
+        ({"images": 320}, False),  # one tile is over the budget
         ({"images": 140}, True),
         ({"images": 140, "dtype": np.float64}, False),
         ({"pool": (2, 2)}, True),
         ({"pool": (1, 3)}, True),
         ({"pool": (5, 7)}, False),  # a block of whole tiles and pools would be 20 x 28
-        ({"channels": 1400, "images": 8}, False),  # so would the taps
+        ({"channels": 1400, "images": 8}, False),  # transformed filters are over the budget
     ],
     ids=str,
 )
@@ -53,7 +54,7 @@ def test_when_it_is_chosen(change, chosen):
     window = slide(*geometry, ((0, 0), (0, 0)))
     x = np.empty((images, *geometry[0], channels), dtype)
     weight = np.empty((*geometry[1], channels // groups, 64), dtype)
-    assert winograd.suits(x, weight, window, groups, pool) is chosen
+    assert suits(x, weight, window, groups, pool) is chosen
 
 
 def draw(seed, *shape):
@@ -67,7 +68,7 @@ def view(image, pads):
 def test_against_scipy():
     x, weight = draw(0, 16, 18, 17, 16), draw(1, 3, 3, 16, 16)
     window = view((18, 17), ((0, 0), (0, 0)))
-    assert winograd.suits(x, weight, window, 1)
+    assert suits(x, weight, window, 1)
     y, _ = conv.correlate(x, weight, window)
     for image, o in ((0, 0), (15, 15)):
         planes = [correlate2d(x[image, :, :, k], weight[:, :, k, o], "valid") for k in range(16)]
@@ -75,11 +76,11 @@ def test_against_scipy():
 
 
 def both_ways(function, budget):
-    """By fewer multiplications, whatever the size, in blocks; and by the plain products."""
-    with mock.patch.object(winograd, "BUDGET", budget), mock.patch.object(conv, "suits") as suits:
-        suits.return_value = True
+    """By Winograd's algorithm, whatever the shape, and by the direct one, in small blocks."""
+    with mock.patch.object(blocks, "BUDGET", budget), mock.patch.object(algorithm, "suits") as fits:
+        fits.return_value = True
         fewer = function()
-        suits.return_value = False
+        fits.return_value = False
         plain = function()
     return fewer, plain
 
@@ -145,18 +146,18 @@ def test_with_a_pool(pool, budget):
 
 @pytest.mark.parametrize("bias", [None, "zero", "some"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_sees_zeros_alone_is_not_rounded(bias, dtype):
+def test_output_of_a_blank_window_is_not_rounded(bias, dtype):
     x, weight = draw(0, 16, 17, 15, 16).astype(dtype), draw(1, 3, 3, 16, 32).astype(dtype)
     x[:8, 3:12, 4:9] = 0
     x[3] = 0
     x[:, :, :, 0] = 0
     window = view((17, 15), ((1, 2), (0, 1)))
-    assert winograd.suits(x, weight, window, 1)
+    assert suits(x, weight, window, 1)
     numbers = np.arange(32) % 3 if bias == "some" else np.zeros(32)
     shift = None if bias is None else numbers.astype(dtype)
     y, _ = conv.correlate(x, weight, window, 1, shift)
-    seen, _ = conv.correlate(np.abs(x), np.ones((3, 3, 16, 1), dtype), window)
-    blank = (seen == 0)[..., 0]
+    reach, _ = conv.correlate(np.abs(x), np.ones((3, 3, 16, 1), dtype), window)
+    blank = (reach == 0)[..., 0]
     assert 300 < blank.sum() < blank.size / 2
     np.testing.assert_array_equal(y[blank], np.broadcast_to(numbers, y[blank].shape))
     assert (y[~blank][:, 0] != 0).all()
@@ -166,7 +167,7 @@ def test_what_is_not_finite_stays_in_its_image_and_does_not_vanish():
     x, weight = draw(0, 16, 17, 15, 16), draw(1, 3, 3, 16, 16)
     x[2, 8, 8, 3] = np.nan
     window = view((17, 15), ((0, 0), (0, 0)))
-    assert winograd.suits(x, weight, window, 1)
+    assert suits(x, weight, window, 1)
     y, _ = conv.correlate(x, weight, window)
     assert np.isnan(y[2, 6:9, 6:9]).all()
     assert np.isfinite(y[2, :2]).all()
@@ -176,7 +177,7 @@ def test_what_is_not_finite_stays_in_its_image_and_does_not_vanish():
 def test_rounding_in_float32():
     x, weight = draw(0, 8, 16, 16, 32), draw(1, 3, 3, 32, 32)
     window, dy = view((16, 16), ((1, 1), (1, 1))), draw(2, 8, 16, 16, 32)
-    assert winograd.suits(x, weight, window, 1)
+    assert suits(x, weight, window, 1)
     single = [each.astype(np.float32) for each in (x, weight, dy)]
     found = [conv.correlate(*single[:2], window)[0]]
     found += conv.correlate_adjoints(*single, window, bias=None)[::2]
@@ -189,13 +190,13 @@ def test_rounding_in_float32():
         assert (np.abs(one - other) <= 1e-6 * size).all()
 
 
-def test_lowered_rows_serve_the_adjoint():
+def test_kept_tiles_give_the_same_adjoints():
     x, weight = draw(0, 8, 8, 8, 32), draw(1, 3, 3, 32, 32)
     window, dy = view((8, 8), ((1, 1), (1, 1))), draw(2, 8, 8, 8, 32)
-    assert winograd.suits(x, weight, window, 1)
+    assert suits(x, weight, window, 1)
     _, columns = conv.correlate(x, weight, window)
     assert columns is not None
-    assert columns.nbytes <= lower.KEPT
+    assert columns.nbytes <= blocks.within(blocks.KEPT)
     kept = conv.correlate_adjoints(x, weight, dy, window, columns=columns)
     again = conv.correlate_adjoints(x, weight, dy, window)
     for one, other in zip(kept, again, strict=True):

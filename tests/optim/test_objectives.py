@@ -47,25 +47,29 @@ OBJECTIVES: dict[str, tuple[Any, Any, float]] = {
     "logistic": (_logistic(), (np.zeros(4, np.float32), np.zeros(1, np.float32)), 0.25),
 }
 
+
+def _descend(learning_rate: Any, *transforms: optim.Transform) -> optim.Optimizer:
+    return optim.descend(optim.chain(*transforms, optim.scale_by_learning_rate(learning_rate)))
+
+
 OPTIMIZERS: dict[str, tuple[Callable[[Any], optim.Optimizer], tuple[float, float, float]]] = {
-    # name: (how it is made from a rate, the rate for each of the objectives in turn)
+    # name: (how it is made from a learning rate, the rate for each of the objectives in turn)
     "sgd": (optim.sgd, (0.1, 0.01, 1.0)),
     "momentum": (lambda r: optim.sgd(r, momentum=0.9), (0.02, 0.003, 0.3)),
     "nesterov": (lambda r: optim.sgd(r, momentum=0.9, nesterov=True), (0.02, 0.003, 0.3)),
     "decayed": (lambda r: optim.sgd(r, weight_decay=1e-3), (0.1, 0.01, 1.0)),
     "adam": (optim.adam, (0.1, 0.1, 0.1)),
     "adamw": (optim.adamw, (0.1, 0.1, 0.1)),
-    "kernels decay": (lambda r: optim.adamw(r, decay_where=optim.matrices), (0.1, 0.1, 0.1)),
+    "kernels decay": (lambda r: optim.adamw(r, mask=optim.matrices), (0.1, 0.1, 0.1)),
     "rmsprop": (optim.rmsprop, (0.01, 0.01, 0.05)),
     "rmsprop, momentum": (lambda r: optim.rmsprop(r, momentum=0.9), (0.001, 0.001, 0.01)),
     "cosine": (lambda r: optim.adam(optim.cosine(2 * r, 400)), (0.1, 0.1, 0.1)),
     "warm-up": (lambda r: optim.sgd(optim.warmup(20, r)), (0.1, 0.01, 1.0)),
-    "clipped": (
-        lambda r: optim.descend(
-            optim.chain(optim.clip_by_global_norm(1.0), optim.scale_by_learning_rate(r))
-        ),
-        (0.1, 0.05, 1.0),
-    ),
+    "clipped": (lambda r: _descend(r, optim.clip_by_global_norm(1.0)), (0.1, 0.05, 1.0)),
+    "averaged": (lambda r: _descend(r, optim.ema(0.5)), (0.1, 0.01, 1.0)),
+    "partition": (lambda r: optim.partition({0: optim.adam(r)}, 0), (0.1, 0.1, 0.1)),
+    "accumulated": (lambda r: optim.accumulate(optim.adam(r), 2), (0.1, 0.2, 0.2)),
+    "params_ema": (lambda r: optim.params_ema(optim.adam(r), 0.9), (0.1, 0.1, 0.1)),
 }
 
 
@@ -73,13 +77,14 @@ OPTIMIZERS: dict[str, tuple[Callable[[Any], optim.Optimizer], tuple[float, float
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_minimises_every_objective(name: str, objective: str) -> None:
     make, rates = OPTIMIZERS[name]
-    value_and_grad, params, bound = OBJECTIVES[objective]
+    value_and_grad, start, bound = OBJECTIVES[objective]
     optimizer = make(rates[list(OBJECTIVES).index(objective)])
-    state = optimizer.init(params)
-    start = params
+    params, state = start, optimizer.init(start)
     for _ in range(400):
         _, grads = value_and_grad(params)
         params, state = optimizer.step(params, grads, state)
         assert all(np.isfinite(leaf).all() for leaf in tree.leaves(params))
     assert value_and_grad(params)[0] < bound
     assert [x.dtype for x in tree.leaves(params)] == [x.dtype for x in tree.leaves(start)]
+    if name == "params_ema":
+        assert value_and_grad(optim.current_params_ema(state))[0] < bound

@@ -11,28 +11,28 @@ from fcnn import optim
 from fcnn.errors import ArgumentError
 
 
-def test_constant() -> None:
-    assert {optim.constant(0.1)(i) for i in (0, 1, 10**9)} == {0.1}
+def test_constant_schedule() -> None:
+    assert {optim.constant_schedule(0.1)(i) for i in (0, 1, 10**9)} == {0.1}
 
 
-def test_step_changes_at_every_multiple() -> None:
-    rate = optim.step(1.0, every=3, factor=0.1)
-    assert [rate(i) for i in (0, 2, 3, 5, 6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+def test_step_decay_changes_at_every_multiple() -> None:
+    learning_rate = optim.step_decay(1.0, every=3, factor=0.1)
+    assert [learning_rate(i) for i in (0, 2, 3, 5, 6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
 def test_cosine_from_initial_to_final_and_no_further() -> None:
-    rate = optim.cosine(1.0, 10, final=0.2)
-    assert rate(0) == 1.0
-    assert rate(5) == pytest.approx(0.6)
-    assert rate(10) == rate(11) == rate(10**6) == 0.2
+    learning_rate = optim.cosine(1.0, 10, final=0.2)
+    assert learning_rate(0) == 1.0
+    assert learning_rate(5) == pytest.approx(0.6)
+    assert learning_rate(10) == learning_rate(11) == learning_rate(10**6) == 0.2
 
 
 def test_warmup_starts_above_zero_and_meets_what_follows() -> None:
     assert [optim.warmup(4, 0.8)(i) for i in range(6)] == pytest.approx(
         [0.2, 0.4, 0.6, 0.8, 0.8, 0.8]
     )
-    rate = optim.warmup(2, optim.cosine(1.0, 4))
-    assert [rate(i) for i in (0, 1, 2, 4, 6)] == pytest.approx([0.5, 1.0, 1.0, 0.5, 0.0])
+    learning_rate = optim.warmup(2, optim.cosine(1.0, 4))
+    assert [learning_rate(i) for i in (0, 1, 2, 4, 6)] == pytest.approx([0.5, 1.0, 1.0, 0.5, 0.0])
 
 
 @given(st.integers(1, 100), st.floats(0, 1), st.floats(0, 1), st.integers(0, 300))
@@ -42,30 +42,30 @@ def test_cosine_stays_between_its_ends(steps: int, a: float, b: float, step: int
 
 
 @pytest.mark.parametrize(
-    "rate",
+    "learning_rate",
     [
-        optim.constant(0.1),
-        optim.step(0.1, every=2, factor=0.5),
+        optim.constant_schedule(0.1),
+        optim.step_decay(0.1, every=2, factor=0.5),
         optim.cosine(0.1, 5),
         optim.warmup(3, optim.cosine(0.1, 5, final=0.01)),
     ],
     ids=repr,
 )
-def test_schedules_are_values(rate: Any) -> None:
-    again = pickle.loads(pickle.dumps(rate))
-    assert again == rate
-    assert hash(again) == hash(rate)
-    assert eval(repr(rate), vars(optim)) == rate
-    assert [again(i) for i in range(9)] == [rate(i) for i in range(9)]
-    assert all(type(rate(i)) is float for i in range(9))
+def test_schedules_are_values(learning_rate: Any) -> None:
+    again = pickle.loads(pickle.dumps(learning_rate))
+    assert again == learning_rate
+    assert hash(again) == hash(learning_rate)
+    assert eval(repr(learning_rate), vars(optim)) == learning_rate
+    assert [again(i) for i in range(9)] == [learning_rate(i) for i in range(9)]
+    assert all(type(learning_rate(i)) is float for i in range(9))
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: optim.constant(-1.0),
-        lambda: optim.step(0.1, every=0, factor=0.5),
-        lambda: optim.step(0.1, every=1, factor=-0.5),
+        lambda: optim.constant_schedule(-1.0),
+        lambda: optim.step_decay(0.1, every=0, factor=0.5),
+        lambda: optim.step_decay(0.1, every=1, factor=-0.5),
         lambda: optim.cosine(0.1, 0),
         lambda: optim.cosine(0.1, 2.5),  # type: ignore[arg-type]
         lambda: optim.warmup(0, 0.1),
@@ -75,3 +75,36 @@ def test_schedules_are_values(rate: Any) -> None:
 def test_values_out_of_range_are_refused(call: Any) -> None:
     with pytest.raises(ArgumentError):
         call()
+
+
+def test_as_schedule_takes_a_number_or_a_function() -> None:
+    assert optim.as_schedule(0.1) == optim.constant_schedule(0.1)
+    assert [optim.as_schedule(0.1)(i) for i in (0, 5)] == [0.1, 0.1]
+    cosine = optim.cosine(0.1, 5)
+    assert optim.as_schedule(cosine) is cosine
+    for wrong in (-0.1, float("nan"), float("inf"), "fast", None, True):
+        with pytest.raises(
+            ArgumentError, match=r"^expected a number in \[0, inf\) for value, got "
+        ):
+            optim.as_schedule(wrong)  # type: ignore[arg-type]
+
+
+def test_a_schedule_of_your_own_is_a_value() -> None:
+    @optim.schedule
+    def harmonic(initial: float) -> Any:
+        return lambda step: initial / (step + 1)
+
+    assert repr(harmonic(0.5)) == "harmonic(0.5)"
+    assert harmonic(0.5) == harmonic(0.5) != harmonic(0.25)
+    assert [harmonic(0.5)(step) for step in range(3)] == pytest.approx([0.5, 0.25, 0.5 / 3])
+    assert optim.warmup(2, harmonic(0.5))(3) == 0.25
+
+
+def test_step_0_is_the_first_step_of_an_optimizer() -> None:
+    optimizer = optim.sgd(lambda step: 10.0**-step)
+    params: Any = (0.0,)
+    state, moves = optimizer.init(params), []
+    for _ in range(3):
+        after, state = optimizer.step(params, (-1.0,), state)
+        moves.append(after[0] - params[0])
+    assert moves == [1.0, 0.1, 0.01]

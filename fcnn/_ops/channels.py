@@ -1,0 +1,66 @@
+"""Sums over each channel of a batch, and numbers of channels repeated to whole rows.
+
+In the order ``(h, c, w, n)`` of `fcnn._ops.layout` one channel of an image row is one run of
+memory: its sum is a product with a vector of ones, its sum of products a dot product, both by BLAS
+at the speed of memory. Sums are in the data's precision along a row or a piece of it, and in
+float64 from there on.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fcnn._ops.blocks import ELEMENTWISE, bands
+from fcnn._ops.gemm import divisor
+from fcnn._ops.layout import hcwn
+from fcnn._typing import Array
+
+PIECE = 1 << 10  # elements that are summed in float32 at most, if their number has a divisor
+
+
+def channel_rows(x: Array) -> Array:
+    """View ``(n, ..., c)`` as ``(h, c, w, n)``; axes other than h and w are taken for columns."""
+    return hcwn(x if x.ndim == 4 else x.reshape(len(x), 1, math.prod(x.shape[1:-1]), x.shape[-1]))
+
+
+def row_bands(rows: Array) -> list[slice]:
+    """Cut rows into bands whose element-wise passes stay in the cache."""
+    return bands(len(rows), rows[0].nbytes, ELEMENTWISE)
+
+
+def channel_lines(rows: Array) -> Array:
+    """Return a band as ``(h, c, w*n)``, a view where the images are innermost."""
+    h, c, w, n = rows.shape
+    return np.ascontiguousarray(rows).reshape(h, c, w * n)
+
+
+def repeated(channels: Array, rows: Array) -> Array:
+    """Repeat one number a channel as ``(c, w*n)``, which makes an inner loop of a whole row."""
+    _, c, w, n = rows.shape
+    out = np.empty((c, w * n), rows.dtype)
+    out[...] = channels[:, None]
+    return out
+
+
+def sums(lines: Array) -> Array:
+    """Return the sum of each channel of ``lines (h, c, w*n)``, in float64."""
+    parts = _pieces(lines)
+    ones = np.ones(parts.shape[3], lines.dtype)
+    total: Array = (parts @ ones).sum(axis=(0, 2), dtype=np.float64)
+    return total
+
+
+def dots(a: Array, b: Array) -> Array:
+    """Return the sum of products of each channel, in float64."""
+    products = np.vecdot(_pieces(a), _pieces(b))
+    total: Array = products.sum(axis=(0, 2), dtype=np.float64)
+    return total
+
+
+def _pieces(lines: Array) -> Array:
+    """View ``(h, c, w*n)`` as pieces short enough for sums in float32, ``(h, c, pieces, size)``."""
+    h, c, run = lines.shape
+    size = divisor(run, PIECE)
+    return lines.reshape(h, c, -1, size if size >= PIECE // 16 else run)

@@ -1,0 +1,5 @@
+"""Correlation with 3 x 3 filters by Winograd's minimal filtering, F(4 x 4, 3 x 3)."""
+
+from fcnn._ops.winograd.adjoint import WinogradAdjoint as WinogradAdjoint
+from fcnn._ops.winograd.forward import WinogradForward as WinogradForward
+from fcnn._ops.winograd.tiling import suits as suits

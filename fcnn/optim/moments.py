@@ -1,0 +1,261 @@
+"""Gradient transforms that keep moments: momentum, moving averages, Adam, RMSprop.
+
+In the formulas, u is the update that comes in and t counts the steps from 1. Moments start at
+zero, have the params' dtypes, and stay zero where the params hold statistics. ``mask`` says
+which weights a transform applies to (`fcnn.optim.masked`); None is all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fcnn import _check, tree
+from fcnn._typing import Array, Tree
+from fcnn.optim._contracts import Init, Update, transform
+from fcnn.optim._leaves import moment, transformed
+from fcnn.optim._states import expect, kept
+from fcnn.optim.masks import Mask, restrict
+from fcnn.optim.transforms import positive
+
+
+@tree.node
+class TraceState:
+    """The state of `trace`.
+
+    Attributes:
+        trace: the momentum, a tree like the params.
+    """
+
+    trace: Any = attrs.field(converter=kept)
+
+
+@tree.node
+class EmaState:
+    """The state of `ema`.
+
+    Attributes:
+        count: the number of steps taken.
+        ema: the moving average, a tree like the params.
+    """
+
+    count: int
+    ema: Any = attrs.field(converter=kept)
+
+
+@tree.node
+class ScaleByAdamState:
+    """The state of `scale_by_adam`.
+
+    Attributes:
+        count: the number of steps taken.
+        mu: the moving average of the gradients, a tree like the params.
+        nu: the moving average of their squares.
+    """
+
+    count: int
+    mu: Any = attrs.field(converter=kept)
+    nu: Any = attrs.field(converter=kept)
+
+
+@tree.node
+class ScaleByRmsState:
+    """The state of `scale_by_rms`.
+
+    Attributes:
+        nu: the moving average of the squared gradients, a tree like the params.
+    """
+
+    nu: Any = attrs.field(converter=kept)
+
+
+@transform
+def trace(
+    decay: float = 0.9, *, nesterov: bool = False, mask: Mask | None = None
+) -> tuple[Init, Update]:
+    """Momentum: ``m = u + decay · m``; the update is m, or ``u + decay · m`` with Nesterov.
+
+    Args:
+        decay: the weight of the old momentum.
+        nesterov: whether to look one step ahead.
+        mask: the weights it applies to.
+
+    Raises:
+        ArgumentError: if ``decay`` is not in [0, 1).
+
+    Source: I. Sutskever et al., "On the importance of initialization and momentum in deep
+    learning", 2013, https://proceedings.mlr.press/v28/sutskever13.html, in the form of PyTorch
+    and Optax, where the learning rate is outside of m.
+
+    >>> from fcnn import optim
+    >>> t = optim.trace(0.5)
+    >>> _, state = t.update((2.0,), t.init((0.0,)), (0.0,))
+    >>> t.update((2.0,), state, (0.0,))[0]
+    (3.0,)
+    """
+    decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
+
+    def decayed(m: Array, u: Array) -> Array:
+        new = decay * m
+        new += u
+        return new
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, TraceState)
+        m = moment(decayed, state.trace, updates, params)
+        ahead = decayed if nesterov else lambda m, u: m
+        return transformed(ahead, updates, m), TraceState(m)
+
+    return restrict(lambda params: TraceState(tree.zeros_like(params)), update, mask)
+
+
+@transform
+def ema(decay: float, *, debias: bool = True, mask: Mask | None = None) -> tuple[Init, Update]:
+    """Average updates: ``m = decay · m + (1 - decay) · u``; the update is ``m / (1 - decayᵗ)``.
+
+    For an average of the params, see `fcnn.optim.params_ema`.
+
+    Args:
+        decay: the weight of the old average.
+        debias: whether to divide by ``1 - decayᵗ``, the sum of the weights.
+        mask: the weights it applies to.
+
+    Raises:
+        ArgumentError: if ``decay`` is not in [0, 1).
+
+    Source: D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015,
+    https://arxiv.org/abs/1412.6980, section 3.
+
+    >>> from fcnn import optim
+    >>> t = optim.ema(0.5)
+    >>> _, state = t.update((2.0,), t.init((0.0,)), (0.0,))
+    >>> state
+    EmaState(count=1, ema=(1.0,))
+    >>> t.update((8.0,), state, (0.0,))[0]
+    (6.0,)
+    """
+    decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, EmaState)
+        count = state.count + 1
+        average = moment(lambda m, u: _mean(decay, m, u), state.ema, updates, params)
+        factor = 1 / (1 - decay**count) if debias else 1.0
+        return transformed(lambda m, u: m * factor, updates, average), EmaState(count, average)
+
+    return restrict(lambda params: EmaState(0, tree.zeros_like(params)), update, mask)
+
+
+def _mean(decay: float, old: Array, new: Array) -> Array:
+    """Return ``decay · old + (1 - decay) · new``."""
+    average = decay * old
+    average += (1 - decay) * new
+    return average
+
+
+@transform
+def scale_by_adam(
+    *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, mask: Mask | None = None
+) -> tuple[Init, Update]:
+    """Adam: the average of the gradients over the root of the average of their squares.
+
+    ``μ = b1 μ + (1 - b1) u``, ``ν = b2 ν + (1 - b2) u²``, and the update is
+    ``μ / (1 - b1ᵗ) / (sqrt(ν / (1 - b2ᵗ)) + eps)``.
+
+    Args:
+        b1: the weight of the old average of the gradients.
+        b2: the weight of the old average of their squares.
+        eps: is added to the root.
+        mask: the weights it applies to.
+
+    Raises:
+        ArgumentError: if ``b1`` or ``b2`` is not in [0, 1), or ``eps`` is not greater than 0.
+
+    Source: D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015,
+    https://arxiv.org/abs/1412.6980, algorithm 1.
+
+    >>> from fcnn import optim
+    >>> t = optim.scale_by_adam()
+    >>> round(t.update((4.0,), t.init((0.0,)), (0.0,))[0][0], 6)
+    1.0
+    """
+    b1 = _check.number(b1, "b1", 0.0, 1.0, open_high=True)
+    b2 = _check.number(b2, "b2", 0.0, 1.0, open_high=True)
+    eps = positive(eps, "eps")
+
+    def init(params: Tree) -> ScaleByAdamState:
+        zeros = tree.zeros_like(params)
+        return ScaleByAdamState(0, zeros, zeros)
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, ScaleByAdamState)
+        count = state.count + 1
+        mu = moment(lambda m, u: _mean(b1, m, u), state.mu, updates, params)
+        nu = moment(lambda v, u: _mean_square(b2, v, u), state.nu, updates, params)
+        per_mu, per_root = 1 / (1 - b1**count), 1 / math.sqrt(1 - b2**count)
+
+        def direction(m: Array, v: Array, u: Array) -> Array:
+            root = np.sqrt(v)
+            root *= per_root
+            root += eps
+            new: Array = m * per_mu
+            new /= root
+            return new
+
+        return transformed(direction, updates, mu, nu), ScaleByAdamState(count, mu, nu)
+
+    return restrict(init, update, mask)
+
+
+def _mean_square(decay: float, old: Array, new: Array) -> Array:
+    """Return ``decay · old + (1 - decay) · new²``."""
+    square = new * new
+    square *= 1 - decay
+    average = decay * old
+    average += square
+    return average
+
+
+@transform
+def scale_by_rms(
+    decay: float = 0.9, *, eps: float = 1e-8, mask: Mask | None = None
+) -> tuple[Init, Update]:
+    """RMSprop: ``ν = decay ν + (1 - decay) u²``, and the update is ``u / (sqrt(ν) + eps)``.
+
+    As ``optax.scale_by_rms(decay, eps, eps_in_sqrt=False)``.
+
+    Args:
+        decay: the weight of the old average.
+        eps: is added to the root.
+        mask: the weights it applies to.
+
+    Raises:
+        ArgumentError: if ``decay`` is not in [0, 1), or ``eps`` is not greater than 0.
+
+    Source: T. Tieleman and G. Hinton, "Lecture 6.5: rmsprop", Coursera, 2012,
+    https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf.
+
+    >>> from fcnn import optim
+    >>> t = optim.scale_by_rms(0.75)
+    >>> round(t.update((4.0,), t.init((0.0,)), (0.0,))[0][0], 6)
+    2.0
+    """
+    decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
+    eps = positive(eps, "eps")
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+        expect(state, ScaleByRmsState)
+        nu = moment(lambda v, u: _mean_square(decay, v, u), state.nu, updates, params)
+
+        def direction(v: Array, u: Array) -> Array:
+            root = np.sqrt(v)
+            root += eps
+            new: Array = np.divide(u, root)
+            return new
+
+        return transformed(direction, updates, nu), ScaleByRmsState(nu)
+
+    return restrict(lambda params: ScaleByRmsState(tree.zeros_like(params)), update, mask)

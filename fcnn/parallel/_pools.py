@@ -1,0 +1,93 @@
+"""The executors that fcnn makes: threads, and processes that share memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from fcnn._check import whole
+
+if TYPE_CHECKING:  # `import fcnn` need not import them
+    from concurrent.futures import ThreadPoolExecutor
+
+    from fcnn.parallel._processes import Processes
+
+
+def cores() -> int:
+    """Return how many cores this process may use.
+
+    >>> from fcnn.parallel import cores
+    >>> cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads(workers: int | None = None) -> ThreadPoolExecutor:
+    """Make a pool of threads: NumPy releases Python's lock while it computes.
+
+    Args:
+        workers: how many; one per core by default.
+
+    Raises:
+        ArgumentError: if ``workers`` is not a whole number of at least 1.
+
+    >>> from fcnn.parallel import threads
+    >>> with threads(2) as pool:
+    ...     pool.submit(abs, -1).result()
+    1
+    """
+    from fcnn.parallel._threads import Threads
+
+    return Threads(_count(workers))
+
+
+def processes(workers: int | None = None) -> Processes:
+    """Make an executor of this process and others that share memory with it.
+
+    It is faster than `threads` where a shard takes less than some milliseconds, since nothing
+    waits for Python's lock, and than other pools of processes, since arrays are copied to shared
+    memory instead of sent. The other processes import the main script, so its own work must stand
+    below a main guard::
+
+        if __name__ == "__main__":
+            with fcnn.parallel.processes() as pool:
+                run = fcnn.fit(..., executor=pool)
+
+    What a notebook, ``python -c`` or a script on standard input defines is sent by value, which
+    needs cloudpickle. The arrays that a function is given in a worker are read-only, and are
+    overwritten after it has returned.
+
+    A worker that dies costs time only: its shards are computed in the calling thread, a warning
+    says so, and another process is started. The pool does not wait for it. Nothing is left over
+    when the pool's owner is killed: the workers notice within a second and end, and the shared
+    memory has no name.
+
+    Args:
+        workers: how many, with this process; one per core by default.
+
+    Raises:
+        ArgumentError: if ``workers`` is not a whole number of at least 1.
+        RuntimeError: if a worker ends before it is ready, or on Windows.
+
+    >>> from fcnn.parallel import processes
+    >>> with processes(1) as pool:
+    ...     pool.submit(abs, -1).result()
+    1
+    """
+    count = _count(workers)
+    if sys.platform == "win32":
+        raise RuntimeError(
+            "expected a POSIX system, got Windows, where file descriptors cannot be passed; "
+            "use fcnn.parallel.threads() or concurrent.futures.ProcessPoolExecutor()"
+        )
+    from fcnn.parallel._processes import Processes
+
+    return Processes(count)
+
+
+def _count(workers: int | None) -> int:
+    return cores() if workers is None else whole(workers, "workers")

@@ -1,0 +1,94 @@
+"""What a worker process of `fcnn.parallel.processes` runs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import spawn
+from typing import Any
+
+from fcnn._blas import BLAS
+from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._link import PATIENCE, Link, Received
+from fcnn.parallel._pickling import REMEDY
+
+READY = "ready"
+
+
+def main(parent: int, channel: int, wake: int, bell: int) -> None:
+    """Compute what arrives over the link until it is closed or the parent has ended.
+
+    Args:
+        parent: the process that started this one.
+        channel: the file descriptor of this end of the link's socket.
+        wake: that of the signal to wait for.
+        bell: that of the signal for the parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and decides
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    link = Link(socket.socket(fileno=channel), wake, bell, lambda: os.getppid() == parent)
+    with contextlib.closing(link), contextlib.suppress(EOFError, ConnectionError):
+        _prepare(link.receive(copy=True).unpickled())
+        BLAS.enter()
+        link.send(READY)
+        while True:
+            _reply(link, _computed(link.receive(copy=False)))
+
+
+def _end_with(parent: int) -> None:
+    """End this process with its parent, even in the middle of a long computation."""
+    while os.getppid() == parent:
+        time.sleep(PATIENCE)
+    os._exit(1)
+
+
+def _prepare(preparation: dict[str, Any]) -> None:
+    """Import the parent's main script, as `multiprocessing` does, and set what it sets.
+
+    Meanwhile starting processes raises: a script without a main guard would start more and more.
+    """
+    here: Any = multiprocessing.current_process()
+    here._inheriting = True
+    try:
+        spawn.prepare(preparation)
+    finally:
+        del here._inheriting
+
+
+def _computed(received: Received) -> list[Any] | Failure:
+    try:
+        code, common, shards = received.unpickled()
+        function = _function(code)
+    except (AttributeError, ImportError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        refusal = TypeError(f"expected what a worker process can import, got {cause}; {REMEDY}")
+        refusal.__cause__ = error
+        return Failure.of(refusal)
+    except Exception as error:
+        return Failure.of(error)
+    return attempt(function, common, shards)
+
+
+@functools.lru_cache(maxsize=1)
+def _function(code: bytes) -> Callable[[Any, Any], Any]:
+    """Unpickle a function, or return the one before if it is the same."""
+    function: Callable[[Any, Any], Any] = pickle.loads(code)
+    return function
+
+
+def _reply(link: Link, reply: list[Any] | Failure) -> None:
+    try:
+        link.send(reply)
+    except TypeError as error:
+        refusal = TypeError(f"expected a function whose results pickle, got {error.__cause__}")
+        link.send(Failure.of(refusal))
+    except MemoryError as error:
+        link.send(Failure.of(error))

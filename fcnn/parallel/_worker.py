@@ -1,0 +1,164 @@
+"""One worker process as its parent sees it: started, asked, and started again when it dies.
+
+A process is started without `multiprocessing.Process`, which a daemonic process may not start,
+and whose registry makes a forked child end its parent's processes when it exits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from multiprocessing import spawn
+from typing import Any
+
+from fcnn.parallel._failure import Failure
+from fcnn.parallel._link import Link
+from fcnn.parallel._memory import signal_pair
+
+RESTART_INTERVAL = 1.0  # seconds between the starts of a process that never becomes ready
+GRACE = 5.0  # seconds that a process has to end before it is killed
+
+
+class DiedError(Exception):
+    """A process ended before it was ready."""
+
+    def __init__(self, code: int) -> None:
+        self.by_itself = code >= 0  # otherwise a signal ended it
+        how = f"exit code {code}" if self.by_itself else signal.Signals(-code).name
+        super().__init__(f"a worker process ended before it was ready ({how})")
+
+
+class Worker:
+    """A slot for a process: a process that has died is followed by another."""
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(self) -> None:
+        self._link: Link | None = None
+        self.is_ready = False
+        self._start()
+
+    def available(self, timeout: float = 0.0) -> bool:
+        """Return whether the process is ready to be asked; wait up to ``timeout`` seconds.
+
+        Raises:
+            DiedError: if it ended before it was ready. The next call may start another.
+        """
+        if self.is_ready:
+            return True
+        if self._link is None:
+            pause = self._started + RESTART_INTERVAL - time.monotonic()
+            time.sleep(max(0.0, min(pause, timeout)))
+            if pause <= timeout:
+                with contextlib.suppress(OSError):  # tried again after the next interval
+                    self._start()
+            return False
+        try:
+            if not self._link.poll(timeout):
+                return False
+            self._link.receive(copy=True)
+        except (EOFError, ConnectionError):
+            raise DiedError(self.end()) from None
+        self.is_ready = True
+        return True
+
+    def ask(self, code: bytes, common: Any, shards: Sequence[Any]) -> None:
+        """Have ``function(common, shard)`` computed for each shard; `answer` must come next.
+
+        Args:
+            code: the function's pickle; the process keeps the function of the last one.
+            common: the first argument.
+            shards: the second ones.
+        """
+        if self._link is not None:
+            with contextlib.suppress(ConnectionError):  # `answer` finds that it has died
+                self._link.send((code, common, shards))
+
+    def answer(self) -> list[Any] | Failure | None:
+        """Return the results, or None if the process has died: another one is starting."""
+        try:
+            if self._link is not None:
+                received = self._link.receive(copy=True)
+                answer: list[Any] | Failure = received.unpickled()
+                return answer
+        except (EOFError, ConnectionError):
+            self.replace()
+        return None
+
+    def replace(self) -> None:
+        """Kill the process and start another."""
+        self.process.kill()
+        self.end()
+        with contextlib.suppress(OSError):  # no process can be started now: `available` tries
+            self._start()
+
+    def close(self) -> None:
+        """Tell the process to end, without waiting for it."""
+        if self._link is not None:
+            self._link.close()
+        self._link, self.is_ready = None, False
+
+    def forget(self) -> None:
+        """In a fork: close its copies of what the process is asked through, and let it be."""
+        self.close()
+        self.process.returncode = 0  # `subprocess` need not look for it
+
+    def end(self) -> int:
+        """End the process and return its exit code, which is negative if a signal ended it."""
+        self.close()
+        try:
+            return self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        preparation = _preparation()
+        ours, theirs = socket.socketpair()
+        (asked, ask), (answered, answer) = signal_pair(), signal_pair()
+        passed = theirs.fileno(), asked, answer
+        program = (
+            f"import sys; sys.path[:] = {preparation['sys_path']!r}; "
+            f"from fcnn.parallel._serve import main; main{(os.getpid(), *passed)}"
+        )
+        try:
+            self.process = subprocess.Popen(
+                [*_interpreter(), "-c", program], stdin=subprocess.DEVNULL, pass_fds=passed
+            )
+        except BaseException:
+            ours.close()
+            os.close(answered)
+            os.close(ask)
+            raise
+        finally:
+            theirs.close()
+            os.close(asked)
+            os.close(answer)
+        process = self.process
+        self._link = Link(ours, answered, ask, lambda: process.poll() is None)
+        with contextlib.suppress(ConnectionError):  # `available` finds that it has died
+            self._link.send(preparation)
+
+
+def _interpreter() -> list[str]:
+    """Return the command of this Python with its options, as `multiprocessing` makes it."""
+    return [os.fsdecode(spawn.get_executable()), *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
+
+
+def _preparation() -> dict[str, Any]:
+    """Return what a process needs to import this one's main script, if that is a file.
+
+    Raises:
+        RuntimeError: while a worker imports it, which has then no main guard.
+    """
+    found: dict[str, Any] = spawn.get_preparation_data("fcnn")
+    found.pop("authkey", None)  # it only pickles for multiprocessing's own processes
+    if not os.path.isfile(found.get("init_main_from_path", "")):
+        found.pop("init_main_from_path", None)
+    return found

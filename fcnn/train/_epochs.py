@@ -1,0 +1,170 @@
+"""`epochs`: the epochs of a run, each with its state, metrics and time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fcnn import parallel
+from fcnn._check import whole
+from fcnn._evaluate import Evaluation, evaluate
+from fcnn._layer import Layer
+from fcnn._scores import Metric
+from fcnn.errors import NonFiniteError
+from fcnn.losses import Loss
+from fcnn.optim import Optimizer
+from fcnn.train._executors import candidates, fastest
+from fcnn.train._finite import HINT, keep, last_finite
+from fcnn.train._plan import Augment, Plan, ShardSize, begin, check_validation
+from fcnn.train._progress import bar
+from fcnn.train._report import Epoch
+from fcnn.train._resume import Changes
+from fcnn.train._state import State
+from fcnn.train._steps import run
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from fcnn.data import Dataset
+
+
+def epochs(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Dataset[Any, Any],
+    state: State,
+    *,
+    epochs: int | None = None,
+    batch_size: int = 32,
+    drop_last: bool = False,
+    validation: Dataset[Any, Any] | None = None,
+    augment: Augment | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    shard_size: ShardSize = "auto",
+    executor: Executor | None = None,
+    changed: Changes = (),
+    progress: bool = False,
+) -> Iterator[Epoch]:
+    """Return the epochs of a run, each with its state, loss, metrics and time.
+
+    A loop over them does between two epochs whatever its caller likes: it prints, saves
+    ``epoch.state``, keeps the best params, or breaks. See `fcnn.train` for examples.
+
+    Args:
+        model: a layer.
+        loss: a loss.
+        optimizer: an optimizer.
+        data: the examples.
+        state: where to begin: what `init` returns, or any state of an earlier run.
+        epochs: the number of passes over the data, counted from the run's first step; without
+            end if None.
+        batch_size: see `steps`.
+        drop_last: see `steps`.
+        validation: examples to evaluate on after each epoch.
+        augment: see `steps`.
+        metrics: functions ``(prediction, target) -> number`` by name, such as those of
+            `fcnn.metrics`. While learning, each is computed of every batch, and an epoch's is
+            their mean weighted by the batches' examples; in validation it is computed once, of
+            all predictions. Accuracy is there without being named where targets are classes:
+            whole numbers ``(n,)``, or rows of probabilities of a data set with ``classes``.
+        shard_size: see `steps`.
+        executor: what computes the shards (see `fcnn.parallel`). If None and a batch has more
+            than one shard: one thread per core, or this thread alone, whichever is faster in
+            the first steps. The bits of the result are the same for all.
+        changed: see `steps`.
+        progress: show a bar for each epoch, on a terminal or in a notebook.
+
+    Raises:
+        ArgumentError: if an argument is something else.
+        DataError: if there are no data.
+        ShapeError: if data, validation data, model and loss do not fit together.
+        TreeError: if ``state`` is of another model, optimizer or data set.
+        NonFiniteError: from the iterator, if the loss, a parameter or the validation loss is no
+            longer finite. It, and any other exception, has the last state as its attribute
+            ``state``.
+
+    >>> import numpy as np, fcnn
+    >>> from fcnn.data import Dataset
+    >>> data = Dataset(np.eye(2, dtype=np.float32), np.array([0, 1]))
+    >>> model, sgd = fcnn.dense(2), fcnn.optim.sgd(1.0)
+    >>> state = fcnn.train.init(model, sgd, data, fcnn.key(0))
+    >>> loss = fcnn.losses.softmax_cross_entropy
+    >>> for epoch in fcnn.train.epochs(model, loss, sgd, data, state):
+    ...     if epoch.accuracy == 1 and epoch.loss < 0.5:
+    ...         break
+    >>> epoch.state.epoch == epoch.number
+    True
+    """
+    last = math.inf if epochs is None else whole(epochs, "epochs")
+    plan, state = begin(
+        model,
+        loss,
+        optimizer,
+        data,
+        state,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        augment=augment,
+        metrics=metrics,
+        shard_size=shard_size,
+        executor=executor,
+        changed=changed,
+    )
+    check_validation(plan, state.params, validation)
+    return _epochs(plan, state, last, validation, executor, progress)
+
+
+def _epochs(
+    plan: Plan,
+    state: State,
+    last: float,
+    validation: Dataset[Any, Any] | None,
+    executor: Executor | None,
+    progress: bool,
+) -> Iterator[Epoch]:
+    of = None if last == math.inf else int(last)
+    checked = state
+    with candidates(executor, plan) as found:
+        states = fastest(
+            lambda state, executor: run(plan, state, executor), state, found, plan.examples
+        )
+        try:
+            while state.epoch < last:
+                began, number = time.perf_counter(), state.epoch + 1
+                title = f"epoch {number}" + ("" if of is None else f"/{of}")
+                # Each step limits BLAS by itself; here the limit is kept from step to step.
+                limit = contextlib.nullcontext() if plan.shard_size is None else (
+                    parallel.one_blas_thread()
+                )  # fmt: skip
+                with limit, bar(plan.batches_after(state.seen), title, progress) as advance:
+                    while state.epoch < number:
+                        state = next(states)
+                        advance()
+                checked = state
+                evaluation = _validate(plan, state, validation, found[-1])
+                seconds = time.perf_counter() - began
+                yield Epoch.after(state, of, evaluation, seconds)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            keep(error, last_finite(state, checked))
+            raise
+
+
+def _validate(
+    plan: Plan, state: State, validation: Dataset[Any, Any] | None, executor: Executor | None
+) -> Evaluation | None:
+    if validation is None:
+        return None
+    found = evaluate(
+        plan.model, plan.loss, state.params, validation, metrics=plan.metrics, executor=executor
+    )
+    if not math.isfinite(found.loss):
+        raise NonFiniteError(
+            f"expected a finite validation loss, got {found.loss} after step {state.step}; {HINT}"
+        )
+    return found

@@ -1,0 +1,174 @@
+"""`fit`: a loop over `epochs` that prints a line each, and keeps the history and the best."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+from fcnn._check import whole
+from fcnn._doors import check_function, check_key, check_loss, check_model
+from fcnn._layer import Layer
+from fcnn._scores import Metric
+from fcnn._typing import Tree
+from fcnn.errors import ArgumentError
+from fcnn.losses import Loss
+from fcnn.optim import Optimizer
+from fcnn.prng import Key
+from fcnn.train._epochs import epochs as epochs_of
+from fcnn.train._finite import keep
+from fcnn.train._init import init
+from fcnn.train._plan import Augment, ShardSize
+from fcnn.train._report import Epoch, Report, Run
+from fcnn.train._resume import Changes, check_state, refuse_change
+from fcnn.train._state import State
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from fcnn.data import Dataset
+
+
+def fit(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Dataset[Any, Any],
+    *,
+    epochs: int,
+    key: Key | None = None,
+    batch_size: int = 32,
+    drop_last: bool = False,
+    validation: Dataset[Any, Any] | None = None,
+    keep_best: bool = False,
+    params: Tree | None = None,
+    state: State | None = None,
+    changed: Changes = (),
+    augment: Augment | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    shard_size: ShardSize = "auto",
+    executor: Executor | None = None,
+    log: Callable[[str], object] | None = print,
+) -> Run:
+    """Train a model for some epochs.
+
+    A bar shows each epoch on a terminal or in a notebook; then comes one line with its mean
+    loss and metrics (as they were during the epoch), those on ``validation``, and its time.
+    For early stopping, or anything else between two epochs, write the loop over
+    `fcnn.train.epochs` that this is.
+
+    Batch norm takes its mean and variance from a shard of the batch: by default from 32
+    examples or more, if the batch has as many.
+
+    Args:
+        model: a layer.
+        loss: a loss.
+        optimizer: an optimizer.
+        data: the examples.
+        epochs: the number of passes over the data, counted from the run's first step.
+        key: the source of all randomness; may be left out where ``state`` has one.
+        batch_size: the number of examples in a batch; an epoch's last batch may have fewer.
+        drop_last: leave out a last batch of fewer than ``batch_size`` examples.
+        validation: examples to evaluate on after each epoch.
+        keep_best: keep the epoch of the lowest validation loss as ``run.best``.
+        params: start from these instead of from new ones.
+        state: go on from here, whatever the batch size was: ``run.state`` of an earlier run.
+        changed: see `fcnn.train.steps`.
+        augment: ``(key, inputs) -> inputs``, applied to each batch.
+        metrics: functions ``(prediction, target) -> number`` by name; see `fcnn.train.epochs`.
+        shard_size: see `fcnn.train.steps`.
+        executor: see `fcnn.train.epochs`.
+        log: takes each epoch's line; None is silent, without a bar.
+
+    Raises:
+        ArgumentError: if an argument is something else.
+        MissingKeyError: if there is neither a key nor a state.
+        DataError: if there are no data.
+        ShapeError: if data, validation data, model and loss do not fit together.
+        TreeError: if ``state`` is of another model, optimizer, data set or key, or ``params``
+            are not the model's.
+        NonFiniteError: if the loss, a parameter or the validation loss is no longer finite. It,
+            a KeyboardInterrupt and any other exception have the last good state as their
+            attribute ``state``, and a `fcnn.train.Run` with it as their attribute ``run``.
+
+    >>> import numpy as np, fcnn
+    >>> from fcnn.data import Dataset
+    >>> data = Dataset(np.eye(2, dtype=np.float32), np.array([0, 1]))
+    >>> loss, sgd = fcnn.losses.softmax_cross_entropy, fcnn.optim.sgd(1.0)
+    >>> run = fcnn.fit(fcnn.dense(2), loss, sgd, data, key=fcnn.key(0), epochs=9, log=None)
+    >>> run.history[-1].accuracy
+    1.0
+    """
+    whole(epochs, "epochs")
+    check_function(log, "log", "of a line")
+    if keep_best and validation is None:
+        raise ArgumentError("expected validation data for keep_best, got None; pass validation=")
+    check_model(model)
+    check_loss(loss)
+    state = _first(model, optimizer, data, key, params, state, changed)
+    found = epochs_of(
+        model,
+        loss,
+        optimizer,
+        data,
+        state,
+        epochs=epochs,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        validation=validation,
+        augment=augment,
+        metrics=metrics,
+        shard_size=shard_size,
+        executor=executor,
+        changed=changed,
+        progress=log is not None,
+    )
+    if log is print:  # print into a pipe or a file is held back until 8 KB
+        log = functools.partial(print, flush=True)
+    history: list[Report] = []
+    best: Epoch | None = None
+    try:
+        for epoch in found:
+            state = epoch.state
+            history.append(epoch.report)
+            if keep_best and (best is None or _loss(epoch) < _loss(best)):
+                best = epoch
+            if log is not None:
+                log(str(epoch))
+    except BaseException as error:
+        last = keep(error, state)
+        with contextlib.suppress(AttributeError, TypeError):  # it takes no attributes
+            error.run = Run(last, tuple(history), best)  # type: ignore[attr-defined]
+        raise
+    return Run(state, tuple(history), best)
+
+
+def _first(
+    model: Layer,
+    optimizer: Optimizer,
+    data: Dataset[Any, Any],
+    key: Key | None,
+    params: Tree | None,
+    state: State | None,
+    changed: Changes,
+) -> State:
+    """Return the state to begin with: a new one, or the caller's."""
+    if state is None:
+        check_key(key)
+        return init(model, optimizer, data, cast(Key, key), params=params)
+    check_state(state)
+    if params is not None:
+        raise ArgumentError("expected params or a state, got both; a state has its params")
+    if key is None:
+        return state
+    check_key(key)
+    refuse_change("key", key, state.key, changed)
+    return attrs.evolve(state, key=key)
+
+
+def _loss(epoch: Epoch) -> float:
+    return math.inf if epoch.validation is None else epoch.validation.loss

@@ -1,0 +1,196 @@
+"""What each step of a run does: the arguments of the loop, checked before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+from fcnn import _doors, tree
+from fcnn._batch import take
+from fcnn._check import whole
+from fcnn._layer import Layer, training
+from fcnn._scores import Metric, has_classes
+from fcnn._typing import Tree
+from fcnn.errors import DataError, FcnnError, ShapeError
+from fcnn.losses import Loss
+from fcnn.optim import Optimizer
+from fcnn.parallel._door import check_executor
+from fcnn.prng import Key, abstract_key
+from fcnn.train._init import check_parts
+from fcnn.train._resume import Changes, resume
+from fcnn.train._state import State
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from fcnn.data import Dataset
+
+Augment: TypeAlias = Callable[[Key, Any], Any]
+ShardSize: TypeAlias = int | Literal["auto"] | None
+
+LEAST, LEAST_WITH_STATISTICS = 16, 32
+"""The fewest examples of a shard by default: batch norm needs more for its mean and variance."""
+
+
+@attrs.frozen
+class Plan:
+    """The settings of a run, checked."""
+
+    model: Layer
+    loss: Loss
+    optimizer: Optimizer
+    data: Dataset[Any, Any]
+    examples: int
+    batch_size: int
+    drop_last: bool
+    augment: Augment | None
+    metrics: Mapping[str, Metric]
+    counts_correct: bool
+    shard_size: ShardSize
+    has_statistics: bool
+
+    def shard_size_for(self, n: int) -> int | None:
+        """Return the largest shard that a batch of ``n`` examples is cut into.
+
+        By default shards are as many as can have 16 examples, or 32 where the model has
+        statistics, so that batch norm sees 32 examples or more if the batch has them.
+        """
+        if self.shard_size != "auto":
+            return self.shard_size
+        least = LEAST_WITH_STATISTICS if self.has_statistics else LEAST
+        return -(-n // max(1, n // least))
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether a full batch has more than one shard."""
+        n = min(self.batch_size, self.examples)
+        size = self.shard_size_for(n)
+        return size is not None and size < n
+
+    def ends_at(self, seen: int) -> bool:
+        """Return whether an epoch has no batch after ``seen`` examples."""
+        return self.examples - seen < (self.batch_size if self.drop_last else 1)
+
+    def batches_after(self, seen: int) -> int:
+        """Return how many batches an epoch has after ``seen`` examples."""
+        left = self.examples - seen
+        return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
+
+
+def begin(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Dataset[Any, Any],
+    state: State,
+    *,
+    batch_size: int,
+    drop_last: bool,
+    augment: Augment | None,
+    metrics: Mapping[str, Metric] | None,
+    shard_size: ShardSize,
+    executor: Executor | None,
+    changed: Changes,
+) -> tuple[Plan, State]:
+    """Check everything, run a few examples through model and loss, and return where to begin.
+
+    Raises:
+        ArgumentError: if an argument is something else.
+        DataError: if there is no batch.
+        TreeError: if the state is of another run.
+        FcnnError: what model or loss raise for the examples.
+    """
+    check_parts(model, optimizer, data)
+    _doors.check_loss(loss)
+    _doors.check_function(augment, "augment", "(key, inputs) -> inputs")
+    if executor is not None:
+        check_executor(executor)
+    functions = _doors.check_metrics(metrics)
+    if shard_size not in ("auto", None):
+        whole(shard_size, 'shard_size (or "auto", or None)')
+    if drop_last and len(data) < whole(batch_size, "batch_size"):
+        raise DataError(
+            f"expected {batch_size} examples or more for a batch with drop_last, got {len(data)}"
+        )
+    state = resume(state, model, optimizer, data, changed)
+    plan = Plan(
+        model,
+        loss,
+        optimizer,
+        data,
+        len(data),
+        whole(batch_size, "batch_size"),
+        bool(drop_last),
+        augment,
+        functions,
+        "accuracy" not in functions and has_classes(data),
+        shard_size,
+        any(tree.statistics(state.params)),
+    )
+    check_examples(plan, state.params, data)
+    if plan.has_statistics:
+        _check_batch_of_one(plan, state.params)
+    if plan.ends_at(state.seen):  # of a run with a smaller batch, less than a batch is left
+        state = attrs.evolve(state, epoch=state.epoch + 1, seen=0)
+    return plan, state
+
+
+def check_examples(plan: Plan, params: Tree, data: Dataset[Any, Any], what: str = "") -> None:
+    """Run the examples with the least and the largest targets through model and loss.
+
+    Raises:
+        FcnnError: what they raise, after ``what``.
+    """
+    rows = _extremes(data.targets)
+    try:
+        prediction = plan.model.apply(params, take(data.inputs, rows))
+        plan.loss.apply(prediction, take(data.targets, rows))
+    except FcnnError as error:
+        message = f"{what}{error.message} (tried with examples {rows})"
+        raise type(error)(message, error.path, error.call) from None
+
+
+def _extremes(targets: Tree) -> list[int]:
+    """Return the first example, and those with the least and the largest target."""
+    rows = {0}
+    for leaf in tree.leaves(targets):
+        size = leaf[0].size
+        if size:
+            rows |= {int(leaf.argmin()) // size, int(leaf.argmax()) // size}
+    return sorted(rows)
+
+
+def _check_batch_of_one(plan: Plan, params: Tree) -> None:
+    """Refuse a batch of one example where batch norm cannot take a variance of it."""
+    n, size = plan.examples, plan.batch_size
+    last = size if plan.drop_last else (n % size or min(n, size))
+    if last > 1:
+        return
+    x = take(plan.data.inputs, slice(0, 1))
+    try:
+        plan.model.apply(params, x, training(abstract_key()))
+    except ShapeError as error:
+        remedy = "choose a larger batch_size" if size == 1 or n == 1 else (
+            "choose another batch_size, or drop_last=True"
+        )  # fmt: skip
+        raise ShapeError(
+            f"a batch of {size} cuts {n} examples so that the last batch has one: "
+            f"{error.message}; {remedy}",
+            error.path,
+            error.call,
+        ) from None
+
+
+def check_validation(plan: Plan, params: Tree, validation: Any) -> None:
+    """Refuse validation data that do not fit the model or the loss.
+
+    Raises:
+        ArgumentError: if they are no data set.
+        FcnnError: what model or loss raise for them.
+    """
+    if validation is None:
+        return
+    _doors.check_data(validation, "the validation data")
+    check_examples(plan, params, validation, "the validation data do not fit: ")

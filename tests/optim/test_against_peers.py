@@ -1,0 +1,218 @@
+"""Trajectories of 200 steps in float64: those of PyTorch and Optax, where they are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fcnn import optim, tree
+
+STEPS, TOLERANCE = 200, 1e-9
+
+
+def start() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {"b": rng.normal(size=4), "w": rng.normal(size=(3, 4))}
+
+
+def gradient(params: dict[str, Any], step: int) -> dict[str, Any]:
+    """Of a bowl with ripples, and of noise: every step's depends on the params."""
+    rng = np.random.default_rng(1000 + step)
+    return {
+        name: np.linspace(0.5, 3, p.size).reshape(p.shape) * p
+        + np.sin(3 * p)
+        + 0.3 * rng.normal(size=p.shape)
+        for name, p in sorted(params.items())
+    }
+
+
+def ours(optimizer: optim.Optimizer) -> Any:
+    params: Any = start()
+    state = optimizer.init(params)
+    for step in range(STEPS):
+        params, state = optimizer.step(params, gradient(params, step), state)
+    return params
+
+
+def agree(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    for name, leaf in expected.items():
+        np.testing.assert_allclose(found[name], leaf, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+TORCH: list[tuple[optim.Optimizer, str, dict[str, Any]]] = [
+    (optim.sgd(0.1), "SGD", {}),
+    (optim.sgd(0.1, weight_decay=0.1), "SGD", {"weight_decay": 0.1}),
+    (optim.sgd(0.1, momentum=0.9), "SGD", {"momentum": 0.9}),
+    (
+        optim.sgd(0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+        "SGD",
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    ),
+    (optim.adam(0.1), "Adam", {}),
+    (optim.adam(0.1, b1=0.5, b2=0.9, eps=1e-3), "Adam", {"betas": (0.5, 0.9), "eps": 1e-3}),
+    (optim.adamw(0.1), "AdamW", {}),
+    (optim.adamw(0.1, weight_decay=0.3), "AdamW", {"weight_decay": 0.3}),
+    (optim.rmsprop(0.1), "RMSprop", {"alpha": 0.9}),
+    (optim.rmsprop(0.1, decay=0.99, momentum=0.5), "RMSprop", {"alpha": 0.99, "momentum": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "name", "options"), TORCH, ids=repr)
+def test_200_steps_as_pytorch_makes_them(optimizer: Any, name: str, options: Any) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    theirs = {key: torch.tensor(leaf, requires_grad=True) for key, leaf in start().items()}
+    peer = getattr(torch.optim, name)(list(theirs.values()), lr=0.1, **options)
+    for step in range(STEPS):
+        grads = gradient({key: t.detach().numpy() for key, t in theirs.items()}, step)
+        for key, tensor in theirs.items():
+            tensor.grad = torch.tensor(grads[key])
+        peer.step()
+    agree(ours(optimizer), {key: t.detach().numpy() for key, t in theirs.items()})
+
+
+def _chain(*transforms: optim.Transform) -> optim.Optimizer:
+    return optim.descend(optim.chain(*transforms, optim.scale_by_learning_rate(0.1)))
+
+
+KERNELS = {"b": False, "w": True}
+LABELS = {"b": "x", "w": "y"}
+OPTAX: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
+    # name: (ours, optax -> theirs)
+    "sgd": (optim.sgd(0.1), lambda o: o.sgd(0.1)),
+    "nesterov": (
+        optim.sgd(0.1, momentum=0.9, nesterov=True),
+        lambda o: o.sgd(0.1, momentum=0.9, nesterov=True),
+    ),
+    "adam": (optim.adam(0.1, b1=0.8), lambda o: o.adam(0.1, b1=0.8)),
+    "adamw with a mask": (
+        optim.adamw(0.1, weight_decay=0.3, mask=KERNELS),
+        lambda o: o.adamw(0.1, weight_decay=0.3, mask=KERNELS),
+    ),
+    "rmsprop": (
+        optim.rmsprop(0.1, decay=0.95, momentum=0.5),
+        lambda o: o.rmsprop(0.1, decay=0.95, momentum=0.5, eps_in_sqrt=False),
+    ),
+    "cosine": (
+        optim.sgd(optim.cosine(0.3, 150, final=0.03)),
+        lambda o: o.sgd(o.cosine_decay_schedule(0.3, 150, alpha=0.1)),
+    ),
+    "step_decay": (
+        optim.adam(optim.step_decay(0.2, every=30, factor=0.5)),
+        lambda o: o.adam(o.exponential_decay(0.2, 30, 0.5, staircase=True)),
+    ),
+    "clip_by_global_norm": (
+        _chain(optim.clip_by_global_norm(1.0)),
+        lambda o: o.chain(o.clip_by_global_norm(1.0), o.sgd(0.1)),
+    ),
+    "trace after scaling": (
+        optim.descend(optim.chain(optim.scale(-0.1), optim.trace(0.8))),
+        lambda o: o.chain(o.scale(-0.1), o.trace(0.8)),
+    ),
+    "scale_by_schedule": (
+        optim.descend(optim.chain(optim.scale_by_schedule(lambda s: -0.1 / (s + 1)))),
+        lambda o: o.scale_by_schedule(lambda s: -0.1 / (s + 1)),
+    ),
+    "ema": (_chain(optim.ema(0.9)), lambda o: o.chain(o.ema(0.9), o.sgd(0.1))),
+    "ema, biased": (
+        _chain(optim.ema(0.9, debias=False)),
+        lambda o: o.chain(o.ema(0.9, debias=False), o.sgd(0.1)),
+    ),
+    "masked": (
+        _chain(optim.masked(optim.scale_by_adam(), KERNELS)),
+        lambda o: o.chain(o.masked(o.scale_by_adam(), KERNELS), o.sgd(0.1)),
+    ),
+    "freeze": (
+        optim.descend(optim.chain(optim.scale(-0.1), optim.freeze(KERNELS))),
+        lambda o: o.chain(o.scale(-0.1), o.freeze(KERNELS)),
+    ),
+    "partition": (
+        optim.partition({"x": optim.adam(0.1), "y": optim.sgd(0.1, momentum=0.5)}, LABELS),
+        lambda o: o.partition({"x": o.adam(0.1), "y": o.sgd(0.1, momentum=0.5)}, LABELS),
+    ),
+    "accumulate": (
+        optim.accumulate(optim.adam(0.1), 3),
+        lambda o: o.MultiSteps(o.adam(0.1), 3, accumulator_dtype=np.float64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTAX)
+def test_200_steps_as_optax_makes_them(name: str) -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    optimizer, make = OPTAX[name]
+    with jax.enable_x64(True):
+        peer = make(optax)
+        theirs: Any = start()
+        state = peer.init(theirs)
+
+        @jax.jit
+        def move(grads: Any, state: Any, params: Any) -> Any:
+            updates, state = peer.update(grads, state, params)
+            return optax.apply_updates(params, updates), state
+
+        for step in range(STEPS):
+            moved, state = move(gradient(theirs, step), state, theirs)
+            theirs = {key: np.asarray(leaf) for key, leaf in moved.items()}
+    assert all(leaf.dtype == np.float64 for leaf in theirs.values())
+    agree(ours(optimizer), theirs)
+
+
+def test_params_ema_is_optaxs_ema_of_the_params() -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    optimizer = optim.params_ema(optim.sgd(0.1), 0.9)
+    params: Any = start()
+    state = optimizer.init(params)
+    with jax.enable_x64(True):
+        ema = optax.ema(0.9)
+        ema_state, average = ema.init(params), jax.jit(ema.update)
+        for step in range(50):
+            params, state = optimizer.step(params, gradient(params, step), state)
+            expected, ema_state = average(params, ema_state)
+            agree(optim.current_params_ema(state), expected)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_clipping_what_is_not_finite_as_pytorch_and_optax_do(bad: float) -> None:
+    grads = {"b": np.array([1.0, bad]), "w": np.array([[2.0]])}
+    clip = optim.clip_by_global_norm(1.0)
+    found, _ = clip.update(grads, clip.init(grads), grads)
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    tensors = {key: torch.zeros(leaf.shape, dtype=torch.float64) for key, leaf in grads.items()}
+    for key, tensor in tensors.items():
+        tensor.grad = torch.tensor(grads[key])
+    torch.nn.utils.clip_grad_norm_(tensors.values(), 1.0)
+    import jax
+
+    with jax.enable_x64(True):
+        theirs, _ = optax.clip_by_global_norm(1.0).update(grads, optax.EmptyState())
+    for key, leaf in found.items():
+        assert np.array_equal(leaf, tensors[key].grad.numpy(), equal_nan=True)
+        assert np.array_equal(leaf, np.asarray(theirs[key]), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float32_follows_pytorch_within_its_precision(dtype: Any) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    optimizer = optim.adamw(0.01)
+    params: Any = tree.astype(start(), dtype)
+    theirs = {key: torch.tensor(leaf, requires_grad=True) for key, leaf in params.items()}
+    peer = torch.optim.AdamW(list(theirs.values()), lr=0.01)
+    state = optimizer.init(params)
+    for step in range(50):
+        grads = tree.astype(gradient(start(), step), dtype)
+        params, state = optimizer.step(params, grads, state)
+        for key, tensor in theirs.items():
+            tensor.grad = torch.tensor(grads[key])
+        peer.step()
+    for key, tensor in theirs.items():
+        rtol = 2e-5 if dtype == np.float32 else 1e-12
+        assert params[key].dtype == dtype
+        np.testing.assert_allclose(params[key], tensor.detach().numpy(), rtol=rtol, atol=rtol)
