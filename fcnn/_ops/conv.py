@@ -81,7 +81,7 @@ def correlate_adjoints(
     check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
 
-    def accumulate(adjoint: Adjoint) -> Array | None:
+    def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
         oh, c_out, ow, _ = drows.shape
         dbias: Any = np.empty((oh, c_out, ow), x.dtype) if bias == "untied" else None
         for block in adjoint.blocks():

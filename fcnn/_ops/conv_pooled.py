@@ -70,7 +70,7 @@ def correlate_pooled_adjoints(
     check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
 
-    def accumulate(adjoint: Adjoint) -> Array | None:
+    def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
         dbias = None
         for block in adjoint.blocks(pool):
             pooled = block.pooled(pool)
@@ -81,7 +81,7 @@ def correlate_pooled_adjoints(
                 sums = channel_sums(dmost)
                 dbias = sums if dbias is None else dbias + sums
             dz = adjoint.buffer(block)
-            pool_tiles_adjoint(block.of(raw), dmost, pool, dz)
+            pool_tiles_adjoint(block.of(raw), dmost, pool, dz, finite)
             adjoint.accumulate(block, dz)
         return dbias
 

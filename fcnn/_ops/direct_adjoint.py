@@ -44,6 +44,8 @@ class _Filters(NamedTuple):
 class DirectAdjoint:
     """A `fcnn._ops.algorithm.Adjoint` by im2col."""
 
+    _dz: Array  # the last `buffer`, with its halo
+
     def __init__(
         self,
         x: Array,
@@ -55,7 +57,7 @@ class DirectAdjoint:
     ) -> None:
         n, h, w, c = x.shape
         self._x, self._window, self._groups, self._columns = x, window, groups, columns
-        self._shape, self._dz = weight.shape, np.empty((0, 0, 0, 0), x.dtype)
+        self._shape = weight.shape
         self._dfilters: Array | None = None  # (g, kh*kw*c, o)
         self._phases: list[tuple[int, int]] = []  # the first kernel row of each, and how many
         self._filters: list[_Filters] = []

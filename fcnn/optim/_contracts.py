@@ -26,6 +26,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import attrs
 
+from fcnn._signatures import OptimizerStep, TransformUpdate
 from fcnn._typing import Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, TreeError
@@ -34,9 +35,10 @@ from fcnn.optim._leaves import check_fit, moved
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 TransformOrOptimizer = TypeVar("TransformOrOptimizer", "Transform", "Optimizer")
-Init: TypeAlias = Callable[[Tree], Any]
-Update: TypeAlias = Callable[[Tree, Any, Tree], tuple[Tree, Any]]
-Step: TypeAlias = Callable[[Tree, Tree, Any], tuple[Tree, Any]]
+T = TypeVar("T")
+Init: TypeAlias = Callable[[Tree], Tree]
+Update: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
+Step: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)
@@ -53,7 +55,7 @@ class Transform(Value):
     """
 
     init: Init
-    update: Update
+    update: TransformUpdate
     spec: Spec
 
 
@@ -71,7 +73,7 @@ class Optimizer(Value):
     """
 
     init: Init
-    step: Step
+    step: OptimizerStep
     spec: Spec
 
 
@@ -122,9 +124,13 @@ def optimizer(constructor: Callable[P, Any]) -> Callable[P, Optimizer]:
 
 def same_kind(thing: TransformOrOptimizer, init: Init, run: Step) -> TransformOrOptimizer:
     """Return a transform or an optimizer, whichever ``thing`` is, of an ``init`` and a `runner`."""
-    made: Transform | Optimizer = Optimizer(init, run, thing.spec)
+    made: Transform | Optimizer = Optimizer(init, cast(OptimizerStep, run), thing.spec)
     if isinstance(thing, Transform):
-        made = Transform(init, lambda grads, state, params: run(params, grads, state), thing.spec)
+
+        def update(grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+            return run(params, grads, state)
+
+        made = Transform(init, cast(TransformUpdate, update), thing.spec)
     return made  # type: ignore[return-value]  # of the same kind as thing
 
 
@@ -171,7 +177,7 @@ def updated(transform: Transform, grads: Tree, state: Any, params: Tree) -> tupl
         raise
 
 
-def apply_updates(params: Tree, updates: Tree) -> Tree:
+def apply_updates(params: T, updates: Tree) -> T:
     """Return params plus updates, with the observations of statistics mixed in.
 
     Params keep their dtypes.

@@ -13,7 +13,7 @@ Each is a `fcnn.tree.map` that also
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from fcnn._typing import Tree
 from fcnn.errors import DTypeError, FcnnError, TreeError
 from fcnn.tree import Observation
 from fcnn.tree._node import shape_of
+
+T = TypeVar("T")
 
 
 class _RefusedError(Exception):
@@ -62,7 +64,7 @@ def transformed(function: Callable[..., Any], updates: Tree, *like: Tree) -> Tre
     return _map(function, observed, *like, updates)
 
 
-def moved(function: Callable[..., Any], params: Tree, updates: Tree) -> Tree:
+def moved(function: Callable[..., Any], params: T, updates: Tree) -> T:
     """Return ``function(param, update)`` at each weight, and mix the observations in."""
     try:
         return _map(function, _mixed, params, updates)
@@ -96,7 +98,7 @@ def check_fit(params: Tree, updates: Tree) -> None:
         raise TreeError(f"{error}; gradients and params must be of one model") from None
 
 
-def _map(function: Any, at_statistic: Any, first: Tree, *rest: Tree) -> Tree:
+def _map(function: Any, at_statistic: Any, first: T, *rest: Tree) -> T:
     def at(leaf: Any, other: Any, *more: Any) -> Any:
         if not _alike(leaf, other):
             other = _cast(leaf, other)

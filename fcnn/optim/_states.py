@@ -73,6 +73,7 @@ class ParamsEmaState:
 def names(state: Any) -> str:
     """Return the type of a state, or the types of a tuple of states.
 
+    >>> from fcnn.optim._states import EmptyState, ScaleByLearningRateState, names
     >>> names((EmptyState(), ScaleByLearningRateState(0, 0.1)))
     '(EmptyState, ScaleByLearningRateState)'
     """
@@ -158,5 +159,5 @@ def current_params_ema(state: Tree) -> Tree:
             f"expected a state with one average of the params, got {names(state)} with "
             f"{len(found)}; make the optimizer with fcnn.optim.params_ema(optimizer, decay)"
         )
-    ema: Tree = found[0].ema
-    return ema
+    average: Tree = found[0].ema
+    return average

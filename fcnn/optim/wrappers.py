@@ -120,7 +120,7 @@ def params_ema(optimizer: Optimizer, decay: float) -> tuple[Init, Step]:
     proportional to ``decay ** (t - i)``. The weights sum to 1, so that the initial params take
     no part in it (as ``optax.ema(decay)`` applied to the params). The params themselves are
     those of the optimizer alone. Running statistics are averaged like weights;
-    `fcnn.calibrate` computes them anew for the averaged weights.
+    `fcnn.train.calibrate` computes them anew for the averaged weights.
 
     `fcnn.optim.current_params_ema` reads the average of a state.
 

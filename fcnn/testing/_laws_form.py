@@ -13,7 +13,7 @@ from fcnn._layer import EVAL, as_shape
 from fcnn._typing import Tree
 from fcnn._value import Value, values_in
 from fcnn.initializers import constant
-from fcnn.prng import abstract_key, fold_in
+from fcnn.prng import Key, abstract_key, fold_in
 from fcnn.testing._case import Case
 from fcnn.testing._compare import DTYPES, finite, is_float, misfit, numbers, places
 from fcnn.testing._laws_gradient import differences
@@ -23,7 +23,9 @@ from fcnn.testing._points import enlarged, moved
 def init_problems(case: Case) -> Iterator[str]:
     """Init is a function of its key and says the shapes; its floats are float32."""
     made, out_shape = case.init(case.seed)
-    again, other = case.init(case.seed), case.init(fold_in(case.seed, 1))
+    again = case.init(case.seed)
+    keys = (fold_in(case.seed, 1), Key((case.seed.seed + 1) % 2**64, case.seed.path))
+    others = [case.init(key)[0] for key in keys]
     if tree.digest(made) != tree.digest(again[0]) or out_shape != again[1]:
         yield "one key gave two sets of params"
     for path, leaf in zip(tree.paths(made), tree.leaves(made), strict=True):
@@ -33,10 +35,11 @@ def init_problems(case: Case) -> Iterator[str]:
         yield "params hold a number that is not finite"
     if as_shape(out_shape) != out_shape:
         yield f"expected a tuple of whole numbers as out_shape, got {out_shape!r}"
-    rows = zip(tree.paths(made), tree.leaves(made), tree.leaves(other[0]), strict=True)
-    for path, leaf, its in rows:
-        if tree.digest(leaf) == tree.digest(its) and looks_drawn(leaf, case.layer):
-            yield f"params{path} looks drawn, and is the same for two keys"
+    for other in others:
+        rows = zip(tree.paths(made), tree.leaves(made), tree.leaves(other), strict=True)
+        for place, leaf, its in rows:
+            if tree.digest(leaf) == tree.digest(its) and looks_drawn(leaf, case.layer):
+                yield f"params{place} looks drawn, and is the same for two keys"
     abstract, same_shape = case.init(abstract_key())
     if same_shape != out_shape or _form(made) != _form(abstract):
         yield "with fcnn.prng.abstract_key(), init gives params or an out_shape of other shapes"

@@ -69,6 +69,8 @@ def _between_others(case: Case, dtype: Any) -> str:
             return "later calls overwrite results that were returned before"
         if tree.digest((applied, other_y, other_pullback(dy))) != kept:
             return "a vjp call changes what the pullback of an earlier one returns"
+        if tree.digest(case.apply(params, x)) != tree.digest(applied):
+            return "other calls change what apply gives for the same arguments"
     return ""
 
 
@@ -146,7 +148,7 @@ def _plain(grads: tuple[Tree, Tree]) -> Tree:
 
 
 def global_problems(case: Case) -> Iterator[str]:
-    """No global generator is drawn from, seeded or read."""
+    """No global generator is drawn from, seeded or read; NumPy's settings stay."""
     for dtype in DTYPES:
         params, x = case.at(dtype)
 

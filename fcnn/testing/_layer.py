@@ -68,7 +68,7 @@ def check_layer(
     - *purity*: nothing that is passed in is changed; the same bits come out again, whatever
       is called in between, from read-only arrays too, and nearly the same numbers from
       arrays in another memory layout.
-    - *globals*: no global generator is drawn from, seeded or read.
+    - *globals*: no global generator is drawn from, seeded or read; NumPy's settings stay.
     - *aliases*: no gradient shares memory with dy, no result with what a pullback reads.
     - *dtype*: float32 gives float32 and float64 gives float64, all of it finite.
     - *linear*: the pullback is linear in dy.

@@ -51,7 +51,7 @@ def check_loss(
     - *purity*: nothing that is passed in is changed; the same bits come out again, whatever
       is called in between, from read-only arrays too, and nearly the same numbers from
       arrays in another memory layout.
-    - *globals*: no global generator is drawn from, seeded or read.
+    - *globals*: no global generator is drawn from, seeded or read; NumPy's settings stay.
     - *aliases*: dprediction shares no memory with the arguments or with what the pullback reads.
     - *dtype*: dprediction has the prediction's structure, shapes and dtype.
     - *linear*: the pullback is linear in dvalue.

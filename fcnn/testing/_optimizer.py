@@ -37,7 +37,7 @@ def check_optimizer(
     - *structure*: a step keeps the structure, shapes and dtypes of params and state.
     - *purity*: nothing that is passed in is changed; the same bits come out again, whatever
       is called in between, from read-only arrays too.
-    - *globals*: no global generator is drawn from, seeded or read.
+    - *globals*: no global generator is drawn from, seeded or read; NumPy's settings stay.
     - *aliases*: neither params nor state share memory with the gradients.
     - *statistics*: the new one is ``fcnn.tree.mix(stored, observation)``, whatever happens
       to the weights, and no weight depends on an observation.

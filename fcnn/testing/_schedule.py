@@ -23,7 +23,7 @@ def check_schedule(
 
     - *number*: at steps 0 to ``steps`` it gives a float, finite and not negative.
     - *purity*: the same float for the same step, in whatever order steps are asked for.
-    - *globals*: no global generator is drawn from, seeded or read.
+    - *globals*: no global generator is drawn from, seeded or read; NumPy's settings stay.
     - *integer*: a NumPy integer is the step that an int is.
     - *value*: the schedule pickles, equals its copy, and prints as the call that makes it.
 

@@ -38,12 +38,12 @@ class Found(NamedTuple):
 
     Attributes:
         times: the mean of a round.
-        least: the shortest part of a round; see `_serve`.
+        cpu: the same in processor time, without that of other processes; see `_serve`.
         how: the way to run it, where a contestant has several.
     """
 
     times: list[float]
-    least: list[float]
+    cpu: list[float]
     how: str
 
     @property
@@ -73,9 +73,9 @@ def measure(
         for label in list(ready)[:: 1 if turn % 2 == 0 else -1]:
             process, handle, k = ready[label]
             try:
-                mean, least = process.ask("run", handle=handle, k=k)
-                found[label].times.append(mean)
-                found[label].least.append(least)
+                seconds, cpu = process.ask("run", handle=handle, k=k)
+                found[label].times.append(seconds)
+                found[label].cpu.append(cpu)
             except LeftOutError as why:
                 field.leave_out(label, what, why)
                 del ready[label], found[label]

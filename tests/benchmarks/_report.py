@@ -65,8 +65,8 @@ def header(effort: Effort, own: Path, before: Path | None, command: str) -> list
         f"fcnn: {_revision(own)}" + (f"; fcnn before: {_revision(before)}" if before else ""),
         f"{effort.rounds} rounds of about {effort.seconds:g} s for each contestant, one after the "
         "other, each in a process of its own; a time is the median of the rounds, a ratio the "
-        "median of the rounds' ratios, with their quartiles in brackets; 'of the shortest' is "
-        "the ratio of the shortest times, which other work on the machine affects least",
+        "median of the rounds' ratios, with their quartiles in brackets; that of CPU time "
+        "depends less on other work on the machine",
         "float32 (the articles' loops float64); a training step is forward pass, backward pass "
         "and SGD; fcnn runs in the fastest of the ways it offers, which the tables name",
     ]

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -65,19 +66,19 @@ def serve(prepare: Callable[..., Run]) -> None:
 
 
 def _timed(run: Run, k: int) -> tuple[float, float]:
-    """Return the seconds of one of k runs: their mean, and the least mean of up to ten parts.
+    """Return the seconds of one of k runs, and its processor time in this process.
 
-    Where other work shares the processor, some part may run undisturbed.
+    The processor time is the median of up to ten parts, which tells two builds apart where
+    other work shares the machine.
     """
-    size, means, done = math.ceil(k / PARTS), [], 0
-    began = last = time.perf_counter()
+    size, cpu, done = math.ceil(k / PARTS), [], 0
+    began = time.perf_counter()
     while done < k:
-        many = min(size, k - done)
+        many, cpu_began = min(size, k - done), time.process_time()
         run(many)
-        now = time.perf_counter()
-        means.append((now - last) / many)
-        done, last = done + many, now
-    return (last - began) / k, min(means)
+        cpu.append((time.process_time() - cpu_began) / many)
+        done += many
+    return (time.perf_counter() - began) / k, statistics.median(cpu)
 
 
 def _warm_up(run: Run) -> float:

@@ -34,7 +34,7 @@ def _compare(bench: Bench, mode: str, batch: int) -> None:
         if FCNN in found and GEMM.keys() <= found.keys():
             limits.append([name, *_share_of_limit(found, name, batch)])
     title = f"{mode.capitalize()}, batch {batch}: µs an image"
-    head = [mode, FCNN, "way", BEFORE, f"{FCNN} / before", "of the shortest"]
+    head = [mode, FCNN, "way", BEFORE, f"{FCNN} / before", "of CPU time"]
     head += ["best peer", "which (threads)", f"{FCNN} / peer", LOOPS, f"loops / {FCNN}"]
     bench.report.table(title, head, rows)
     if set(bench.libraries) - {"gemm"}:
@@ -51,8 +51,9 @@ def _cells(found: dict[str, Found], batch: int) -> list[str]:
     cells = [micro(own.seconds / batch), way, "", "", "", "", "", "", "", ""]
     if before := found.get(BEFORE):
         cells[1] += "" if before.how == way else f" (before: {before.how})"
-        shortest = f"{min(own.least) / min(before.least):.3f}"
-        cells[2:5] = micro(before.seconds / batch), spread(own.times, before.times), shortest
+        cells[2:4] = micro(before.seconds / batch), spread(own.times, before.times)
+        if "processes" not in own.how + before.how:  # whose processor time is not known here
+            cells[4] = spread(own.cpu, before.cpu)
     if peer := fastest(found, PEERS):
         of_peer = f"{ratio(own.times, found[peer].times):.2f}"
         cells[5:8] = micro(found[peer].seconds / batch), peer, of_peer

@@ -39,6 +39,7 @@ def test_tiles_are_windows_side_by_side(pool):
     np.testing.assert_array_equal(nhwc(most), max_pool(nhwc(image), window))
     dmost = rng.standard_normal(most.shape).astype(np.float32)
     dimage = np.empty_like(image)
-    pool_tiles_adjoint(image, dmost, pool, dimage)
     expected = max_pool_adjoint(nhwc(image), nhwc(most), nhwc(dmost), window)
-    np.testing.assert_array_equal(nhwc(dimage), expected)
+    for finite in (True, False):
+        pool_tiles_adjoint(image, dmost, pool, dimage, finite)
+        np.testing.assert_array_equal(nhwc(dimage), expected)

@@ -149,9 +149,14 @@ def test_200_steps_as_optax_makes_them(name: str) -> None:
         peer = make(optax)
         theirs: Any = start()
         state = peer.init(theirs)
+
+        @jax.jit
+        def move(grads: Any, state: Any, params: Any) -> Any:
+            updates, state = peer.update(grads, state, params)
+            return optax.apply_updates(params, updates), state
+
         for step in range(STEPS):
-            updates, state = peer.update(gradient(theirs, step), state, theirs)
-            moved = optax.apply_updates(theirs, updates)
+            moved, state = move(gradient(theirs, step), state, theirs)
             theirs = {key: np.asarray(leaf) for key, leaf in moved.items()}
     assert all(leaf.dtype == np.float64 for leaf in theirs.values())
     agree(ours(optimizer), theirs)
@@ -166,10 +171,10 @@ def test_params_ema_is_optaxs_ema_of_the_params() -> None:
     state = optimizer.init(params)
     with jax.enable_x64(True):
         ema = optax.ema(0.9)
-        ema_state = ema.init(params)
+        ema_state, average = ema.init(params), jax.jit(ema.update)
         for step in range(50):
             params, state = optimizer.step(params, gradient(params, step), state)
-            expected, ema_state = ema.update(params, ema_state)
+            expected, ema_state = average(params, ema_state)
             agree(optim.current_params_ema(state), expected)
 
 

@@ -34,8 +34,12 @@ def the_seed_alone(key, shape):
     return prng.normal(fcnn.key(key.seed), shape)
 
 
-def three_keys(key, shape):
-    return prng.normal(fcnn.key(sum(key.path) % 2), shape)
+def the_path_alone(key, shape):
+    return prng.normal(fcnn.Key(0, key.path), shape)
+
+
+def two_keys(key, shape):
+    return prng.normal(fcnn.key((key.seed + sum(key.path)) % 2), shape)
 
 
 def one_number(key, shape):
@@ -101,7 +105,8 @@ MUTANTS = {
     "another draw each time": (another_draw_each_time, "key"),
     "always one key": (always_one_key, "key"),
     "the seed alone": (the_seed_alone, "key"),
-    "two keys for all": (three_keys, "key"),
+    "the path alone": (the_path_alone, "key"),
+    "two keys for all": (two_keys, "key"),
     "one number everywhere": (one_number, "key"),
     "one row repeated": (one_row, "key"),
     "one column repeated": (one_column, "key"),

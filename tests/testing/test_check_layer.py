@@ -173,6 +173,14 @@ def ignores_its_key(key, shape):
     return right_init(fcnn.key(7), shape)
 
 
+def ignores_its_seed(key, shape):
+    return right_init(fcnn.Key(7, key.path), shape)
+
+
+def ignores_its_path(key, shape):
+    return right_init(fcnn.Key(key.seed), shape)
+
+
 def draws_one_leaf_without_its_key(key, shape):
     params, out_shape = right_init(key, shape)
     return Parts(params.weight, fcnn.prng.normal(fcnn.key(7), (3,)), params.seen), out_shape
@@ -367,6 +375,8 @@ MUTANTS = {
     ),
     "init gives a float64 weight": (mutant(init=starts_from_float64), "init"),
     "init ignores its key": (mutant(init=ignores_its_key), "init"),
+    "init ignores its key's seed": (mutant(init=ignores_its_seed), "init"),
+    "init ignores its key's path": (mutant(init=ignores_its_path), "init"),
     "init ignores its key for one leaf": (mutant(init=draws_one_leaf_without_its_key), "init"),
     "init gives an infinite bias": (mutant(init=infinite_bias), "init"),
     "out_shape is a list": (mutant(init=a_list_as_shape), "init"),
