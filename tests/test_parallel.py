@@ -131,7 +131,7 @@ POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), paralle
 def test_a_shard_that_raises_raises_the_same_error_here(data, make):
     bad = Dataset(data.inputs[:, :20], data.targets)
     pool = make()
-    with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): the weight") as raised:
+    with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): expected an input") as raised:
         gradient_digest(bad, pool)
     assert raised.value.path == "serial[6]"
     if pool is not None:
@@ -203,7 +203,7 @@ def test_statistics_of_shards_are_averaged(data):
     target = np.zeros_like(data.inputs)
     f = fcnn.grad(model, fcnn.losses.mean_squared_error, shard_size=12)
     grads = f(params, data.inputs, target, fcnn.training())
-    np.testing.assert_allclose(params.mean - grads.mean, data.inputs.mean(), rtol=1e-5)
+    np.testing.assert_allclose(grads.mean.value, data.inputs.mean(), rtol=1e-5)
 
 
 def test_shards_draw_masks_of_their_own():
