@@ -153,7 +153,7 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize("made", RIGHT, ids=repr)
+@pytest.mark.parametrize("made", RIGHT, ids=lambda made: getattr(made, "__name__", repr(made)))
 def test_what_is_right_passes(made):
     check_initializer(made)
 
