@@ -1,6 +1,6 @@
-"""How many threads the BLAS of this process uses: asked, limited to one, and restored.
+"""The number of threads of this process's BLAS: read, limited to one, and restored.
 
-The controller of the libraries is made once; it is looked for when it is first needed.
+The libraries are looked for when they are first needed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import threading
 from typing import Any
 
 IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
-"""The kernels of OpenBLAS that have a form for small matrices; Zen 4 and 5 run the first."""
+"""OpenBLAS kernels that multiply small matrices without packing; Zen 4 and 5 run the first."""
 
 
 class Blas:
-    """Counts who wants one BLAS thread: the first sets it, the last restores what was."""
+    """A counter of callers that need one BLAS thread: the first sets it, the last restores."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,17 +24,17 @@ class Blas:
 
     @functools.cached_property
     def _libraries(self) -> list[Any]:
-        """The BLAS libraries of this process, looked for once: both of NumPy's and SciPy's."""
+        """The BLAS libraries of this process: NumPy's and SciPy's, which has one of its own."""
         from threadpoolctl import ThreadpoolController
 
-        importlib.import_module("scipy.linalg.cython_blas")  # SciPy brings a BLAS of its own
+        importlib.import_module("scipy.linalg.cython_blas")  # loads SciPy's
 
         found = ThreadpoolController().select(user_api="blas")
         return list(found.lib_controllers)
 
     @functools.cached_property
     def multiplies_in_place(self) -> bool:
-        """Whether it multiplies small matrices where they lie: OpenBLAS does with AVX-512."""
+        """Whether BLAS multiplies small matrices without packing: OpenBLAS does with AVX-512."""
         from threadpoolctl import ThreadpoolController
 
         found = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -42,13 +42,13 @@ class Blas:
 
     @property
     def threads(self) -> int:
-        """How many threads a product may use now."""
+        """The number of threads that a product may use now."""
         return min((library.get_num_threads() for library in self._libraries), default=1)
 
     def enter(self) -> None:
-        """From now on one thread, until each who entered has left.
+        """Limit BLAS to one thread until every caller that entered has left.
 
-        Several threads may be within at once.
+        Several threads may be inside at once.
         """
         with self._lock:
             if self._users == 0:
@@ -59,7 +59,7 @@ class Blas:
             self._users += 1
 
     def leave(self) -> None:
-        """The last to leave restores what the first had found."""
+        """Leave; the last caller restores the numbers of threads that the first found."""
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -69,8 +69,8 @@ class Blas:
 
 
 def _set_threads(library: Any, count: int) -> None:
-    # threadpoolctl 3.7 lets one thread only set the limit, whichever was first, until that
-    # thread clears its claim. Here the lock decides who sets it.
+    # Since 3.7 threadpoolctl ignores limits of other threads than the first that set one, until
+    # that thread clears its claim. Here the lock decides which thread sets it.
     clear = getattr(library, "clear_controlling_thread", lambda force: None)
     clear(force=True)
     library.set_num_threads(count)
@@ -78,4 +78,4 @@ def _set_threads(library: Any, count: int) -> None:
 
 
 BLAS = Blas()
-"""That of this process."""
+"""The BLAS of this process."""

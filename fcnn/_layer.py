@@ -20,7 +20,7 @@ https://docs.jax.dev/en/latest/jax.example_libraries.stax.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NoReturn, ParamSpec, Protocol, TypeAlias, overload
 
 import attrs
@@ -64,11 +64,16 @@ class Context:
             return self
         return Context(self.train, fold_in(self.key, i), self.input_grad, self.fuse)
 
-    def with_input_grad(self, input_grad: bool) -> Context:
-        """Return this context with another ``input_grad``."""
-        if self.input_grad is input_grad:
-            return self
-        return Context(self.train, self.key, input_grad, self.fuse)
+    def at(self, place: Iterable[int], input_grad: bool) -> Context:
+        """Return the context of a layer that is nested in several combinators."""
+        key = self.key
+        if key is None:
+            if self.input_grad is input_grad:
+                return self
+        else:
+            for i in place:
+                key = fold_in(key, i)
+        return Context(self.train, key, input_grad, self.fuse)
 
 
 EVAL = Context()

@@ -190,17 +190,18 @@ class Value:
 
 
 def remember(
-    constructor: Callable[P, R], make: Callable[[R, Spec], V], returns: str = "Value"
+    constructor: Callable[P, R], make: Callable[[R, Spec], V], returns: str = ""
 ) -> Callable[P, V]:
     """Let ``constructor`` return ``make(what it returned, the call)``.
 
-    The signature that `help` shows says that it returns ``returns``.
+    The signature that `help` shows says that it returns ``returns``, by default the class
+    ``make``.
 
     Raises:
         TypeError: for a misspelt or missing argument, with the nearest name.
     """
-    written = inspect.signature(constructor)
-    signature = written.replace(return_annotation=returns)
+    returns = returns or (make.__name__ if isinstance(make, type) else "Value")
+    signature = inspect.signature(constructor).replace(return_annotation=returns)
 
     @functools.wraps(constructor)
     def construct(*args: P.args, **kwargs: P.kwargs) -> V:

@@ -158,7 +158,7 @@ def _weighted(
     model: Layer, loss: Loss, params: T, x: Any, target: Any, ctx: Context, weight: float
 ) -> tuple[float, Any, T]:
     """Return the value and the gradients, both times ``weight``, and the prediction."""
-    prediction, pull = core(model.vjp)(params, x, ctx.with_input_grad(False))
+    prediction, pull = core(model.vjp)(params, x, ctx.at((), False))
     value, pull_loss = loss.vjp(prediction, target)
     grads, _ = pull(pull_loss(weight))
     return value * weight, prediction, grads

@@ -139,17 +139,23 @@ def _fits(layer: Layer, wanted: Any) -> bool:
 
 @attrs.frozen(eq=False)
 class Stage:
-    """The layers ``[start, start + len(layers))`` of a serial, as one function."""
+    """Neighbouring layers of a serial, as one function.
 
-    start: int
+    ``own`` is their place among the serial's layers and in the flat list of their params: an
+    index for a layer by itself, whose ``apply`` and ``vjp`` take its params and give its
+    gradient; a slice for several (see `Fused`).
+    """
+
+    own: int | slice
     layers: tuple[Layer, ...]
     steps: tuple[str, ...]
-    fused: Fused
+    apply: Callable[..., Any]
+    vjp: Callable[..., tuple[Any, Callable[[Any], tuple[Any, Any]]]]
 
     @property
-    def stop(self) -> int:
-        """Where the next stage starts."""
-        return self.start + len(self.layers)
+    def start(self) -> int:
+        """The place of the first layer."""
+        return self.own.start if isinstance(self.own, slice) else self.own
 
     def blame(self, error: Exception) -> NoReturn:
         """Raise an error again, with the place of the layer that it comes from."""
@@ -201,22 +207,6 @@ def of_layer(k: int, check: Callable[..., R], *args: Any) -> R:
         raise
 
 
-def alone(layer: Layer) -> Fused:
-    """Return a layer by itself, as a run of one."""
-    apply, vjp = layer.apply, core(layer.vjp)
-
-    def vjp_of_one(params: Sequence[Tree], x: Any, ctx: Context) -> tuple[Any, RunPullback]:
-        y, pullback = vjp(params[0], x, ctx)
-
-        def pullback_of_one(dy: Any) -> tuple[Sequence[Tree], Any]:
-            grad, dx = pullback(dy)
-            return (grad,), dx
-
-        return y, pullback_of_one
-
-    return Fused(lambda params, x, ctx: apply(params[0], x, ctx), vjp_of_one)
-
-
 def plan(
     layers: Layer | Sequence[Layer],
     *,
@@ -247,8 +237,11 @@ def plan(
     at = 0
     while at < len(run):
         many, fused = _longest(run[at:], train) if fuse else (1, None)
-        made = alone(run[at]) if fused is None else fused
-        stages.append(Stage(at, run[at : at + many], names[at : at + many], made))
+        one, steps_of_run = run[at], names[at : at + many]
+        if fused is None:
+            stages.append(Stage(at, (one,), steps_of_run, one.apply, core(one.vjp)))
+        else:
+            stages.append(Stage(slice(at, at + many), run[at : at + many], steps_of_run, *fused))
         at += many
     return Plan(stages)
 

@@ -121,7 +121,7 @@ def he_normal() -> Draw:
 
     >>> import fcnn
     >>> round(float(fcnn.initializers.he_normal(fcnn.key(0), (1000, 50)).std()), 3)
-    0.044
+    0.045
     """
     return _scaled(2.0, "in", "normal")
 

@@ -89,7 +89,13 @@ def abstract_array(shape: Shape, dtype: Any = np.float32) -> Array:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _checked(key: K) -> K:
+def checked(key: K) -> K:
+    """Return ``key``.
+
+    Raises:
+        MissingKeyError: if it is None.
+        ArgumentError: if it is no key.
+    """
     if isinstance(key, Key):
         return key
     if key is None:
@@ -133,7 +139,7 @@ def split(key: K, n: int = 2) -> tuple[K, ...]:
     >>> k_weight == k_bias
     False
     """
-    kind, path = type(_checked(key)), key.path
+    kind, path = type(checked(key)), key.path
     return tuple([kind(key.seed, (*path, _SPLIT, i)) for i in range(_index(n, "n", _WORD))])
 
 
@@ -149,7 +155,7 @@ def fold_in(key: K, i: int) -> K:
     """
     if type(i) is not int or not 0 <= i < _WORD:
         i = _index(i, "i", _WORD)
-    return type(_checked(key))(key.seed, (*key.path, _FOLD_IN, i))
+    return type(checked(key))(key.seed, (*key.path, _FOLD_IN, i))
 
 
 def normal(key: Key, shape: Shape, *, dtype: Any = np.float32) -> Array:
@@ -257,7 +263,7 @@ def permutation(key: Key, n: int) -> Array:
     [0, 1, 2]
     """
     n = _index(n, "n", 2**63)
-    if is_abstract(_checked(key)):
+    if is_abstract(checked(key)):
         return abstract_array((n,), np.int64)
     return key.generator().permutation(n)
 
@@ -286,7 +292,7 @@ def _ends(low: float, high: float, kind: np.dtype[Any]) -> tuple[float, float]:
 
 
 def _empty(key: Key, shape: Shape, kind: np.dtype[Any]) -> Array:
-    make = abstract_array if is_abstract(_checked(key)) else np.empty
+    make = abstract_array if is_abstract(checked(key)) else np.empty
     try:
         return make(shape, kind)
     except (TypeError, ValueError):

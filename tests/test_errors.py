@@ -151,9 +151,7 @@ class TestOther:
     def test_a_label_out_of_range(self, params):
         f = fcnn.value_and_grad(MODEL, softmax_cross_entropy)
         said = message(LabelError, f, params, zeros(2, 28, 28, 1), np.array([3, 10]))
-        assert said == (
-            "labels must be from 0 to 9, since there are 10 classes, and they go from 3 to 10"
-        )
+        assert said == ("expected labels from 0 to 9 for a prediction of 10 classes, got 3 to 10")
 
     def test_an_empty_batch(self, params):
         f = fcnn.value_and_grad(MODEL, softmax_cross_entropy)

@@ -31,7 +31,7 @@ class TestContext:
 
     def test_a_child_without_a_key_has_none(self):
         assert training().child(3) == training()
-        assert EVAL.child(3).with_input_grad(False) == Context(input_grad=False)
+        assert EVAL.child(3).at((), False) == Context(input_grad=False)
 
 
 class TestLayer:

@@ -29,7 +29,7 @@ class Forward(Protocol):
         """Write a block of the output without its bias into ``out``.
 
         Return the arranged input (columns or tiles), which the adjoint may reuse. The bias is
-        given because it decides which rounding is visible.
+        passed because it decides whether the rounding of a 0 can be seen.
         """
 
 
@@ -37,7 +37,7 @@ class Adjoint(Protocol):
     """The gradients of a correlation, summed over blocks of dz.
 
     Attributes:
-        halo: the rows that `buffer` keeps above and below dz; 0 if dz may lie anywhere.
+        halo: the rows that `buffer` keeps above and below dz; 0 if dz may be any array.
     """
 
     halo: int
@@ -85,21 +85,21 @@ def gradients(
     groups: int,
     input_grad: bool,
     columns: Array | None,
-    accumulate: Callable[[Adjoint], Array | None],
+    accumulate: Callable[[Adjoint, bool], Array | None],
     pool: Pair = (1, 1),
 ) -> tuple[Array, Array | None, Array | None]:
-    """Return ``(dweight, dbias, dx)``; ``accumulate`` feeds all blocks and returns dbias.
+    """Return ``(dweight, dbias, dx)``.
 
-    Winograd's tiles spread NaN and infinity to pixels and weights that do not depend on them.
-    Where there are any, everything is computed again directly.
+    ``accumulate(adjoint, finite)`` feeds all blocks to the adjoint and returns dbias. Winograd's
+    tiles spread NaN and infinity to pixels and weights that do not depend on them, and a pool's
+    fast adjoint takes no account of NaN. Where there are any, which always shows in dweight or
+    the weight, everything is computed again directly, with ``finite`` false.
     """
     algorithm = algorithm_for(x, weight, window, groups, pool)
     adjoint = algorithm.adjoint(x, weight, window, groups, input_grad, columns)
-    dbias = accumulate(adjoint)
-    dweight, dx = adjoint.dweight(), adjoint.dx()
-    if algorithm is WINOGRAD and not (all_finite(dweight) and all_finite(weight)):
-        del dx
+    dbias, dweight = accumulate(adjoint, True), adjoint.dweight()
+    spreads = algorithm is WINOGRAD or pool != (1, 1)
+    if spreads and not all_finite(dweight, weight):
         adjoint = DIRECT.adjoint(x, weight, window, groups, input_grad, None)
-        dbias = accumulate(adjoint)
-        dweight, dx = adjoint.dweight(), adjoint.dx()
-    return dweight, dbias, dx
+        dbias, dweight = accumulate(adjoint, False), adjoint.dweight()
+    return dweight, dbias, adjoint.dx()

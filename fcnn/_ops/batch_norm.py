@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fcnn._ops.channels import channel_lines, channel_rows, dots, repeated, row_bands, sums
-from fcnn._ops.epilogue import Epilogue
+from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.layout import nhwc
 from fcnn._typing import Array
 
@@ -66,6 +66,7 @@ def normalise_adjoint(
     epilogue: Epilogue | None = None,
 ) -> tuple[Array, Array, Array]:
     """Return ``(dscale, dbias, dx)`` of `normalise`; an epilogue needs its output y."""
+    check_output(epilogue, y)
     rows, drows = channel_rows(x), channel_rows(dy)
     yrows = None if y is None else channel_rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]

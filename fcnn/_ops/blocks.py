@@ -1,9 +1,9 @@
 """The scratch budget of the kernels, and the cut of an output into blocks that stay within it.
 
-A kernel computes its output block by block, so that its scratch arrays stay near the cache and
-their size does not grow with the batch. There is one budget; a pass that holds several arrays at
-a time, or that gains nothing from large blocks, takes a share of it. `fcnn/_ops/NOTES.md` has the
-measurements. The cuts follow from shapes alone, and so do the bits of every sum over blocks.
+A kernel computes its output block by block, so that its scratch arrays stay in or near the cache
+and their size does not grow with the batch. There is one budget; a pass that holds several arrays
+at a time, or that gains nothing from large blocks, takes a share of it. ``fcnn/_ops/NOTES.md`` has
+the measurements. The cuts follow from shapes alone, and so do the bits of every sum over blocks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fcnn._typing import Array
 BUDGET = 1 << 22
 """Bytes of scratch for one block: the im2col columns of a forward convolution."""
 
-ADJOINT = 1 / 2  # columns of an adjoint, beside as many bytes of the product for dx
+ADJOINT = 1 / 2  # columns in an adjoint, which holds a product for dx of about their size too
 TILES = 3 / 4  # Winograd tiles of input and output together; the passes over them copy once more
 ELEMENTWISE = 1 / 8  # one operand of pooling and batch norm: three or four stay in a 2 MiB cache
 INNERMOST = 1 / 2  # a batch that is copied into the layout of the kernels as a whole
@@ -75,8 +75,8 @@ def cut(
     rows, cols = -(-out[0] // unit[0]), -(-out[1] // unit[1])
     if (each * rows + shared) * cols * size <= budget:
         return [Block(slice(0, out[0]), slice(0, out[1]))]
-    tall = each * min(rows, least) + shared
-    width = _part(cols, budget // (size * tall), even)
+    lines = each * min(rows, least) + shared
+    width = _part(cols, budget // (size * lines), even)
     height = _part(rows, (budget // (size * width) - shared) // each, even)
     down, across = height * unit[0], width * unit[1]
     return [

@@ -20,7 +20,7 @@ import numpy as np
 
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.blocks import Block
-from fcnn._ops.epilogue import Epilogue
+from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
 from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
 from fcnn._ops.window import Window
@@ -78,9 +78,10 @@ def correlate_adjoints(
     An ``epilogue`` needs the output ``y``. Without ``input_grad`` dx is None.
     """
     x, weight = in_one_dtype(x, weight)
+    check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
 
-    def accumulate(adjoint: Adjoint) -> Array | None:
+    def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
         oh, c_out, ow, _ = drows.shape
         dbias: Any = np.empty((oh, c_out, ow), x.dtype) if bias == "untied" else None
         for block in adjoint.blocks():

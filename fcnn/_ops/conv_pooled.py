@@ -6,7 +6,7 @@ import numpy as np
 
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.conv import bias_of, channel_sums, finish, in_one_dtype
-from fcnn._ops.epilogue import Epilogue
+from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.pool.max import pool_tiles, pool_tiles_adjoint
@@ -67,9 +67,10 @@ def correlate_pooled_adjoints(
     A gradient goes to one element of its pool, as in `fcnn._ops.pool.max_pool_adjoint`.
     """
     x, weight = in_one_dtype(x, weight)
+    check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
 
-    def accumulate(adjoint: Adjoint) -> Array | None:
+    def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
         dbias = None
         for block in adjoint.blocks(pool):
             pooled = block.pooled(pool)
@@ -80,7 +81,7 @@ def correlate_pooled_adjoints(
                 sums = channel_sums(dmost)
                 dbias = sums if dbias is None else dbias + sums
             dz = adjoint.buffer(block)
-            pool_tiles_adjoint(block.of(raw), dmost, pool, dz)
+            pool_tiles_adjoint(block.of(raw), dmost, pool, dz, finite)
             adjoint.accumulate(block, dz)
         return dbias
 

@@ -44,6 +44,8 @@ class _Filters(NamedTuple):
 class DirectAdjoint:
     """A `fcnn._ops.algorithm.Adjoint` by im2col."""
 
+    _dz: Array  # the last `buffer`, with its halo
+
     def __init__(
         self,
         x: Array,
@@ -55,7 +57,7 @@ class DirectAdjoint:
     ) -> None:
         n, h, w, c = x.shape
         self._x, self._window, self._groups, self._columns = x, window, groups, columns
-        self._shape, self._dz = weight.shape, np.empty((0, 0, 0, 0), x.dtype)
+        self._shape = weight.shape
         self._dfilters: Array | None = None  # (g, kh*kw*c, o)
         self._phases: list[tuple[int, int]] = []  # the first kernel row of each, and how many
         self._filters: list[_Filters] = []
@@ -93,7 +95,7 @@ class DirectAdjoint:
         """Cut the output into blocks of whole pools."""
         if self._columns is None:
             return im2col_blocks(self._window, self._x, blocks.ADJOINT, pool)
-        (oh, ow), (ph, pw) = self._window.out, pool  # columns are kept of a single block alone
+        (oh, ow), (ph, pw) = self._window.out, pool  # columns are only kept of a single block
         return [Block(slice(0, oh // ph * ph), slice(0, ow // pw * pw))]
 
     def buffer(self, block: Block) -> Array:
@@ -107,7 +109,7 @@ class DirectAdjoint:
         return self._dz[halo : halo + rows]
 
     def accumulate(self, block: Block, dz: Array) -> None:
-        """Add the block's part of both gradients; dz lies in its `buffer`, if there is a halo."""
+        """Add the block's part of both gradients; dz is its `buffer`, if there is a halo."""
         groups, columns = self._groups, self._columns
         if columns is None:
             columns = im2col(self._x, self._window, groups, block)
@@ -119,28 +121,28 @@ class DirectAdjoint:
         if groups > 1:
             padded = np.stack(np.split(padded, groups, axis=1))
         counts = {filters.together for filters in self._filters}
-        beside = {count: _side_by_side(padded, count) for count in counts}
+        copies = {count: _side_by_side(padded, count) for count in counts}
         for filters in self._filters:
-            self._add_dx(block, beside[filters.together], filters)
+            self._add_dx(block, copies[filters.together], filters)
 
     def _add_dx(self, block: Block, dz: Array, filters: _Filters) -> None:
-        """Add to dx what these filters make of rows of dz ``(g, rows, o, cols, n)``."""
+        """Add to dx the part of these filters, for ``dz ([g,] rows, o, cols, n)`` with its halo."""
         groups, window, halo = self._groups, self._window, self.halo
-        *_, lines, deep, wide, n = dz.shape
+        *_, lines, o, width, n = dz.shape
         h, c, w, _ = self._dx.shape
         dx = self._dx.reshape(h, groups, c // groups, w, n)
         (sh, sw), (dh, _), ((top, _), (left, _)) = window.stride, window.dilation, window.pads
-        run, v = wide * n, dz.itemsize
-        line = deep * run * v
-        cols = [inside(block.cols.start * sw + j - left, sw, wide, w) for j in filters.at]
+        run, v = width * n, dz.itemsize
+        line = o * run * v
+        cols = [inside(block.cols.start * sw + j - left, sw, width, w) for j in filters.at]
         for (i, many), matrix in zip(self._phases, filters.matrices, strict=True):
             count = lines - 2 * halo + many - 1
             # Matrices of `many` rows of dz each, which overlap with the next in many - 1 rows.
-            shape = (groups, count, many * deep, run)
+            shape = (groups, count, many * o, run)
             rows = strided(dz, shape, (lines * line, line, run * v, v), (halo - many + 1) * line)
             parts = np.empty((groups, count, matrix.shape[2], run), dz.dtype)
             product(matrix, rows, parts)
-            parts = parts.reshape(groups, count, len(filters.at), c // groups, wide, n)
+            parts = parts.reshape(groups, count, len(filters.at), c // groups, width, n)
             parts = parts.swapaxes(0, 1)
             from_rows, to_rows = inside(block.rows.start * sh + i * dh - top, sh, count, h)
             for j, (from_cols, to_cols) in enumerate(cols):
@@ -165,8 +167,8 @@ def _side_by_side(dz: Array, count: int) -> Array:
     """
     if count == 1:
         return dz
-    *lead, o, wide, n = dz.shape
-    beside = np.zeros((*lead, count, o, wide + count - 1, n), dz.dtype)
+    *lead, o, width, n = dz.shape
+    copies = np.zeros((*lead, count, o, width + count - 1, n), dz.dtype)
     for t in range(count):
-        beside[..., t, :, count - 1 - t : count - 1 - t + wide, :] = dz
-    return beside.reshape(*lead, count * o, wide + count - 1, n)
+        copies[..., t, :, count - 1 - t : count - 1 - t + width, :] = dz
+    return copies.reshape(*lead, count * o, width + count - 1, n)

@@ -13,13 +13,23 @@ class Epilogue(NamedTuple):
     """An element-wise function whose adjoint needs its output alone.
 
     ``apply(z, out=None) -> y``, where ``out`` may be z, and ``adjoint(y, dy, out=None) -> dz``,
-    where ``out`` is neither y nor dy. Both take arrays of any shape and strides, because they are
-    given blocks. With a max pool (`fcnn._ops.conv_pooled`) the function has to be non-decreasing,
-    because it is applied after the maximum.
+    where ``out`` is neither y nor dy. Both take blocks: arrays of any shape and strides. With a max
+    pool (`fcnn._ops.conv_pooled`) the function has to be non-decreasing, because it is applied
+    after the maximum.
     """
 
     apply: Callable[..., Array]
     adjoint: Callable[..., Array]
+
+
+def check_output(epilogue: Epilogue | None, y: Array | None) -> None:
+    """Check that the adjoint of an epilogue has the output that it needs.
+
+    Raises:
+        TypeError: if there is an epilogue and no output.
+    """
+    if epilogue is not None and y is None:
+        raise TypeError("expected the output y for the adjoint of an epilogue, got None; pass y")
 
 
 RELU = Epilogue(relu, relu_adjoint)

@@ -9,11 +9,12 @@ import numpy as np
 from fcnn._typing import Array
 
 
-def all_finite(x: Array) -> bool:
-    """Whether no element is NaN or infinite.
+def all_finite(x: Array, y: Array | None = None) -> bool:
+    """Whether no element of x, nor of y of the same size, is NaN or infinite.
 
-    The sum of squares, which BLAS reads at the speed of memory, is finite only then; where it
+    The sum of products, which BLAS reads at the speed of memory, is finite only then; where it
     overflows, the elements are looked at.
     """
-    flat = x.ravel("K")
-    return math.isfinite(np.vdot(flat, flat)) or bool(np.isfinite(flat).all())
+    a = x.ravel("K")
+    b = a if y is None else y.ravel("K")
+    return math.isfinite(np.vdot(a, b)) or bool(np.isfinite(a).all() and np.isfinite(b).all())

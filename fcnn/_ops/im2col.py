@@ -45,19 +45,19 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
     """
     (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.stride, window.dilation
     (top, _), (left, _) = window.pads
-    high, wide = block.size
+    height, width = block.size
     first_row, first_col = block.rows.start * sh - top, block.cols.start * sw - left
-    deep, broad = (high - 1) * sh + (kh - 1) * dh + 1, (wide - 1) * sw + (kw - 1) * dw + 1
-    image, first_row, first_col = padded(hcwn(x), first_row, first_col, deep, broad)
+    part = (height - 1) * sh + (kh - 1) * dh + 1, (width - 1) * sw + (kw - 1) * dw + 1
+    image, first_row, first_col = padded(hcwn(x), first_row, first_col, *part)
     _, c, _, n = image.shape
     row, channel, col, _ = image.strides
     v, c = x.itemsize, c // groups
     if _overlaps(window):
-        lines, repeats, step, row_strides = (high - 1) * sh + kh, 1, sh, (row, row)
+        lines, repeats, step, row_strides = (height - 1) * sh + kh, 1, sh, (row, row)
     else:
-        lines, repeats, step, row_strides = high, kh, kh, (sh * row, dh * row)
+        lines, repeats, step, row_strides = height, kh, kh, (sh * row, dh * row)
     # The source overlaps along the kernel's columns: each is read once per kernel column.
-    columns = np.empty((groups, lines, repeats, kw, c, wide, n), x.dtype)
+    columns = np.empty((groups, lines, repeats, kw, c, width, n), x.dtype)
     strides = (c * channel, *row_strides, dw * col, channel, sw * col, v)
     source = strided(image, columns.shape, strides, first_row * row + first_col * col)
     if sw > 1:
@@ -66,8 +66,8 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
         np.copyto(columns, source)
     # The result overlaps along the rows: neighbouring matrices share kh - sh rows of input.
     line = columns.strides[2]
-    shape = (groups, high, kh * kw * c, wide * n)
-    return strided(columns, shape, (columns.strides[0], step * line, wide * n * v, v))
+    shape = (groups, height, kh * kw * c, width * n)
+    return strided(columns, shape, (columns.strides[0], step * line, width * n * v, v))
 
 
 def padded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from fcnn._check import number
@@ -96,7 +97,8 @@ def _get(path: Path, file: File, mirrors: list[str], end: float) -> str:
         share = max(0.0, end - time.monotonic()) / (len(mirrors) - i)
         longest = file.size + file.size // 100 + 1024  # what does not compress grows in gzip
         try:
-            _put(path, file, fetch(url, max_bytes=longest, seconds=share), url)
+            with closing(fetch(url, max_bytes=longest, seconds=share)) as parts:
+                _put(path, file, parts, url)
         except DataError as error:
             failures.append(error)
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
@@ -54,7 +54,7 @@ class Budget:
             raise OSError("the answer is longer than it may be")
 
 
-def fetch(url: str, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+def fetch(url: str, *, max_bytes: int, seconds: float) -> Generator[bytes, None, None]:
     """Yield the body of the answer from ``url``, of at most ``max_bytes``, in pieces.
 
     Raises:
@@ -141,6 +141,7 @@ def _connect(budget: Budget, address: tuple[str, int], *_: Any) -> socket.socket
         try:
             sock.settimeout(budget.seconds())
             sock.connect(place)
+            sock.settimeout(budget.seconds())  # for a handshake of TLS
         except OSError as error:
             sock.close()
             failure = error

@@ -18,7 +18,7 @@ from fcnn._check import number, whole
 from fcnn._typing import Array
 from fcnn._value import Spec, Value, remember
 from fcnn.data._warp import bend, warp
-from fcnn.errors import DTypeError, ShapeError
+from fcnn.errors import ArgumentError, DTypeError, ShapeError
 from fcnn.prng import Key
 
 __all__ = ["Augmentation", "affine", "augmentation", "chain", "elastic", "flip", "rotate", "shift"]
@@ -54,7 +54,7 @@ class Augmentation(Value):
                 f"expected float32 or float64 images, got {images.dtype}; "
                 f"pass images.astype(np.float32){hint}"
             )
-        return self.move(key, images)
+        return self.move(prng.checked(key), images)
 
 
 def augmentation(constructor: Callable[P, Move]) -> Callable[P, Augmentation]:
@@ -73,12 +73,15 @@ def augmentation(constructor: Callable[P, Move]) -> Callable[P, Augmentation]:
 
 @augmentation
 def chain(*augmentations: Augmentation) -> Move:
-    """Apply augmentations one after the other, each with its own key.
+    """Apply augmentations, or functions like them, in turn, each with its own key.
 
     >>> from fcnn.data import augment
     >>> augment.chain(augment.flip(), augment.shift(2))
     chain(flip(), shift(2))
     """
+    for each in augmentations:
+        if not callable(each):
+            raise ArgumentError(f"expected functions (key, images) -> images, got {each!r}")
 
     def move(key: Key, images: Array) -> Array:
         for part_key, part in zip(prng.split(key, len(augmentations)), augmentations, strict=True):

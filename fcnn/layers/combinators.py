@@ -50,12 +50,15 @@ def serial(*layers: Layer) -> Triple:
     nesting = _nesting([place.place for place in places])
     is_flat = [place.place for place in places] == [(i,) for i in range(len(layers))]
     plans = {
-        (train, fuse): fusion.plan(
-            [place.layer for place in places],
-            train=train,
-            fuse=fuse,
-            steps=[place.step for place in places],
-        )
+        (train, fuse): [
+            (stage, stage.own, stage.start, places[stage.start].place)
+            for stage in fusion.plan(
+                [place.layer for place in places],
+                train=train,
+                fuse=fuse,
+                steps=[place.step for place in places],
+            )
+        ]
         for train in (False, True)
         for fuse in (False, True)
     }
@@ -77,35 +80,31 @@ def serial(*layers: Layer) -> Triple:
 
     def apply(params: Tree, x: Any, ctx: Context = EVAL) -> Any:
         flat = flattened(params)
-        for stage in plans[ctx.train, ctx.fuse]:
-            here = ctx if ctx.key is None else _context(ctx, places[stage.start].place)
+        for stage, own, _, place in plans[ctx.train, ctx.fuse]:
             try:
-                x = stage.fused.apply(flat[stage.start : stage.stop], x, here)
+                x = stage.apply(flat[own], x, ctx.at(place, ctx.input_grad))
             except Exception as error:
                 stage.blame(error)
         return x
 
     def vjp(params: Tree, x: Any, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
-        flat = flattened(params)
-        stages = plans[ctx.train, ctx.fuse]
+        flat, pullbacks = flattened(params), []
         # Without an input gradient, layers before the first parameters need no pullback.
         first = 0 if ctx.input_grad else _first_with_params(flat)
-        pullbacks: list[tuple[fusion.Stage, fusion.RunPullback]] = []
-        for stage in stages:
-            here = ctx if ctx.key is None else _context(ctx, places[stage.start].place)
-            here = here.with_input_grad(ctx.input_grad or stage.start > first)
+        for stage, own, start, place in plans[ctx.train, ctx.fuse]:
+            here = ctx.at(place, ctx.input_grad or start > first)
             try:
-                x, pullback = stage.fused.vjp(flat[stage.start : stage.stop], x, here)
+                x, pullback = stage.vjp(flat[own], x, here)
             except Exception as error:
                 stage.blame(error)
-            if stage.stop > first:
-                pullbacks.append((stage, pullback))
+            if start + len(stage.layers) > first:
+                pullbacks.append((stage, own, pullback))
 
         def pullback_all(dy: Any) -> tuple[Tree, Any]:
             grads, dx = list(flat), dy
-            for stage, pullback in reversed(pullbacks):
+            for stage, own, pullback in reversed(pullbacks):
                 try:
-                    grads[stage.start : stage.stop], dx = pullback(dx)
+                    grads[own], dx = pullback(dx)
                 except Exception as error:
                     stage.blame(error)
             dparams = tuple(grads) if is_flat else _scatter(iter(grads), nesting)
@@ -204,12 +203,6 @@ def check_params(params: Tree, n: int) -> tuple[Tree, ...]:
         got = f"a tuple of {len(params)}" if type(params) is tuple else type(params).__name__
         raise TreeError(f"expected params made by init, a tuple of {n}, got {got}")
     return params
-
-
-def _context(ctx: Context, index: Sequence[Any]) -> Context:
-    for i in index:
-        ctx = ctx.child(i)
-    return ctx
 
 
 Nesting: TypeAlias = "tuple[Nesting, ...] | None"

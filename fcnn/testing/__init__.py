@@ -1,11 +1,30 @@
-"""The laws that a layer and a loss obey, checked: for fcnn's own tests and for yours.
+"""The laws of layers, losses, optimizers, schedules and initializers, checked.
 
-`check_layer` holds a layer to everything that the library relies on, `check_loss` a
-loss, and `check_vjp` compares any pullback with the differences of its function.
+For fcnn's own tests and for yours: `check_layer`, `check_loss`, `check_optimizer`,
+`check_schedule` and `check_initializer` hold a thing to everything that the library relies
+on, `check_fusion` compares a model's fused kernels with its layers one by one, and
+`check_vjp` compares any pullback with the differences of its function. `strategies` has
+Hypothesis strategies for shapes, arrays, keys, layers and pipelines.
+
+``python -m fcnn check module:constructor "(28, 28, 1)"`` checks a layer from the shell.
 """
 
+from fcnn.testing import strategies
+from fcnn.testing._fusion import check_fusion
+from fcnn.testing._initializer import check_initializer
 from fcnn.testing._layer import check_layer
 from fcnn.testing._loss import check_loss
+from fcnn.testing._optimizer import check_optimizer
+from fcnn.testing._schedule import check_schedule
 from fcnn.testing._vjp import check_vjp
 
-__all__ = ["check_layer", "check_loss", "check_vjp"]
+__all__ = [
+    "check_fusion",
+    "check_initializer",
+    "check_layer",
+    "check_loss",
+    "check_optimizer",
+    "check_schedule",
+    "check_vjp",
+    "strategies",
+]

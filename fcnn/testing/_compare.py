@@ -72,7 +72,8 @@ def aligned(arg: Tree, grad: Tree, path: str = "") -> Iterator[tuple[str, Any, A
         return
     steps = [step for step, _, _ in children]
     if type(arg) is not type(grad) or grads is None or steps != [step for step, _, _ in grads]:
-        raise ValueError(f"expected {_kind(arg)} at {path or 'the root'}, got {_kind(grad)}")
+        where = f" at {path}" if path else ""
+        raise ValueError(f"expected {_kind(arg)}{where}, got {_kind(grad)}")
     for (step, child, _), (_, its, _) in zip(children, grads, strict=True):
         yield from aligned(child, its, path + step)
 

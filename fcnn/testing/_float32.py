@@ -15,9 +15,9 @@ import numpy as np
 from fcnn import tree
 from fcnn._typing import Array, Tree
 from fcnn.prng import Key, fold_in
-from fcnn.testing._case import Case
 from fcnn.testing._compare import is_float, numbers, places
 from fcnn.testing._law import normal
+from fcnn.testing._layer_case import Case
 
 RTOL = 1e-4
 """The allowed difference of an element, relative to it: an error of 0.05 % is five times this."""
@@ -25,6 +25,7 @@ FLOOR = 2e-6
 """The allowed difference of an element, relative to the largest of its array."""
 CAP = 3e-5
 """The most that measured rounding allows, relative to the largest of all arrays."""
+EPS = float(np.finfo(np.float32).eps)
 
 
 def float32_problem(case: Case, n: int, draw: int) -> str:
@@ -47,19 +48,21 @@ def compare(
     args: tuple[Tree, ...],
     names: Sequence[Sequence[str]],
     key: Key,
+    size: float = 0.0,
 ) -> str:
     """Return which result of ``run`` in float32 is too far from that in float64.
 
     ``run(*args)`` gives groups of results; within one, rounding may go from leaf to leaf.
+    ``size`` is that of the numbers computed with, where results are their small differences.
     """
     got = [numbers(group) for group in run(*args)]
     expected = [numbers(group) for group in run(*(tree.astype(a, np.float64) for a in args))]
     moved = [[numbers(group) for group in run(*_jittered(args, fold_in(key, i)))] for i in range(2)]
     for g, (ours, theirs) in enumerate(zip(got, expected, strict=True)):
-        scale = max((float(np.max(np.abs(a), initial=0)) for a in theirs), default=0.0)
+        scale = max([size, *(float(np.max(np.abs(a), initial=0)) for a in theirs)])
         for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
             noise = max(float(np.max(np.abs(m[g][i] - a), initial=0)) for m in moved)
-            if problem := _apart(a, b, min(8 * noise, CAP * scale)):
+            if problem := _apart(a, b, min(8 * noise, CAP * scale) + 4 * EPS * size):
                 return f"{names[g][i]} {problem}"
     return ""
 
@@ -82,12 +85,11 @@ def _apart(got: Array, expected: Array, noise: float) -> str:
 def _jittered(args: tuple[Tree, ...], key: Key) -> tuple[Tree, ...]:
     """Return the arguments with every float moved by one rounding error up or down."""
     numbers = itertools.count()
-    eps = np.finfo(np.float32).eps
 
     def move(leaf: Any) -> Any:
         if not is_float(leaf):
             return leaf
         signs = np.sign(normal(fold_in(key, next(numbers)), np.shape(leaf)))
-        return (leaf * (1 + eps * signs)).astype(np.float32)
+        return (leaf * (1 + EPS * signs)).astype(np.float32)
 
     return tree.map(move, args)

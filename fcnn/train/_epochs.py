@@ -130,7 +130,7 @@ def _epochs(
     checked = state
     with candidates(executor, plan) as found:
         states = fastest(
-            lambda state, executor: run(plan, state, executor), state, found, len(plan.data)
+            lambda state, executor: run(plan, state, executor), state, found, plan.examples
         )
         try:
             while state.epoch < last:
@@ -165,6 +165,6 @@ def _validate(
     )
     if not math.isfinite(found.loss):
         raise NonFiniteError(
-            f"expected a finite validation loss, got {found.loss} after step {state.step}, {HINT}"
+            f"expected a finite validation loss, got {found.loss} after step {state.step}; {HINT}"
         )
     return found

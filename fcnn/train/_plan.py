@@ -42,6 +42,7 @@ class Plan:
     loss: Loss
     optimizer: Optimizer
     data: Dataset[Any, Any]
+    examples: int
     batch_size: int
     drop_last: bool
     augment: Augment | None
@@ -64,17 +65,17 @@ class Plan:
     @property
     def is_sharded(self) -> bool:
         """Whether a full batch has more than one shard."""
-        n = min(self.batch_size, len(self.data))
+        n = min(self.batch_size, self.examples)
         size = self.shard_size_for(n)
         return size is not None and size < n
 
     def ends_at(self, seen: int) -> bool:
         """Return whether an epoch has no batch after ``seen`` examples."""
-        return len(self.data) - seen < (self.batch_size if self.drop_last else 1)
+        return self.examples - seen < (self.batch_size if self.drop_last else 1)
 
     def batches_after(self, seen: int) -> int:
         """Return how many batches an epoch has after ``seen`` examples."""
-        left = len(self.data) - seen
+        left = self.examples - seen
         return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
 
 
@@ -119,6 +120,7 @@ def begin(
         loss,
         optimizer,
         data,
+        len(data),
         whole(batch_size, "batch_size"),
         bool(drop_last),
         augment,
@@ -162,7 +164,7 @@ def _extremes(targets: Tree) -> list[int]:
 
 def _check_batch_of_one(plan: Plan, params: Tree) -> None:
     """Refuse a batch of one example where batch norm cannot take a variance of it."""
-    n, size = len(plan.data), plan.batch_size
+    n, size = plan.examples, plan.batch_size
     last = size if plan.drop_last else (n % size or min(n, size))
     if last > 1:
         return

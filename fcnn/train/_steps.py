@@ -153,7 +153,7 @@ def _step(
         value, prediction = value if has_aux else (value, None)
         if not math.isfinite(value):
             raise NonFiniteError(
-                f"expected a finite loss, got {value} at step {state.step + 1}, {HINT}"
+                f"expected a finite loss, got {value} at step {state.step + 1}; {HINT}"
             )
         params, opt_state = plan.optimizer.step(state.params, grads, state.opt_state)
         sums = _sums(plan, value, prediction, target, n)
@@ -174,8 +174,9 @@ def _sums(plan: Plan, loss: float, prediction: Tree, target: Tree, n: int) -> di
         correct = count_correct(prediction, target)
         if correct is not None:
             sums["accuracy"] = correct
-    for name, value in measure(plan.metrics, prediction, target).items():
-        sums[name] = value * n
+    if plan.metrics:
+        for name, value in measure(plan.metrics, prediction, target).items():
+            sums[name] = value * n
     return sums
 
 
@@ -184,8 +185,11 @@ def _after(
 ) -> State:
     """Return the state after a step."""
     epoch, seen = state.epoch, state.seen + n
-    totals = {} if state.seen == 0 else state.totals
-    so_far = {name: totals.get(name, (0.0, 0)) for name in sums}
+    totals = {name: (total, n) for name, total in sums.items()}
+    if state.seen:
+        for name, (total, m) in state.totals.items():
+            if name in sums:
+                totals[name] = total + sums[name], m + n
     if plan.ends_at(seen):
         epoch, seen = epoch + 1, 0
     return State(
@@ -198,5 +202,5 @@ def _after(
         state.step + 1,
         sums["loss"] / n,
         {name: value / n for name, value in sums.items() if name != "loss"},
-        {name: (total + sums[name], m + n) for name, (total, m) in so_far.items()},
+        totals,
     )

@@ -18,7 +18,7 @@ from fcnn.tree._node import (
     shape_of,
     sorted_keys,
 )
-from fcnn.tree._observation import mix
+from fcnn.tree._observation import Observation, mix
 
 T = TypeVar("T")
 
@@ -185,7 +185,9 @@ def _map2(function: Any, on_statistic: Any, tree: Any, other: Any) -> Any:
     for name in names:
         child, its = getattr(tree, name), getattr(other, name)
         here = on_statistic if name in special else function
-        alike = type(child) is type(its) is np.ndarray and child.shape == its.shape
+        kind = type(its)
+        alike = type(child) is np.ndarray and (kind is np.ndarray or kind is Observation)
+        alike = alike and child.shape == its.shape
         children.append(here(child, its) if alike else _map2(here, on_statistic, child, its))
     return cls(*children)
 

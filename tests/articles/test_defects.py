@@ -266,7 +266,7 @@ class Test002And004:
         with pytest.raises(ValueError, match="too many values"):
             _height, _width = (5000, 28, 28)
         # Ours are told the shape of one example, and say so where it is another.
-        with pytest.raises(fcnn.errors.ShapeError, match="wanted an image"):
+        with pytest.raises(fcnn.errors.ShapeError, match="expected an image"):
             conv2d(1, 6).init(key(0), (5000, 28, 28, 1))
 
     def test_its_accuracy_divides_by_the_length_of_another_set(self):

@@ -1,9 +1,8 @@
 """The articles' own way, from their formulas: loops, in float64, one example at a time.
 
-000, 001, 002 and 004 call `scipy.signal.correlate2d` for each kernel and channel; 003 loops
-over pixels; pooling loops over windows. What the articles' code gets wrong is right here,
-so that it computes what the others compute, and what it leaves out for speed is left out:
-001 and 003 ask for no gradient of the image.
+000, 001, 002 and 004 call `scipy.signal.correlate2d` for each filter and channel; 003 loops
+over pixels; pooling loops over windows. Errors of the articles' code are corrected, so that
+the gradients are those of the other contestants. 001 and 003 compute no gradient of the image.
 
 A layer is ``forward(params, x) -> (y, backward)``, ``backward(dy) -> (dparams, dx)``, for
 one example (channels, height, width).
@@ -11,12 +10,13 @@ one example (channels, height, width).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from _networks import RATE, Layers, channels_first, examples, find, parameters
 from _serve import Run, serve
+from _work import RATE, Node, Work, channels_first, examples, leaves, parameters
 from scipy.signal import convolve2d, correlate2d
 
 Array = np.ndarray
@@ -24,8 +24,12 @@ Backward = Callable[[Array], tuple[list[Array], Any]]
 Forward = Callable[..., tuple[Array, Backward]]
 
 
-def conv_by_correlation(params: list[Array], x: Array, image_grad: bool) -> tuple[Array, Backward]:
+def conv_by_correlation(
+    params: list[Array], x: Array, *, dx_used: bool, stride: int = 1
+) -> tuple[Array, Backward]:
     """Y_i = B_i + Σ_j X_j ⋆ K_ij;  dK_ij = X_j ⋆ dY_i;  dX_j = Σ_i dY_i * K_ij, full."""
+    if stride != 1:
+        raise NotImplementedError(f"expected stride 1, got {stride}: the articles have no other")
     kernels, bias = params
     pairs = [(i, j) for i in range(len(kernels)) for j in range(len(x))]
     size = np.subtract(x.shape[1:], kernels.shape[2:]) + 1
@@ -37,7 +41,7 @@ def conv_by_correlation(params: list[Array], x: Array, image_grad: bool) -> tupl
         dkernels, dx = np.zeros_like(kernels), np.zeros_like(x)
         for i, j in pairs:
             dkernels[i, j] = correlate2d(x[j], dy[i], "valid")
-            if image_grad:
+            if dx_used:
                 dx[j] += convolve2d(dy[i], kernels[i, j], "full")
         return [dkernels, dy if bias.ndim == 3 else dy.sum(axis=(1, 2))], dx
 
@@ -45,9 +49,9 @@ def conv_by_correlation(params: list[Array], x: Array, image_grad: bool) -> tupl
 
 
 def conv_by_pixels(
-    params: list[Array], x: Array, image_grad: bool, stride: int
+    params: list[Array], x: Array, *, dx_used: bool, stride: int = 1
 ) -> tuple[Array, Backward]:
-    """All filters at one pixel of the output at a time."""
+    """Compute all filters at one pixel of the output at a time."""
     kernels, bias = params
     filters, channels, kh, kw = kernels.shape
     oh, ow = (x.shape[1] - kh) // stride + 1, (x.shape[2] - kw) // stride + 1
@@ -64,7 +68,7 @@ def conv_by_pixels(
                 for j in range(kw):
                     seen = x[:, i : i + stride * oh : stride, j : j + stride * ow : stride]
                     dkernels[f, :, i, j] = (dy[f] * seen).sum(axis=(1, 2))
-        for c in range(channels if image_grad else 0):
+        for c in range(channels if dx_used else 0):
             for i in range(oh):
                 for j in range(ow):
                     part = (dy[:, i, j].reshape(-1, 1, 1) * kernels[:, c]).sum(axis=0)
@@ -127,35 +131,44 @@ def dropout(rate: float, rng: np.random.Generator) -> Forward:
     return forward
 
 
-def network(name: str, layers: Layers, train: bool) -> list[Forward]:
-    return [_layer(name, train, i == 0, *layer) for i, layer in enumerate(layers)]
+def network(
+    work: Work, train: bool, *, by_pixels: bool = False, image_grad: bool = True
+) -> list[Forward]:
+    """Return the layers; 003 convolves pixel by pixel, 001 and 003 skip the image's gradient."""
+    convolve = conv_by_pixels if by_pixels else conv_by_correlation
+    made = []
+    for i, layer in enumerate(leaves(work.model)):
+        conv = functools.partial(convolve, dx_used=image_grad or i > 0)
+        made.append(_layer(layer, train, conv))
+    return made
 
 
-def _layer(name: str, train: bool, first: bool, kind: str, *settings: Any) -> Forward:
-    image_grad = not first or name not in ("article 001", "article 003")
-    match kind, settings:
-        case "conv", (_, _, stride, 0, _) if name == "article 003":
-            return lambda params, x: conv_by_pixels(params, x, image_grad, stride)
-        case "conv", (_, _, 1, 0, _):
-            return lambda params, x: conv_by_correlation(params, x, image_grad)
-        case "dense", _:
+def _layer(layer: Node, train: bool, conv: Callable[..., Any]) -> Forward:
+    args = layer.arguments
+    match layer.name:
+        case "conv2d":
+            return functools.partial(conv, stride=args["stride"])
+        case "dense":
             return dense
-        case "max_pool", (window,):
-            return lambda params, x: max_pool(x, window)
-        case "dropout", (rate,) if train:
-            return dropout(rate, np.random.default_rng(0))
+        case "max_pool2d":
+            return lambda params, x: max_pool(x, args["pool_size"])
+        case "dropout" if train:
+            return dropout(args["rate"], np.random.default_rng(0))
     plain = {"relu": relu, "sigmoid": sigmoid, "flatten": flatten, "dropout": lambda x: (x, None)}
-    return lambda params, x: plain[kind](x)
+    return lambda params, x: plain[layer.name](x)
 
 
-def per_layer(layers: Layers, arrays: Iterator[Array]) -> list[list[Array]]:
-    """Each layer's own arrays, which it may write into."""
-    count = {"conv": 2, "dense": 2}
-    return [[next(arrays).copy() for _ in range(count.get(layer[0], 0))] for layer in layers]
+def per_layer(work: Work, arrays: Iterator[Array]) -> list[list[Array]]:
+    """Return each layer's own arrays, which it may write into."""
+    count = {"conv2d": 2, "dense": 2}
+    return [
+        [next(arrays).copy() for _ in range(count.get(layer.name, 0))]
+        for layer in leaves(work.model)
+    ]
 
 
 def gradients(net: list[Forward], params: list[list[Array]], loss: str, x: Array, t: Any) -> Any:
-    """The gradients of one example's loss, layer by layer."""
+    """Return the gradients of one example's loss, layer by layer."""
     backwards = []
     for forward, own in zip(net, params, strict=True):
         x, backward = forward(own, x)
@@ -172,10 +185,9 @@ def gradients(net: list[Forward], params: list[list[Array]], loss: str, x: Array
     return grads[::-1]
 
 
-def prepare(workload: str, batch: int, mode: str) -> Run:
-    work = find(workload)
-    net = network(workload, work.layers, train=mode == "training")
-    params = per_layer(work.layers, channels_first(work, parameters(work)))
+def prepare(work: Work, batch: int, mode: str, **options: bool) -> Run:
+    net = network(work, mode == "training", **options)
+    params = per_layer(work, channels_first(work, parameters(work)))
     images, target = examples(work, batch)
     images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 

@@ -1,73 +1,92 @@
-"""fcnn as a contestant: `value_and_grad` and `optim.sgd`, as a user would write it."""
+"""fcnn as a contestant: `value_and_grad` and `optim.sgd`, as in a user's own training loop.
+
+The same file runs the build before (``--against``) with another fcnn first on the path, so it
+passes positional arguments where names have changed.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from _networks import RATE, Layers, Workload, examples, find, parameters
 from _serve import Run, serve
+from _work import RATE, Node, Work, examples, parameters
 
 import fcnn
 from fcnn import losses, optim, parallel, tree
 
 SHARD_SIZES = 16, 32, 64
-"""Raced besides half a batch: what `fit` and `predict` take by default, and between."""
+"""Compared besides half a batch: the default of `fit` (32) and its neighbours."""
+SLOW, EQUAL = 1.3, 1.02
+"""A way whose time is ``SLOW`` times the shortest is not tried again; of those within ``EQUAL``
+times the shortest the first is taken, so that two builds of fcnn take the same."""
 
 
-def model(layers: Layers) -> fcnn.Layer:
-    return fcnn.serial(*(_layer(*layer) for layer in layers))
+class Way(NamedTuple):
+    """A way to run a step: with how many BLAS threads, or in shards of what size on what pool."""
+
+    how: str
+    run: Run
+
+    def __call__(self, k: int) -> None:
+        self.run(k)
 
 
-def _layer(kind: str, *settings: Any) -> fcnn.Layer:
-    match kind, settings:
-        case "conv", (filters, kernel, stride, padding, bias):
-            return fcnn.conv2d(filters, kernel, stride=stride, padding=padding, bias=bias)
-        case "dense", (units,):
-            return fcnn.dense(units)
-        case "max_pool", (window,):
-            return fcnn.max_pool2d(window)
-        case "avg_pool", (window,):
-            return fcnn.avg_pool2d(window)
-        case "dropout", (rate,):
-            return fcnn.dropout(rate)
-        case "batch_norm", ():
-            return fcnn.batch_norm()
-        case "residual", (body, shortcut):
-            return fcnn.add(model(shortcut), model(body))
-    return getattr(fcnn, kind)  # relu, sigmoid, flatten
+def model(node: Node) -> fcnn.Layer:
+    """Return the model that a description was made of."""
+    constructor = getattr(fcnn, node.name)
+    if isinstance(constructor, fcnn.Layer):  # relu and others without arguments
+        return constructor
+    return constructor(*node.args, *map(model, node.layers), **node.kwargs)
 
 
-def initial(workload: Workload, net: fcnn.Layer, dtype: Any = np.float32) -> Any:
-    """The workload's parameters as the tree of this model."""
-    drawn, _ = net.init(fcnn.key(0), workload.shape)
-    return tree.astype(tree.unflatten(tree.structure(drawn), parameters(workload)), dtype)
+def initial(work: Work, net: fcnn.Layer, dtype: Any = np.float32) -> Any:
+    """Return the workload's parameters as the tree of this model."""
+    drawn, _ = net.init(fcnn.key(0), work.shape)
+    return tree.astype(tree.unflatten(tree.structure(drawn), parameters(work)), dtype)
 
 
 def prepare(
-    workload: str, batch: int, mode: str, workers: int | None = None, pool: str = "threads"
+    work: Work,
+    batch: int,
+    mode: str,
+    shards: int | None = None,
+    pool: str = "threads",
+    workers: int | None = None,
 ) -> Run:
-    """The fastest of the whole batch here, with one BLAS thread or all, and of shards on pools.
+    """Return the fastest way: the whole batch with one or all BLAS threads, or shards on a pool.
 
-    ``workers`` asks for two shards on a ``pool`` of that many threads or processes.
+    Args:
+        work: the workload.
+        batch: the number of images.
+        mode: "training" or "inference".
+        shards: run this many shards, and no other way; 1 for the whole batch in this thread.
+        pool: "threads" or "processes", for shards.
+        workers: how many the pool has; one for each core if None.
     """
-    work = find(workload)
     make = _inference if mode == "inference" else _training
-    if workers is not None:
-        return make(work, batch, batch // 2, getattr(parallel, pool)(workers))
     whole = make(work, batch, None, None)
-    runs = [whole, _with_one_blas_thread(whole)]
-    shards = sorted({shard for shard in (batch // 2, *SHARD_SIZES) if 1 < shard < batch})
-    if shards:
-        pools = parallel.threads(), parallel.processes()
-        runs += [make(work, batch, shard, each) for each in pools for shard in shards]
-    return _fastest(runs)
+    if shards == 1:
+        return whole
+    if shards is not None:
+        return make(work, batch, batch // shards, _pool(pool, workers))
+    ways = [Way("whole batch", whole), Way("whole batch, 1 thread", _with_one_thread(whole))]
+    for size in sorted({size for size in (batch // 2, *SHARD_SIZES) if 1 < size < batch}):
+        for name in ("threads", "processes"):
+            ways.append(Way(f"shards of {size}, {name}", make(work, batch, size, _pool(name))))
+    return _fastest(ways)
 
 
-def _with_one_blas_thread(run: Run) -> Run:
+@functools.cache
+def _pool(name: str, workers: int | None = None) -> Executor:
+    return getattr(parallel, name)(workers)
+
+
+def _with_one_thread(run: Run) -> Run:
     def limited(k: int) -> None:
         with parallel.one_blas_thread():
             run(k)
@@ -75,27 +94,28 @@ def _with_one_blas_thread(run: Run) -> Run:
     return limited
 
 
-def _fastest(runs: list[Run]) -> Run:
-    """In turn, three times; what one leaves behind, such as spinning threads, fades first."""
-    least = [math.inf] * len(runs)
-    for _ in range(3):
-        for i, run in enumerate(runs):
-            _for_a_while(run)
-            least[i] = min(least[i], _for_a_while(run))
-    return runs[least.index(min(least))]
+def _fastest(ways: list[Way]) -> Way:
+    """Return the way with the shortest time of three turns, each after a run of the same way."""
+    least = dict.fromkeys(ways, math.inf)
+    for turn in range(3):
+        for way in ways:
+            if turn == 0 or least[way] <= SLOW * min(least.values()):
+                _for_a_while(way)  # threads of the way before may still spin
+                least[way] = min(least[way], _for_a_while(way))
+    return next(way for way in ways if least[way] <= EQUAL * min(least.values()))
 
 
 def _for_a_while(run: Run) -> float:
-    """Seconds for one of the runs of 50 ms, two at least."""
+    """Return the seconds of one of the runs of 50 ms."""
     began, count = time.perf_counter(), 0
-    while count < 2 or time.perf_counter() < began + 0.05:
+    while count < 1 or time.perf_counter() < began + 0.05:
         run(1)
         count += 1
     return (time.perf_counter() - began) / count
 
 
-def _inference(work: Workload, batch: int, shard: int | None, pool: Executor | None) -> Run:
-    net = model(work.layers)
+def _inference(work: Work, batch: int, shard: int | None, pool: Executor | None) -> Run:
+    net = model(work.model)
     params = initial(work, net)
     images = examples(work, batch)[0].astype(np.float32)
 
@@ -109,8 +129,8 @@ def _inference(work: Workload, batch: int, shard: int | None, pool: Executor | N
     return infer
 
 
-def _training(work: Workload, batch: int, shard: int | None, pool: Executor | None) -> Run:
-    net = model(work.layers)
+def _training(work: Work, batch: int, shard: int | None, pool: Executor | None) -> Run:
+    net = model(work.model)
     params = initial(work, net)
     images, target = examples(work, batch)
     images = images.astype(np.float32)

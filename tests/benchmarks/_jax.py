@@ -6,60 +6,70 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from _networks import RATE, Layers, Workload, examples, find, parameters
 from _serve import Run, serve
+from _work import RATE, Node, Work, examples, parameters
 from jax import lax
 from jax.example_libraries import stax
 
 Pair = tuple[Any, Any]  # stax's (init, apply)
 IMAGES = ("NHWC", "HWIO", "NHWC")
+PLAIN = {"relu": stax.Relu, "sigmoid": stax.Sigmoid, "flatten": stax.Flatten}
 
 
-def model(layers: Layers, mode: str) -> Pair:
-    made = [_layer(mode, *layer) for layer in layers]
-    return stax.serial(*made) if made else stax.Identity
+def model(node: Node, mode: str) -> Pair:
+    """Return stax's ``init, apply`` of the network."""
+    args, layers = node.arguments, [model(layer, mode) for layer in node.layers]
+    match node.name:
+        case "serial":
+            return stax.serial(*layers) if layers else stax.Identity
+        case "add":
+            return stax.serial(stax.FanOut(len(layers)), stax.parallel(*layers), stax.FanInSum)
+        case "conv2d":
+            return _conv(**args)
+        case "dense":
+            return stax.Dense(args["units"])
+        case "max_pool2d" | "avg_pool2d":
+            pool = stax.MaxPool if node.name == "max_pool2d" else stax.AvgPool
+            size = args["pool_size"], args["pool_size"]
+            return pool(size, size)
+        case "dropout":
+            return stax.Dropout(1 - args["rate"], "train" if mode == "training" else "test")
+        case "batch_norm":
+            return _batch_norm(mode, args["eps"])
+    return PLAIN[node.name]
 
 
-def _layer(mode: str, kind: str, *settings: Any) -> Pair:
-    match kind, settings:
-        case "conv", (filters, kernel, stride, padding, bias):
-            sizes = (kernel, kernel), (stride, stride), ((padding, padding),) * 2
-            return stax.Conv(filters, *sizes) if bias == "tied" else _conv(filters, *sizes, bias)
-        case "dense", (units,):
-            return stax.Dense(units)
-        case "max_pool", (window,):
-            return stax.MaxPool((window, window), (window, window))
-        case "avg_pool", (window,):
-            return stax.AvgPool((window, window), (window, window))
-        case "dropout", (rate,):
-            return stax.Dropout(1 - rate, "train" if mode == "training" else "test")
-        case "batch_norm", ():
-            return _batch_norm(mode)
-        case "residual", (body, shortcut):
-            branches = stax.parallel(model(shortcut, mode), model(body, mode))
-            return stax.serial(stax.FanOut(2), branches, stax.FanInSum)
-    return {"relu": stax.Relu, "sigmoid": stax.Sigmoid, "flatten": stax.Flatten}[kind]
-
-
-def _conv(filters: int, kernel: Any, stride: Any, padding: Any, bias: str | None) -> Pair:
-    """stax's convolution has a bias for each channel; this one has one a pixel, or none."""
+def _conv(
+    *,
+    filters: int,
+    kernel_size: int,
+    stride: int,
+    padding: int | str,
+    bias: str | None,
+    **_: Any,
+) -> Pair:
+    """Return stax's convolution, or one with a bias for each pixel or none, which stax lacks."""
+    margin = padding.upper() if isinstance(padding, str) else ((padding, padding),) * 2
+    kernel, strides = (kernel_size, kernel_size), (stride, stride)
+    if bias == "tied":
+        return stax.Conv(filters, kernel, strides, margin)
 
     def init(rng: Any, shape: Any) -> Any:
         weight = jnp.zeros((*kernel, shape[3], filters))
-        shape = lax.conv_general_shape_tuple(shape, weight.shape, stride, padding, IMAGES)
+        shape = lax.conv_general_shape_tuple(shape, weight.shape, strides, margin, IMAGES)
         return shape, (weight, jnp.zeros(shape[1:])) if bias else (weight,)
 
     def apply(params: Any, x: Any, **_: Any) -> Any:
         weight, *added = params
-        y = lax.conv_general_dilated(x, weight, stride, padding, dimension_numbers=IMAGES)
+        y = lax.conv_general_dilated(x, weight, strides, margin, dimension_numbers=IMAGES)
         return sum(added, y)
 
     return init, apply
 
 
-def _batch_norm(mode: str) -> Pair:
-    """stax's in training; it keeps no running statistics, so in inference one that does."""
-    _, of_batch = stax.BatchNorm()
+def _batch_norm(mode: str, eps: float) -> Pair:
+    """Return stax's in training, and in inference one by running statistics, which stax lacks."""
+    _, of_batch = stax.BatchNorm(epsilon=eps)
 
     def init(rng: Any, shape: Any) -> Any:
         return shape, (jnp.zeros(shape[-1]),) * 4
@@ -68,17 +78,17 @@ def _batch_norm(mode: str) -> Pair:
         scale, shift, mean, variance = params
         if mode == "training":
             return of_batch((shift, scale), x)
-        factor = scale * lax.rsqrt(variance + 1e-5)
+        factor = scale * lax.rsqrt(variance + eps)
         return x * factor + (shift - mean * factor)
 
     return init, apply
 
 
-def initial(workload: Workload, init: Any) -> Any:
-    """The workload's parameters as the tree of this model; float64 where JAX has it enabled."""
-    drawn = jax.eval_shape(lambda: init(jax.random.key(0), (-1, *workload.shape))[1])
+def initial(work: Work, init: Any) -> Any:
+    """Return the workload's parameters as this model's tree; float64 where JAX has it enabled."""
+    drawn = jax.eval_shape(lambda: init(jax.random.key(0), (-1, *work.shape))[1])
     leaves, structure = jax.tree.flatten(drawn)
-    pairs = zip(leaves, parameters(workload), strict=True)
+    pairs = zip(leaves, parameters(work), strict=True)
     return jax.tree.unflatten(structure, [jnp.asarray(a).reshape(leaf.shape) for leaf, a in pairs])
 
 
@@ -91,13 +101,14 @@ def loss(name: str, prediction: Any, target: Any) -> Any:
     return -jnp.mean(target * jnp.log(yes) + (1 - target) * jnp.log(no))
 
 
-def prepare(workload: str, batch: int, mode: str) -> Run:
-    work = find(workload)
-    init, apply = model(work.layers, mode)
+def prepare(work: Work, batch: int, mode: str, asynchronous: bool = True) -> Run:
+    """Return a step; without asynchronous dispatch JAX is faster where a step is short."""
+    jax.config.update("jax_cpu_enable_async_dispatch", asynchronous)  # the same in one process
+    init, apply = model(work.model, mode)
     params = initial(work, init)
     images, target = (jnp.asarray(array) for array in examples(work, batch))
 
-    rng = jax.random.key(0)  # stax's dropout asks for one even where it drops nothing
+    rng = jax.random.key(0)  # stax's dropout needs one in evaluation too
     forward = jax.jit(lambda params, images: apply(params, images, rng=rng))
 
     def infer(k: int) -> None:

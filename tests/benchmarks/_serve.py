@@ -1,8 +1,8 @@
-"""The process of one contestant: takes commands as JSON lines, answers with JSON lines.
+"""The process of one contestant: commands come as JSON lines, answers go back as JSON lines.
 
-A contestant is a function ``prepare(workload, batch, mode, **options)`` that builds a
-training step or an inference (``mode``) and returns ``run(k)``, which does it k times and
-comes back when all is done. Several may be prepared side by side; one runs at a time.
+A contestant is a function ``prepare(work, batch, mode, **options)`` that builds a training step
+or an inference (``mode``) and returns ``run(k)``, which does it k times and returns when all
+is computed. Several may be prepared at once; one runs at a time.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import math
 import os
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from _work import Work
 
 Run = Callable[[int], None]
 
+PARTS = 10
 WARM_UP = 0.1  # seconds, after the first run
 
 
@@ -32,45 +38,63 @@ def serve(prepare: Callable[..., Run]) -> None:
     def answer(command: str, **args: Any) -> Any:
         match command:
             case "prepare":
+                if "work" in args:
+                    args["work"] = Work.of(args["work"])
                 handle, run = next(count), prepare(**args)
                 prepared[handle] = run
-                return {"handle": handle, "seconds": _warm_up(run)}
+                seconds = _warm_up(run)
+                return {"handle": handle, "seconds": seconds, "how": getattr(run, "how", "")}
             case "run":
                 run, k = prepared[args["handle"]], args["k"]
-                run(1 + k // 4)  # it has waited for its turn: its memory and caches are cold
+                run(1 + k // 4)  # others ran since the last round: caches are cold
                 return _timed(run, k)
             case "drop":
                 del prepared[args["handle"]]
                 gc.collect()
             case "peak":
                 return _peak()
+            case "file":
+                return sys.modules[args["module"]].__file__
         return None
 
     for line in sys.stdin:
         try:
             reply = {"result": answer(**json.loads(line))}
-        except Exception as error:  # told to the driver, which leaves this contestant out
+        except Exception as error:  # sent to the driver, which leaves this contestant out
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=answers, flush=True)
 
 
-def _timed(run: Run, k: int) -> float:
-    """Seconds for one of k runs."""
+def _timed(run: Run, k: int) -> tuple[float, float]:
+    """Return the seconds of one of k runs, and its processor time in this process.
+
+    The processor time is the median of up to ten parts, which tells two builds apart where
+    other work shares the machine.
+    """
+    size, cpu, done = math.ceil(k / PARTS), [], 0
     began = time.perf_counter()
-    run(k)
-    return (time.perf_counter() - began) / k
+    while done < k:
+        many, cpu_began = min(size, k - done), time.process_time()
+        run(many)
+        cpu.append((time.process_time() - cpu_began) / many)
+        done += many
+    return (time.perf_counter() - began) / k, statistics.median(cpu)
 
 
 def _warm_up(run: Run) -> float:
-    """Compile, fill caches and allocators; then the shortest of what was seen."""
+    """Compile, fill caches and allocators; return the shortest time seen."""
     run(1)
-    shortest, until = _timed(run, 1), time.perf_counter() + WARM_UP
+    shortest, until = _timed(run, 1)[0], time.perf_counter() + WARM_UP
     while time.perf_counter() < until:
-        shortest = min(shortest, _timed(run, 1))
+        shortest = min(shortest, _timed(run, 1)[0])
     return shortest
 
 
 def _peak() -> float:
-    """The largest resident memory of this process so far, in MB."""
-    kilo = 1 if sys.platform == "darwin" else 1024  # getrusage: bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo / 1e6
+    """Return the largest resident memory of this process so far, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux starts getrusage's count at the peak of the parent process
+        found = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(found.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,5 +1,6 @@
-"""The contestants compute the same thing: else their times could not be compared."""
+"""Tests of the benchmark: its contestants compute the same numbers, and its report is right."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,57 +10,82 @@ import pytest
 import fcnn
 from fcnn import losses, tree
 
-sys.path.insert(0, str(Path(__file__).parent))  # the benchmark is a script: its modules are its own
+sys.path.insert(0, str(Path(__file__).parent))  # the benchmark is a script with its own modules
 
 import _articles
 import _fcnn
-from _networks import (
-    ARTICLES,
-    WORKLOADS,
-    Workload,
-    channels_first,
-    examples,
-    multiply_adds,
-    parameters,
-)
+from _bench import BEFORE, FCNN, Bench, task_of
+from _measure import Effort, Found, quartiles, ratio
+from _networks import ARTICLES, IMAGES, WIDTHS, WORKLOADS, Workload, described, multiply_adds
+from _process import Field
+from _report import Report
+from _timing import training
+from _work import Work, channels_first, examples, leaves, parameters
+
+OWN = Path(fcnn.__file__).resolve().parents[1]
 
 
-def without_dropout(name: str) -> Workload:
-    """Dropout draws other numbers in each framework."""
-    work = WORKLOADS[name]
-    return work._replace(layers=tuple(layer for layer in work.layers if layer[0] != "dropout"))
+def sent(workload: Workload) -> Work:
+    """Return the workload as a contestant's process gets it."""
+    return Work.of(json.loads(json.dumps(described(workload))))
 
 
-def of_fcnn(work: Workload, batch: int):
-    """The loss and its gradients, in float64."""
-    model = _fcnn.model(work.layers)
+def without_dropout(name: str) -> Work:
+    """Return a workload without dropout, which draws other numbers in each framework."""
+    workload = WORKLOADS[name]
+    kept = [each for each in workload.model.layers if each.spec.name != "dropout"]
+    return sent(workload._replace(model=fcnn.serial(*kept)))
+
+
+def of_fcnn(work: Work, batch: int):
+    """Return the loss and its gradients, in float64."""
+    model = _fcnn.model(work.model)
     params = _fcnn.initial(work, model, np.float64)
     f = fcnn.value_and_grad(model, getattr(losses, work.loss))
     return f(params, *examples(work, batch), fcnn.training(fcnn.key(0)))
 
 
+@pytest.mark.parametrize("name", [*WORKLOADS, *IMAGES, *WIDTHS])
+def test_a_description_builds_the_model_again(name):
+    workload = (WORKLOADS | IMAGES | WIDTHS)[name]
+    work = sent(workload)
+    assert _fcnn.model(work.model) == workload.model
+    assert work.model.out_shape == (work.classes,)
+
+
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_each_description_builds_and_counts_its_work(name):
-    work = WORKLOADS[name]
-    model = _fcnn.model(work.layers)
-    _, out_shape = model.init(fcnn.key(0), work.shape)
-    assert out_shape == (work.classes,)
-    _fcnn.initial(work, model)
-    forward, step = multiply_adds(work)
-    assert 2 * forward <= step < 3 * forward
+def test_the_parameters_fit_the_model_and_are_not_its_own(name):
+    """Statistics of 0 and 1 and biases of 0 would hide a twin that forgets them."""
+    work = sent(WORKLOADS[name])
+    drawn, _ = WORKLOADS[name].model.init(fcnn.key(0), work.shape)
+    for ours, own in zip(parameters(work), tree.leaves(drawn), strict=True):
+        assert ours.shape == own.shape
+        assert not np.isin(ours, (0, 1)).any()
+
+
+def test_the_layers_of_a_branch_are_in_the_order_of_their_parameters():
+    work = sent(WORKLOADS["ResNet-20"])
+    narrowing = [each for each in work.model.layers if each.name == "add"][3]
+    shortcut, body = narrowing.layers
+    assert [each.name for each in shortcut.layers] == ["conv2d", "batch_norm"]
+    names = [each.name for each in leaves(narrowing)]
+    assert names == ["conv2d", "batch_norm", "conv2d", "batch_norm", "relu", "conv2d", "batch_norm"]
+    assert shortcut.layers[0].arguments["kernel_size"] == 1
+    assert body.in_shape == (32, 32, 16)
+    assert body.out_shape == (16, 16, 32)
 
 
 def test_multiply_adds_by_hand():
-    forward, step = multiply_adds(WORKLOADS["articles 002/004"])
     first, second = 23 * 23 * 6 * 6, 121 * 10
-    assert (forward, step) == (first + second, 2 * first + 3 * second)
+    found = multiply_adds(WORKLOADS["articles 002/004"])
+    assert found == (first + second, 2 * first + 3 * second)
 
 
 @pytest.mark.parametrize("name", ARTICLES)
 def test_the_articles_way_has_the_gradients_of_fcnn(name):
     work = without_dropout(name)
-    net = _articles.network(name, work.layers, train=True)
-    params = _articles.per_layer(work.layers, channels_first(work, parameters(work)))
+    net = _articles.network(work, train=True, **ARTICLES[name])
+    params = _articles.per_layer(work, channels_first(work, parameters(work)))
     (image,), (target,) = examples(work, 1)
     grads = _articles.gradients(net, params, work.loss, image.transpose(2, 0, 1), target)
     _, expected = of_fcnn(work, 1)
@@ -80,13 +106,31 @@ def test_torch_computes_the_same_loss(name):
     assert value == pytest.approx(of_fcnn(work, 4)[0], rel=1e-9)
 
 
+def test_the_step_that_torch_compiles_is_a_step_of_sgd(monkeypatch):
+    torch = pytest.importorskip("torch")
+    import _torch
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    work = sent(WORKLOADS["LeNet-5"])
+    net, (images, target) = (
+        _torch.model(work, torch.float64),
+        _torch.batch_of(work, 4, torch.float64),
+    )
+    before = [param.detach().clone() for param in net.parameters()]
+    _torch.compiled_step(net, _torch.LOSSES[work.loss], images, target)()
+    slopes = channels_first(work, tree.leaves(of_fcnn(work, 4)[1]))
+    for old, new, slope in zip(before, net.parameters(), slopes, strict=True):
+        moved = (old - new).detach().numpy()
+        np.testing.assert_allclose(moved, _torch.RATE * slope, rtol=1e-6, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_jax_computes_the_same_loss(name):
     jax = pytest.importorskip("jax")
     import _jax
 
     work = without_dropout(name)
-    init, apply = _jax.model(work.layers, "training")
+    init, apply = _jax.model(work.model, "training")
     images, target = examples(work, 4)
     scores = jax.jit(apply)(_jax.initial(work, init), images.astype(np.float32))
     value = float(_jax.loss(work.loss, scores, target))
@@ -95,18 +139,81 @@ def test_jax_computes_the_same_loss(name):
 
 @pytest.mark.parametrize("name", ["LeNet-5", "ResNet-20"])
 def test_inference_is_the_same_too(name):
-    """With batch norm's stored statistics, and without dropout."""
+    """With batch norm's running statistics, and without dropout."""
     torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
     import _jax
     import _torch
 
-    work = WORKLOADS[name]
+    work = sent(WORKLOADS[name])
     images = examples(work, 4)[0].astype(np.float32)
-    model = _fcnn.model(work.layers)
+    model = _fcnn.model(work.model)
     ours = model.apply(_fcnn.initial(work, model), images)
     with torch.inference_mode():
         of_torch = _torch.model(work).eval()(_torch.batch_of(work, 4)[0]).numpy()
-    init, apply = _jax.model(work.layers, "inference")
+    init, apply = _jax.model(work.model, "inference")
     of_jax = jax.jit(apply)(_jax.initial(work, init), images)
     np.testing.assert_allclose(of_torch, ours, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(of_jax, ours, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Yield a function that makes a short run without peers, against a given checkout."""
+    with Field() as field:
+
+        def make(before: Path) -> Bench:
+            names = ["articles 002/004"]
+            return Bench(field, Report(), Effort(2, 0.001), OWN, before, [], names, [1])
+
+        yield make
+
+
+def test_another_checkout_takes_part_in_its_own_process(bench, capsys):
+    run = bench(OWN)
+    training(run)
+    assert run.field.missing() == []
+    found = run.raw["training, batch 1"]["articles 002/004"]
+    assert list(found) == [FCNN, BEFORE]
+    assert [len(each["times"]) for each in found.values()] == [2, 2]
+    shown = capsys.readouterr().out
+    assert f"| {BEFORE} |" in shown
+    assert f"| {FCNN} / before |" in " ".join(shown.split())
+
+
+def test_a_checkout_that_fails_is_left_out_with_the_reason(bench, tmp_path):
+    (tmp_path / "fcnn").mkdir()
+    (tmp_path / "fcnn" / "__init__.py").write_text("raise ImportError('too old')\n")
+    run = bench(tmp_path)
+    training(run)
+    assert list(run.raw["training, batch 1"]["articles 002/004"]) == [FCNN]
+    (line,) = run.field.missing()
+    assert line.startswith(BEFORE)
+    assert "too old" in line
+
+
+def test_the_checkout_that_is_named_is_the_one_imported(tmp_path):
+    with Field() as field:
+        task = task_of("articles 002/004", 1, "inference", shards=1)
+        (tmp_path / "not_fcnn.py").touch()
+        run = Bench(field, Report(), Effort(1, 0.001), OWN, tmp_path, [], [], None)
+        run.measure("inference", "x", run.of_fcnn(task))
+        (line,) = field.missing()
+        assert line.startswith(BEFORE)
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
+    """Not the ratio of the medians: a slow second slows both contestants of its round."""
+    above, below = [2.0, 20.0, 3.0], [1.0, 10.0, 3.0]
+    assert ratio(above, below) == 2
+    assert Found(above, above, "").seconds / Found(below, below, "").seconds == 1
+    assert quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (2, 4)
+
+
+def test_a_table_leaves_out_empty_columns_and_is_written_as_printed(tmp_path, capsys):
+    report = Report()
+    report.table("Times", ["what", "here", "never"], [["one", "1.5", ""], ["two", "", ""]])
+    report.table("Nothing", ["what"], [[""]])
+    lines = ["", "## Times", "", "| what | here |", "| ---- | ---: |", "| one  |  1.5 |"]
+    assert capsys.readouterr().out.splitlines() == [*lines, "| two  |      |"]
+    report.write(tmp_path / "out.md")
+    assert (tmp_path / "out.md").read_text().splitlines() == [*lines, "| two  |      |"]

@@ -1,57 +1,102 @@
-"""fcnn against its peers: ratios, each measured in this run.
+"""Measure fcnn against its peers, and against another checkout of itself.
 
-    python tests/benchmarks/training.py                   everything
-    python tests/benchmarks/training.py --quick           few and short rounds: a try
-    python tests/benchmarks/training.py --only training --only LeNet-5
+    python tests/benchmarks/training.py --write tests/benchmarks/RESULTS.md
+    python tests/benchmarks/training.py --against ../before --peers none
+    python tests/benchmarks/training.py --quick --sections training --networks LeNet-5
 
-Each contestant has a process of its own, and one of them works at a time. Run it with
-nothing else running: PyTorch with two threads suffers most from a third process.
+Each contestant has a process of its own, and one of them works at a time. Run it with nothing
+else running: PyTorch with two threads becomes ten times slower beside a third process.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 from pathlib import Path
 
-from _contestants import Effort, Field
+from _bench import LIBRARIES, Bench
+from _measure import Effort
 from _networks import WORKLOADS
-from _report import header
-from _sections import SECTIONS, Bench
+from _process import Field
+from _report import Report, header
+from _resources import imports, memory
+from _scaling import growth, workers
+from _timing import inference, training
+
+import fcnn
+
+SECTIONS = {each.__name__: each for each in (training, inference, memory, imports, workers, growth)}
+USUAL = ("training", "inference", "memory", "imports")
+INTRODUCTION = [
+    "# Benchmark",
+    "",
+    "Written by `tests/benchmarks/training.py`, which says how to run it.",
+    "",
+]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+
+    def names(known: tuple[str, ...]) -> object:
+        def parse(text: str) -> list[str]:
+            chosen = [] if text == "none" else text.split(",")
+            for each in chosen:
+                if each not in known:
+                    raise argparse.ArgumentTypeError(f"expected {', '.join(known)}, got {each}")
+            return chosen
+
+        return parse
+
+    add = parser.add_argument
+    add("--sections", type=names((*SECTIONS,)), default=list(USUAL), help=", ".join(SECTIONS))
+    add("--networks", type=names((*WORKLOADS,)), default=list(WORKLOADS), help="comma-separated")
+    add("--batches", type=lambda text: [int(n) for n in text.split(",")], help="such as 1,64")
+    add("--peers", type=names(LIBRARIES), default=list(LIBRARIES), help="or none")
+    add("--against", type=checkout, metavar="FOLDER", help="another checkout of fcnn")
+    add("--rounds", type=int, default=11, help="11 by default")
+    add("--seconds", type=float, default=0.15, help="of a contestant in a round")
+    add("--quick", action="store_true", help="3 short rounds")
+    add("--write", type=Path, metavar="FILE", help="write the tables there")
+    add("--json", type=Path, metavar="FILE", help="write all times there, round by round")
+    return parser.parse_args()
+
+
+def checkout(text: str) -> Path:
+    folder = Path(text).resolve()
+    if not (folder / "fcnn" / "__init__.py").exists():
+        raise argparse.ArgumentTypeError(f"expected a folder with fcnn/__init__.py, got {text}")
+    return folder
+
+
+def command() -> str:
+    """Return the command line, with the last parts alone of absolute paths."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["python", "tests/benchmarks/training.py", *words])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="3 short rounds")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        choices=(*SECTIONS, *WORKLOADS),
-        metavar="NAME",
-        help=f"section or workload, repeatable: {', '.join((*SECTIONS, *WORKLOADS))}",
-    )
-    parser.add_argument("--peers", default="fcnn,torch,jax,articles", help="which take part")
-    parser.add_argument("--json", metavar="FILE", help="write all times there, round by round")
-    args = parser.parse_args()
-    effort = Effort(3, 0.05) if args.quick else Effort(args.rounds, 0.2)
+    args = arguments()
+    effort = Effort(3, 0.05) if args.quick else Effort(args.rounds, args.seconds)
+    own, report = Path(fcnn.__file__).resolve().parents[1], Report()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the children are ended
-    above = header(effort)
-    print("\n".join(above))
+    report.say(*INTRODUCTION, *header(effort, own, args.against, command()))
     with Field() as field:
-        bench = Bench(field, effort, args.peers.split(","), args.only)
+        settings = args.against, args.peers, args.networks, args.batches
+        bench = Bench(field, report, effort, own, *settings)
         try:
-            for section in [s for s in SECTIONS if s in args.only] or SECTIONS:
-                getattr(bench, section)()
-        finally:  # what was measured is worth keeping, however the run ends
+            for section in args.sections:
+                SECTIONS[section](bench)
+        finally:  # keep what was measured, however the run ends
             if missing := field.missing():
-                print("\nLeft out:", *missing, sep="\n- ")
+                report.say("", "Left out:", "", *(f"- {each}" for each in missing))
+            if args.write:
+                report.write(args.write)
             if args.json:
-                found = json.dumps({"above": above, **bench.raw}, indent=1)
-                Path(args.json).write_text(found + "\n")
+                args.json.write_text(json.dumps(bench.raw, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from scipy import ndimage
 import fcnn
 from fcnn.data import augment, mnist
 from fcnn.data._warp import bend, warp
-from fcnn.errors import ArgumentError, DTypeError, ShapeError
+from fcnn.errors import ArgumentError, DTypeError, MissingKeyError, ShapeError
 
 ALL = [
     augment.affine(),
@@ -283,3 +283,20 @@ def test_the_fill_value_is_zero_unless_given():
 def test_what_is_no_batch_of_images_is_refused(images, error, message):
     with pytest.raises(error, match=message):
         augment.shift(1)(fcnn.key(0), images)
+
+
+@pytest.mark.parametrize("move", ALL, ids=repr)
+def test_what_is_no_key_is_refused(move):
+    images = noise(1, 8, 8, 1)
+    with pytest.raises(ArgumentError, match="expected a Key, got int"):
+        move(0, images)
+    with pytest.raises(MissingKeyError, match="expected a Key, got None"):
+        move(None, images)
+
+
+def test_a_chain_takes_functions():
+    chained = augment.chain(augment.flip(1.0), lambda key, images: -images)
+    images = noise(2, 3, 4, 1)
+    np.testing.assert_array_equal(chained(fcnn.key(0), images), -images[:, :, ::-1])
+    with pytest.raises(ArgumentError, match="got 3"):
+        augment.chain(augment.flip(), 3)

@@ -110,7 +110,7 @@ def test_inputs_of_another_structure_are_refused():
         model.apply(((), ()), (np.ones((2, 3)), 1.0))
     with pytest.raises(DTypeError, match=r"itemwise\[0\] relu: expected .* got int64"):
         model.apply(((), ()), (np.ones((2, 3), int), np.ones((2, 3))))
-    y, pullback = model.vjp(((), ()), (np.ones((2, 3)), np.ones((2, 4))))
+    _, pullback = model.vjp(((), ()), (np.ones((2, 3)), np.ones((2, 4))))
     with pytest.raises(ShapeError, match=r"expected dy of y's shape \(\(2, 3\), \(2, 4\)\)"):
         pullback((np.ones((2, 3)), np.ones((2, 3))))
 

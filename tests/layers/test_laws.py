@@ -12,13 +12,18 @@ from fcnn import (
     conv2d,
     dense,
     dropout,
+    fanout,
     flatten,
+    itemwise,
     log_softmax,
     max_pool2d,
+    multiply,
+    named,
     relu,
     reshape,
     residual,
     serial,
+    shared,
     sigmoid,
     softmax,
     tanh,
@@ -26,6 +31,7 @@ from fcnn import (
 from fcnn._value import values_in
 from fcnn.initializers import normal, uniform
 from fcnn.testing import check_layer
+from fcnn.testing._points import map_shape
 
 TABLE = [
     (dense(3), (4,)),
@@ -78,6 +84,17 @@ TABLE = [
     (residual(conv2d(2, 3, padding="same"), batch_norm(), relu), (5, 5, 2)),
     (residual(conv2d(3, 1), shortcut=conv2d(3, 1, bias=None)), (2, 3, 2)),
     (residual(), (2,)),
+    (multiply(dense(3), serial(dense(3), sigmoid)), (4,)),
+    (multiply(), ((2, 3, 2), (1, 1, 2))),
+    (add(), ((3,), (3,), (3,))),
+    (concat(), {"a": (2, 3), "b": (2, 1)}),
+    (fanout(dense(2), relu), (3,)),
+    (fanout(digit=dense(2), tilt=serial(dense(1), tanh)), (3,)),
+    (itemwise(conv2d(2, 2), dense(2)), ((4, 3, 1), (3,))),
+    (serial(itemwise(a=serial(conv2d(2, 2), flatten), b=tanh), concat(), dense(2)),
+     {"a": (3, 4, 1), "b": (3,)}),
+    (named("first", dense(3)), (4,)),
+    (serial(shared(dense(4)), tanh, shared(dense(4))), (4,)),
     (serial(conv2d(3, 3), relu, max_pool2d(2), flatten, dropout(0.5), dense(4)), (8, 8, 1)),
     (
         serial(
@@ -124,7 +141,7 @@ def test_the_table_has_every_public_layer():
 def test_nothing_is_drawn_from_the_global_generator(layer, shape):
     before = np.random.mtrand._rand.get_state()[1].tolist()  # the generator itself, unpatched
     params, _ = layer.init(fcnn.key(0), shape)
-    x = np.ones((2, *shape), np.float32)
+    x = map_shape(lambda one: np.ones((2, *one), np.float32), shape)
     y, pullback = layer.vjp(params, x, fcnn.training(fcnn.key(1)))
     pullback(y)
     assert np.random.mtrand._rand.get_state()[1].tolist() == before

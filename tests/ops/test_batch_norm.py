@@ -24,17 +24,17 @@ def test_rounding_does_not_grow_with_the_mean(offset, relu, shape):
     middle, spread = exact.mean(axes), exact.var(axes)
     inverse = 1 / np.sqrt(spread + 1e-5)
     u = (exact - middle) * inverse
-    wanted = u * scale + shift
+    expected = u * scale + shift
     dz = np.where(y > 0, dy, 0) if relu else dy.astype(np.float64)
-    wanted_dx = scale * inverse * (dz - dz.mean(axes) - u * (dz * u).mean(axes))
+    expected_dx = scale * inverse * (dz - dz.mean(axes) - u * (dz * u).mean(axes))
     # x itself is rounded to a half of its last place: the larger the mean, the more that is
     slack = 4e-6 + 4 * np.finfo(np.float32).eps * abs(offset)
     np.testing.assert_allclose(mean, middle, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(variance, spread, rtol=slack)
-    np.testing.assert_allclose(y, np.maximum(wanted, 0) if relu else wanted, atol=slack)
+    np.testing.assert_allclose(y, np.maximum(expected, 0) if relu else expected, atol=slack)
     np.testing.assert_allclose(dshift, dz.sum(axes), atol=1e-3)
     np.testing.assert_allclose(dscale, (dz * u).sum(axes), atol=1e-3 + 30 * slack)
-    np.testing.assert_allclose(dx, wanted_dx, atol=slack)
+    np.testing.assert_allclose(dx, expected_dx, atol=slack)
 
 
 def test_squares_that_overflow_do_not_make_the_variance_infinite():

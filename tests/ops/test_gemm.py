@@ -1,4 +1,4 @@
-"""Products in pieces are products."""
+"""Products in pieces against products in float64."""
 
 import math
 
@@ -27,10 +27,10 @@ def draw(rng, *shape):
 
 
 def close(found, a, b):
-    wanted = a.astype(np.float64) @ b.astype(np.float64)
+    expected = a.astype(np.float64) @ b.astype(np.float64)
     scale = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
-    assert found.shape == wanted.shape
-    assert (np.abs(found - wanted) <= 1e-5 * scale + 1e-30).all()
+    assert found.shape == expected.shape
+    assert (np.abs(found - expected) <= 1e-5 * scale + 1e-30).all()
 
 
 @given(m=SIZES, k=SIZES, n=st.sampled_from([1, 5, 64, 300, 1000, 1025]), stack=st.integers(1, 3))
@@ -78,7 +78,7 @@ def test_outer_keeps_what_is_not_finite_in_its_place():
     ("m", "k", "n"),
     [(16, 144, 1024), (32, 288, 512), (64, 576, 256), (3380, 100, 32), (100, 50, 4000)],
 )
-def test_a_piece_is_small_enough_for_blas_to_take_it_as_it_lies(m, k, n):
+def test_a_piece_is_small_enough_for_blas_not_to_pack_it(m, k, n):
     with parallel.one_blas_thread():
         rows, columns = gemm._piece(m, k, n)
         assert m % rows == 0

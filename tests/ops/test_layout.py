@@ -1,4 +1,4 @@
-"""The order of images in memory is nobody's business: any comes in, one goes out."""
+"""Images in any order of memory give the same bits, and leave in one order."""
 
 import numpy as np
 import pytest
@@ -37,9 +37,9 @@ def test_every_order_gives_the_same_bits(layer, n, axes):
     ctx = fcnn.training()
     y, pullback = layer.vjp(params, in_order(x, ORDERS[1]), ctx)
     dy = rng.standard_normal(y.shape).astype(np.float32)
-    there, pullback_there = layer.vjp(params, in_order(x, axes), ctx)
-    dy_there = in_order(dy, axes) if dy.ndim == 4 else dy
-    assert tree.equal((there, pullback_there(dy_there)), (y, pullback(dy)))
+    again, pullback_again = layer.vjp(params, in_order(x, axes), ctx)
+    dy_again = in_order(dy, axes) if dy.ndim == 4 else dy
+    assert tree.equal((again, pullback_again(dy_again)), (y, pullback(dy)))
 
 
 @pytest.mark.parametrize("layer", LAYERS[:7], ids=repr)
@@ -49,7 +49,7 @@ def test_a_layer_leaves_the_images_innermost(layer):
     assert layout.hcwn(y).flags.c_contiguous
 
 
-def test_there_and_back():
+def test_round_trip():
     x = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
     np.testing.assert_array_equal(layout.nhwc(layout.hcwn(x)), x)
     moved = layout.images_innermost(x)

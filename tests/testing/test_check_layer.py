@@ -173,6 +173,14 @@ def ignores_its_key(key, shape):
     return right_init(fcnn.key(7), shape)
 
 
+def ignores_its_seed(key, shape):
+    return right_init(fcnn.Key(7, key.path), shape)
+
+
+def ignores_its_path(key, shape):
+    return right_init(fcnn.Key(key.seed), shape)
+
+
 def draws_one_leaf_without_its_key(key, shape):
     params, out_shape = right_init(key, shape)
     return Parts(params.weight, fcnn.prng.normal(fcnn.key(7), (3,)), params.seen), out_shape
@@ -290,6 +298,21 @@ def after(calls, wrong):
     return apply
 
 
+def pull_after(calls):
+    counter = itertools.count()
+
+    def pull(params, x, dy, ctx=EVAL):
+        grads, dx = right_pull(params, x, dy, ctx)
+        return grads, 2 * dx if next(counter) > calls else dx
+
+    return pull
+
+
+def wrong_for_large_dy(params, x, dy, ctx=EVAL):
+    grads, dx = right_pull(params, x, dy, ctx)
+    return grads, dx * dx.dtype.type(1.01 if dy.size > 1000 else 1)
+
+
 def noise_in_y(params, x, ctx=EVAL):
     y = right_apply(params, x)
     return y + np.random.default_rng().normal(size=y.shape).astype(y.dtype) * y.dtype.type(1e-3)
@@ -367,6 +390,8 @@ MUTANTS = {
     ),
     "init gives a float64 weight": (mutant(init=starts_from_float64), "init"),
     "init ignores its key": (mutant(init=ignores_its_key), "init"),
+    "init ignores its key's seed": (mutant(init=ignores_its_seed), "init"),
+    "init ignores its key's path": (mutant(init=ignores_its_path), "init"),
     "init ignores its key for one leaf": (mutant(init=draws_one_leaf_without_its_key), "init"),
     "init gives an infinite bias": (mutant(init=infinite_bias), "init"),
     "out_shape is a list": (mutant(init=a_list_as_shape), "init"),
@@ -407,6 +432,9 @@ MUTANTS = {
         "gradient",
     ),
     "dweight is wrong above 1000 elements": (mutant(pull=wrong_dparams_for_many), "gradient"),
+    "dx is wrong above 1000 elements of dy": (mutant(pull=wrong_for_large_dy), "gradient"),
+    "y changes after 499 calls": (mutant(apply=after(499, lambda y: y + 1)), None),
+    "the pullback changes after 499 calls": (mutant(pull=pull_after(499)), None),
     "y changes after 400 calls": (mutant(apply=after(400, lambda y: y + 1)), None),
     "y is noisy": (mutant(apply=noise_in_y), None),
     "y is NaN beyond 10": (mutant(apply=y_with_nan), None),

@@ -67,7 +67,16 @@ def a_key_of_its_own_without_one(x, ctx):
 
 def needs_a_key_and_ignores_it(x, ctx):
     right_mask(x, ctx)
-    return np.ones(x.shape)
+    return same_key_for_all(x, ctx)
+
+
+def the_path_alone(x, ctx):
+    right_mask(x, ctx)
+    return bernoulli(fcnn.Key(0, ctx.key.path), 0.5, x.shape)
+
+
+def the_seed_alone(x, ctx):
+    return bernoulli(fcnn.Key(ctx.key.seed), 0.5, x.shape)
 
 
 def alternates_with_the_place(x, ctx):
@@ -80,12 +89,19 @@ def test_the_dropout_that_the_mutants_are_made_of_is_right():
     check_layer(masked(right_mask), (4, 4, 2))
 
 
+def test_dropout_whose_effect_is_not_seen_is_right():
+    check_layer(fcnn.serial(fcnn.dropout(0.5), fcnn.softmax), (1,))
+    check_layer(fcnn.dropout(1e-9), (3,))
+
+
 DROPOUTS = {
     same_key_for_all: "key",
     same_generator_for_all: "key",
     same_for_every_example: "key",
     a_key_of_its_own_without_one: "key",
     needs_a_key_and_ignores_it: "key",
+    the_path_alone: "key",
+    the_seed_alone: "key",
     alternates_with_the_place: "key",
 }
 
@@ -189,6 +205,14 @@ def test_the_norm_that_the_mutants_are_made_of_is_right():
     check_layer(norm(right), (3, 5, 4))
     check_layer(norm(right, momentum=0.0), (4,))
     check_layer(norm(right, momentum=1.0), (4,))
+
+
+def test_variances_over_one_less_are_right_in_deep_models():
+    def normed():
+        return fcnn.batch_norm(momentum=0.5)
+
+    model = fcnn.serial(normed(), fcnn.serial(normed()), fcnn.relu, fcnn.add(normed()))
+    check_layer(model, (6,), key=fcnn.Key(0, (1, 0)))
 
 
 def test_an_observation_that_depends_on_dy_is_caught():

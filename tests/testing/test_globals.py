@@ -56,7 +56,13 @@ def reads_the_global_generator(x, ctx):
     return bernoulli(fcnn.fold_in(ctx.key, word % 7), 0.5, x.shape)
 
 
+def leaves_a_setting(x, ctx):
+    np.seterr(under="warn")
+    return right_mask(x, ctx)
+
+
 MASKS = [
+    leaves_a_setting,
     seeds_the_global_generator,
     draws_from_the_global_generator,
     seeds_pythons_generator,
@@ -150,3 +156,10 @@ def test_the_generators_are_left_as_they_were():
         with pytest.raises(AssertionError):
             check(subject, *at)
     assert (np.random.random(), random.random()) == expected
+
+
+def test_the_settings_are_left_as_they_were():
+    before = np.geterr()
+    with pytest.raises(AssertionError, match=r"np\.seterr's"):
+        check_layer(masked(leaves_a_setting), (6,))
+    assert np.geterr() == before

@@ -59,7 +59,7 @@ def test_the_fastest_executor_is_chosen(order):
     assert made == [name for name in order for _ in range(TRIES)] + ["fast"] * (20 - 3 * TRIES)
 
 
-def test_the_first_step_does_not_count():
+def test_the_least_time_counts_since_the_first_step_warms_up():
     assert (
         choose({"warm at once": 2.0, "slow to start": 1.0}, 20, first=1000)[-1] == "slow to start"
     )

@@ -41,7 +41,7 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
     if not all_finite(y):
         return nhwc(_adjoint_by_index(hcwn(x), hcwn(dy), window))
     (kh, kw), (h, w) = window.kernel, window.image
-    y, dy = hcwn(y), hcwn(dy)
+    y, dybits = hcwn(y), hcwn(as_bits(dy))
     (top, bottom), (left, right) = window.pads
     apart = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
     # Windows that lie side by side write each element once, as bits; others add.
@@ -56,11 +56,11 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
         dimage = dx[band.start * window.stride[0] :][: len(image)]
         dlines = make(lines.shape, dx.dtype)
         rows = [(window_rows(lines, window, i), window_rows(dlines, window, i)) for i in range(kh)]
-        _distribute(rows, y[band], dy[band], apart)
+        _distribute(rows, y[band], dybits[band], apart)
         cols = [
             (window_columns(image, window, j), window_columns(dimage, window, j)) for j in range(kw)
         ]
-        _distribute(cols, lines, dlines, apart)
+        _distribute(cols, lines, as_bits(dlines), apart)
     return nhwc(padded[top : top + h, :, left : left + w])
 
 
@@ -71,16 +71,16 @@ def pool_tiles(image: Array, pool: Pair, out: Array) -> Array:
     return reduce_by(np.maximum, [lines[:, :, j::pw] for j in range(pw)], out)
 
 
-def pool_tiles_adjoint(image: Array, dmost: Array, pool: Pair, out: Array) -> None:
-    """Write the gradient of the image of `pool_tiles` to ``out``."""
+def pool_tiles_adjoint(image: Array, dmost: Array, pool: Pair, out: Array, finite: bool) -> None:
+    """Write the gradient of the image of `pool_tiles`, which may be ``finite``, to ``out``."""
     ph, pw = pool
-    lines = reduce_by(np.maximum, [image[:, :, j::pw] for j in range(pw)])
-    most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
-    if not all_finite(most):
+    if not finite:
         window = slide((len(image), image.shape[2]), pool, pool, (1, 1), "valid")
         np.copyto(out, _adjoint_by_index(image, dmost, window))
         return
-    dmost, dimage = dmost.astype(out.dtype, copy=False), as_bits(out)
+    lines = reduce_by(np.maximum, [image[:, :, j::pw] for j in range(pw)])
+    most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
+    dmost, dimage = as_bits(dmost.astype(out.dtype, copy=False)), as_bits(out)
     dlines = np.empty(lines.shape, dimage.dtype)
     _distribute([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
     _distribute([(image[:, :, j::pw], dimage[:, :, j::pw]) for j in range(pw)], lines, dlines)
@@ -89,13 +89,12 @@ def pool_tiles_adjoint(image: Array, dmost: Array, pool: Pair, out: Array) -> No
 def _distribute(
     places: list[tuple[Array, Array]], most: Array, rest: Array, apart: bool = True
 ) -> None:
-    """Give each element of ``rest`` to the first of the places whose value equals ``most``.
+    """Give each element of ``rest``, as bits, to the first of the places that equals ``most``.
 
     ``places`` are pairs of values and the gradients that they get: bits that are set where windows
-    lie ``apart``, floats that are added to elsewhere. The last place takes what is left.
+    are ``apart``, floats that are added to elsewhere. The last place takes what is left.
     """
     *first, (_, last) = places
-    rest = as_bits(rest)
     for value, gradient in first:
         part = select_bits(np.equal(value, most), rest)
         if not apart:

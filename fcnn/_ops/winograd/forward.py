@@ -54,11 +54,11 @@ class WinogradForward:
 def _clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
     """Set to 0 those elements of a block of output whose window holds zeros alone."""
     (top, _), (left, _) = window.pads
-    (high, wide), n = block.size, len(x)
-    to_rows, from_rows = inside(block.rows.start - top, 1, high + FILTER - 1, x.shape[1])
-    to_cols, from_cols = inside(block.cols.start - left, 1, wide + FILTER - 1, x.shape[2])
+    (height, width), n = block.size, len(x)
+    to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, x.shape[1])
+    to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, x.shape[2])
     part = hcwn(x)[from_rows, :, from_cols]
-    nonzero = np.zeros((high + FILTER - 1, wide + FILTER - 1, n), bool)
+    nonzero = np.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
     for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
         nonzero[to_rows, to_cols] |= (part[:, channels] != 0).any(axis=1)
         across = nonzero[:, :-2] | nonzero[:, 1:-1] | nonzero[:, 2:]

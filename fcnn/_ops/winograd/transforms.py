@@ -94,14 +94,14 @@ def _transform_tiles(
 ) -> Array:
     """Transform tiles of as many rows and columns as the matrix has columns, one every four."""
     matrix, size = matrix.astype(image.dtype, order="C"), matrix.shape[1]
-    deep, broad = (down - 1) * TILE + size, (across - 1) * TILE + size
-    image, first_row, first_col = padded(image, first_row, first_col, deep, broad)
+    height, width = (down - 1) * TILE + size, (across - 1) * TILE + size
+    image, first_row, first_col = padded(image, first_row, first_col, height, width)
     (_, c, _, n), dtype = image.shape, image.dtype
     row, channel, col, v = (*image.strides[:3], image.itemsize)
     # Tiles of 6 columns overlap with the next one in 2.
-    shape, strides = (deep, c, across, size, n), (row, channel, TILE * col, col, v)
+    shape, strides = (height, c, across, size, n), (row, channel, TILE * col, col, v)
     columns = strided(image, shape, strides, first_row * row + first_col * col)
-    by_cols = np.empty((deep, ALPHA, c, across, n), dtype)
+    by_cols = np.empty((height, ALPHA, c, across, n), dtype)
     np.matmul(matrix, columns, out=by_cols.transpose(0, 2, 3, 1, 4))
     del image, columns
     line = ALPHA * c * across * n

@@ -19,5 +19,5 @@ fcnn.value_and_grad(losses.mean_squared_error, model)  # type: ignore
 fcnn.fit(model, losses.mean_squared_error, optim.scale(0.1), digits, key=fcnn.key(0), epochs=1)  # type: ignore
 fcnn.fit(model, losses.mean_squared_error, optim.sgd(0.1), digits, key=0, epochs=1)  # type: ignore
 fcnn.evaluate(model, losses.mean_squared_error, params, (digits.inputs, digits.targets))  # type: ignore
-params[0].weight  # type: ignore
+print(params[0].weight)  # type: ignore
 tree.map(params, lambda p: p)  # type: ignore

@@ -1,0 +1,95 @@
+"""One run of the benchmark: what takes part, and what was measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from _measure import Effort, Entry, Found, measure
+from _networks import ARTICLES, described, find
+from _process import Field
+from _report import Report
+
+FCNN, BEFORE, LOOPS = "fcnn", "fcnn before", "articles' loops"
+FORMS = {
+    "training": ("eager", "channels_last", "compiled model", "compiled step"),
+    "inference": ("eager", "channels_last", "compiled model"),
+}
+TORCH = [f"PyTorch {form}, {n}" for form in FORMS["training"] for n in (1, 2)]
+JAX = {"JAX jit": True, "JAX jit, synchronous": False}
+PEERS = [*TORCH, *JAX]
+GEMM = {f"SGEMM, {n}": Entry("gemm", {"threads": n}, f"{n} threads") for n in (1, 2)}
+LIBRARIES = ("torch", "jax", "articles", "gemm")
+
+
+class Bench:
+    """The settings of a run, its contestants' processes, its report, and all numbers.
+
+    Attributes:
+        field: the contestants' processes.
+        report: what is printed and written.
+        effort: rounds, and seconds for each.
+        own: the folder of the fcnn that is measured.
+        before: the folder of another fcnn, or None.
+        libraries: which of `LIBRARIES` take part.
+        networks: the workloads' names.
+        batches: the batch sizes to measure; None for each section's own.
+        raw: all times, by section.
+    """
+
+    def __init__(
+        self,
+        field: Field,
+        report: Report,
+        effort: Effort,
+        own: Path,
+        before: Path | None,
+        libraries: Sequence[str],
+        networks: Sequence[str],
+        batches: Sequence[int] | None,
+    ) -> None:
+        self.field, self.report, self.effort = field, report, effort
+        self.own, self.before = own, before
+        self.libraries, self.networks, self.batches = libraries, networks, batches
+        self.raw: dict[str, Any] = {}
+
+    def batch_sizes(self, usual: Sequence[int]) -> list[int]:
+        return [batch for batch in usual if self.batches is None or batch in self.batches]
+
+    def measure(self, section: str, what: str, entries: dict[str, Entry]) -> dict[str, Found]:
+        self.progress(section, what)
+        found = measure(self.field, f"{section}: {what}", entries, self.effort)
+        self.raw.setdefault(section, {})[what] = {n: each._asdict() for n, each in found.items()}
+        return found
+
+    def progress(self, section: str, what: str) -> None:
+        print(f"  {section}: {what} ...", file=sys.stderr, flush=True)
+
+    def of_fcnn(self, task: dict[str, Any]) -> dict[str, Entry]:
+        """Return fcnn, and fcnn before if there is one, with the same task."""
+        found = {FCNN: Entry("fcnn", task, "", self.own)}
+        if self.before is not None:
+            found[BEFORE] = Entry("fcnn", task, "before", self.before)
+        return found
+
+    def contestants(self, name: str, batch: int, mode: str) -> dict[str, Entry]:
+        """Return all that take part in a step or an inference of a network."""
+        task = task_of(name, batch, mode)
+        found = self.of_fcnn(task)
+        if "torch" in self.libraries:
+            for form in FORMS[mode]:
+                for n in (1, 2):
+                    options = {"form": form, "threads": n}
+                    found[f"PyTorch {form}, {n}"] = Entry("torch", task | options, f"{n} threads")
+        if "jax" in self.libraries:
+            for label, asynchronous in JAX.items():
+                found[label] = Entry("jax", task | {"asynchronous": asynchronous}, label)
+        if "articles" in self.libraries and name in ARTICLES:
+            found[LOOPS] = Entry("articles", task | ARTICLES[name])
+        return found
+
+
+def task_of(name: str, batch: int, mode: str, **options: Any) -> dict[str, Any]:
+    return {"work": described(find(name)), "batch": batch, "mode": mode, **options}
