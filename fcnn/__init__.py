@@ -68,7 +68,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         return getattr(import_module(f"fcnn.{home}"), name)
 
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "EVAL",

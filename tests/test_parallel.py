@@ -1,18 +1,12 @@
-"""The same bits, whoever computes the shards."""
+"""The bits of a result do not depend on the executor."""
 
 import itertools
 import operator
 import os
 import pickle
-import shutil
-import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import (
     BrokenExecutor,
-    Executor,
-    Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
@@ -28,8 +22,8 @@ from fcnn.data import Dataset
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.losses import softmax_cross_entropy
 
-# Dropout and batch norm are in it, and a GEMM large enough (512 × 784 × 128) that two
-# BLAS threads give other bits than one.
+# With dropout, batch norm, and a product large enough (512 × 784 × 128) that two BLAS threads give
+# other bits than one.
 MODEL = fcnn.serial(
     fcnn.conv2d(4, 3),
     fcnn.batch_norm(),
@@ -103,10 +97,10 @@ def test_processes_that_share_memory(data, alone):
 
 def test_a_killed_process_that_shares_memory_costs_time_only(data, alone):
     with parallel.processes(2) as pool:
-        os.kill(pool.others[0].process.pid, signal.SIGKILL)
+        pool.others[0].process.kill()
         with pytest.warns(RuntimeWarning, match="a worker .*died"):
             assert gradient_digest(data, pool) == alone[0]
-        assert gradient_digest(data, pool) == alone[0]  # another has taken its place
+        assert gradient_digest(data, pool) == alone[0]  # another process is starting
         with pytest.raises(BrokenExecutor):
             pool.submit(os._exit, 1).result()
         assert gradient_digest(data, pool) == alone[0]
@@ -130,131 +124,6 @@ def test_no_shards_have_no_results():
         assert parallel.map_shards(operator.add, 1, [], pool) == []
 
 
-def test_loky(data, alone):
-    loky = pytest.importorskip("loky", reason="loky is not installed")
-    with loky.ProcessPoolExecutor(2) as pool:
-        assert (gradient_digest(data, pool), params_digest(data, pool)) == alone
-
-
-MPI_PROGRAM = """
-import test_parallel
-from mpi4py.futures import MPIPoolExecutor
-
-if __name__ == "__main__":
-    data = test_parallel.drawn()
-    with MPIPoolExecutor() as pool:
-        print(test_parallel.gradient_digest(data, pool), test_parallel.params_digest(data, pool))
-"""
-
-
-def test_mpi(alone, tmp_path):
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
-    mpiexec = shutil.which("mpiexec")
-    if mpiexec is None:
-        pytest.skip("there is no mpiexec")
-    program = tmp_path / "program.py"
-    program.write_text(MPI_PROGRAM)
-    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    path = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
-    run = subprocess.run(
-        [mpiexec, "-n", "2", sys.executable, "-m", "mpi4py.futures", program],
-        env={**os.environ, **root, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.stdout.split() == list(alone), run.stderr
-
-
-@pytest.fixture(scope="module")
-def dask():
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.mark.filterwarnings("ignore")  # Dask's own, about ports and event loops
-def test_dask(data, alone, dask):
-    executor = dask.get_executor()
-    assert (gradient_digest(data, executor), params_digest(data, executor)) == alone
-
-
-@pytest.mark.filterwarnings("ignore")  # Dask's own, about the worker that we kill
-def test_a_killed_dask_worker_costs_time_only(data, alone, dask, tmp_path):
-    killer = fatal_once(str(tmp_path / "died"), os.getpid())
-    params, _ = MODEL.init(fcnn.key(0), (28, 28, 1))
-    f = fcnn.value_and_grad(
-        fcnn.serial(*MODEL.spec.args, killer),
-        softmax_cross_entropy,
-        shard_size=12,
-        executor=dask.get_executor(),
-    )
-    value, grads = f((*params, ()), data.inputs, data.targets, fcnn.training(fcnn.key(1)))
-    assert (tmp_path / "died").exists()
-    assert tree.digest((value, grads[:-1])) == alone[0]
-
-
-@fcnn.layer
-def fatal_once(marker, parent):
-    """The identity; the first worker process to run it kills itself."""
-
-    def init(key, shape):
-        return (), shape
-
-    def apply(params, x, ctx=fcnn.EVAL):
-        if os.getpid() != parent and not os.path.exists(marker):
-            open(marker, "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return x
-
-    def vjp(params, x, ctx=fcnn.EVAL):
-        return apply(params, x, ctx), lambda dy: ((), dy)
-
-    return init, apply, vjp
-
-
-# Workers cannot import a test: Dask sends what belongs to no module of its own by value.
-fatal_once.__module__ = "__main__"
-
-
-def die_in_a_worker(common, shard):
-    if os.getpid() != common:
-        os._exit(1)
-    return shard
-
-
-def test_a_broken_pool_costs_time_only():
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        for _ in range(2):  # the second time the pool is known to be broken
-            with pytest.warns(RuntimeWarning, match="a worker .*died"):
-                done = parallel.map_shards(die_in_a_worker, os.getpid(), [1, 2, 3], pool)
-            assert done == [1, 2, 3]
-
-
-class LosesWhatItWasGiven(Executor):
-    """As Dask when the worker dies that alone has what was scattered."""
-
-    class _client:  # noqa: N801 (Dask's name)
-        scatter = staticmethod(lambda data, **options: object())
-
-    def submit(self, fn, /, *args, **kwargs):
-        future = Future()
-        future.cancel()
-        future.set_running_or_notify_cancel()
-        return future
-
-
-def test_a_cancelled_shard_costs_time_only():
-    with pytest.warns(RuntimeWarning, match="a worker .*died"):
-        done = parallel.map_shards(operator.add, 10, [1, 2], LosesWhatItWasGiven())
-    assert done == [11, 12]
-
-
 POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), parallel.processes]
 
 
@@ -262,7 +131,7 @@ POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), paralle
 def test_a_shard_that_raises_raises_the_same_error_here(data, make):
     bad = Dataset(data.inputs[:, :20], data.targets)
     pool = make()
-    with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): the weight") as raised:
+    with pytest.raises(ShapeError, match=r"serial\[6\] dense\(128\): expected an input") as raised:
         gradient_digest(bad, pool)
     assert raised.value.path == "serial[6]"
     if pool is not None:
@@ -334,7 +203,7 @@ def test_statistics_of_shards_are_averaged(data):
     target = np.zeros_like(data.inputs)
     f = fcnn.grad(model, fcnn.losses.mean_squared_error, shard_size=12)
     grads = f(params, data.inputs, target, fcnn.training())
-    np.testing.assert_allclose(params.mean - grads.mean, data.inputs.mean(), rtol=1e-5)
+    np.testing.assert_allclose(grads.mean.value, data.inputs.mean(), rtol=1e-5)
 
 
 def test_shards_draw_masks_of_their_own():
@@ -351,10 +220,10 @@ def test_a_bad_shard_size_is_refused(size):
 
 
 def test_two_threads_may_call_anything_at_any_time(data):
-    wanted = gradient_digest(data)
+    expected = gradient_digest(data)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: gradient_digest(data), range(8)))
-    assert set(found) == {wanted}
+    assert set(found) == {expected}
 
 
 def test_everything_a_worker_needs_pickles(data):

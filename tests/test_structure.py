@@ -35,7 +35,7 @@ ROWS = {
     "fcnn.layers": 4,
     "fcnn.losses": 4,
     "fcnn.metrics": 4,
-    "fcnn._doors": 3.1,
+    "fcnn._doors": 3.4,
     "fcnn._scores": 4,
     "fcnn.optim": 4,
     "fcnn.data": 4,

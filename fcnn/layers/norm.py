@@ -165,7 +165,8 @@ def batch_norm(*, momentum: float = 0.9, eps: float = 1e-5) -> Triple:
     ``y = scale · (x - mean) / sqrt(var + eps) + bias``. In training, mean and variance are
     those of the examples at hand (all axes but the last); in evaluation, the running ones.
     Where a batch is cut into shards (``shard_size`` of `fcnn.fit` and `fcnn.value_and_grad`),
-    the examples at hand are those of one shard.
+    the examples at hand are those of one shard; `fcnn.fit` cuts batches so that a shard has 32
+    examples or more, if the batch has as many.
 
     Shapes: x and y ``(n, ..., channels)``; scale, bias, mean, var ``(channels,)``.
 

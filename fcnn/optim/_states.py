@@ -73,6 +73,7 @@ class ParamsEmaState:
 def names(state: Any) -> str:
     """Return the type of a state, or the types of a tuple of states.
 
+    >>> from fcnn.optim._states import EmptyState, ScaleByLearningRateState, names
     >>> names((EmptyState(), ScaleByLearningRateState(0, 0.1)))
     '(EmptyState, ScaleByLearningRateState)'
     """

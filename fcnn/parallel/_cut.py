@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from fcnn._check import whole
 
 
@@ -21,5 +23,5 @@ def cut(n: int, size: int) -> list[slice]:
     """
     n, size = whole(n, "n", 0), whole(size, "size")
     count = -(-n // size)
-    ends = [-(-n * i // count) for i in range(1, count + 1)]
-    return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    bounds = [-(-n * i // count) for i in range(count + 1)] if count else []
+    return [slice(start, stop) for start, stop in pairwise(bounds)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from importlib.util import find_spec
@@ -13,19 +11,10 @@ from typing import Any, TypeAlias
 from fcnn._blas import BLAS
 from fcnn.parallel._cut import cut
 from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._loss import LOSING, is_loss, warn_if_slow, warn_of_loss
 from fcnn.parallel._pickling import dumps, travels_by_value
 
 Function: TypeAlias = Callable[[Any, Any], Any]
-
-LOST = {"EngineError", "ExecutorlibSocketError", "KilledWorker", "ManagerLost", "WorkerLost"}
-"""The exceptions by which other libraries say that a worker died: ipyparallel (as the ``ename`` of
-a RemoteError), executorlib, Dask and Parsl."""
-
-_LOSING: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The executors whose last call lost a worker, which has been said."""
-
-_SLOW: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The executors that start a process for each task, which has been said."""
 
 
 def run_threads(
@@ -41,7 +30,7 @@ def run_processes(
     executor: Executor, function: Function, common: Any, shards: Sequence[Any]
 ) -> list[Any]:
     """Compute the shards in workers, which are sent ``common`` once each where that is known."""
-    _warn_if_slow(executor)
+    warn_if_slow(executor)
     client = getattr(executor, "_client", None)
     if hasattr(client, "scatter"):  # Dask: it balances single tasks, and pickles by value
         parts = [[shard] for shard in shards]
@@ -84,6 +73,7 @@ def _results(
     futures: list[Future[Any] | Exception] = []
     for each in arguments:
         try:
+            _check_engines(executor)
             futures.append(executor.submit(task, *each))
         except BrokenExecutor as error:
             futures.append(error)
@@ -94,26 +84,26 @@ def _results(
         try:
             yield _result(executor, future)
         except Exception as error:
-            if not _is_loss(error):
+            if not is_loss(error):
                 raise
             yield error
 
 
 def _result(executor: Executor, future: Future[Any]) -> Any:
-    client: Any = getattr(getattr(executor, "view", None), "client", None)
-    if not hasattr(client, "ids"):
-        return future.result()
-    while True:  # ipyparallel: without an engine a task waits for ever
+    while True:
         try:
-            return future.result(1.0)
+            return future.result(1.0 if hasattr(executor, "view") else None)
         except TimeoutError:
-            if not future.done() and not client.ids:
-                raise BrokenExecutor("no engine is left") from None
+            if future.done():
+                raise
+            _check_engines(executor)
 
 
-def _is_loss(error: Exception) -> bool:
-    names = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "ename", None)}
-    return isinstance(error, BrokenExecutor | CancelledError) or bool(names & LOST)
+def _check_engines(executor: Executor) -> None:
+    """Raise if an executor of ipyparallel has no engine: its tasks would wait for ever."""
+    client = getattr(getattr(executor, "view", None), "client", None)
+    if getattr(client, "ids", None) == []:
+        raise BrokenExecutor("no engine is left")
 
 
 def _joined(
@@ -131,7 +121,7 @@ def _joined(
             raise found.error()
         if isinstance(found, Exception):
             lost = True
-            _warn_of_loss(executor, found)
+            warn_of_loss(executor, found)
             BLAS.enter()
             try:
                 found = _plain(function, common, part)
@@ -139,40 +129,5 @@ def _joined(
                 BLAS.leave()
         results += found
     if not lost:
-        _LOSING.discard(executor)
+        LOSING.discard(executor)
     return results
-
-
-def _warn_of_loss(executor: Executor, error: Exception) -> None:
-    """Say that a worker was lost, or that no worker is left, unless the call before said so."""
-    if not _first(_LOSING, executor):
-        return
-    name = type(executor).__name__
-    why = f"{type(error).__name__}: {error}".rstrip(": ")
-    if isinstance(error, BrokenExecutor):
-        advice = "it is broken, so all shards are computed in this thread; make a new executor"
-    else:
-        advice = "the shards that it lost are computed in this thread"
-    warnings.warn(f"a worker of {name} died ({why}): {advice}", RuntimeWarning, stacklevel=6)
-
-
-def _warn_if_slow(executor: Executor) -> None:
-    if type(executor).__module__.split(".")[0] == "executorlib":
-        info = getattr(executor, "info", None) or {}
-        if "init_function" not in info and _first(_SLOW, executor):
-            warnings.warn(
-                f"{type(executor).__name__} starts a process for each shard; make it with "
-                f"block_allocation=True, which keeps them",
-                RuntimeWarning,
-                stacklevel=5,
-            )
-
-
-def _first(seen: weakref.WeakSet[Any], executor: Executor) -> bool:
-    try:
-        if executor in seen:
-            return False
-        seen.add(executor)
-    except TypeError:  # it cannot be hashed or referenced weakly
-        pass
-    return True

@@ -52,20 +52,23 @@ def attempt(
 
 
 def _pickled(error: Exception) -> bytes:
-    """Return a pickle that gives the exception, or the nearest that pickles."""
-    kind, message = type(error), str(error)
-    for candidate in (
+    """Return a pickle of the exception, or of the most similar one that pickles."""
+    kind = type(error)
+    bases = [base for base in kind.__mro__[1:] if issubclass(base, Exception)]
+    candidates = [
         error,
         _Copy(kind, error.args, vars(error)),
-        _Copy(kind, (message,), {}),
-    ):
+        _Copy(kind, (str(error),), {}),
+        *[_Copy(base, (f"{kind.__name__}: {error}",), {}) for base in bases],
+    ]
+    for candidate in candidates:
         try:
             data = dumps(candidate)
-            if type(pickle.loads(data)) is kind:
+            if isinstance(pickle.loads(data), Exception):
                 return data
-        except Exception:  # the next candidate says less, and pickles more often
+        except Exception:  # this one does not pickle, or not back
             continue
-    return dumps(RuntimeError(f"{kind.__name__}: {message}"))
+    return dumps(Exception(f"{kind.__name__}: {error}"))
 
 
 class _Copy(NamedTuple):

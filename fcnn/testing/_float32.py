@@ -15,9 +15,9 @@ import numpy as np
 from fcnn import tree
 from fcnn._typing import Array, Tree
 from fcnn.prng import Key, fold_in
-from fcnn.testing._case import Case
 from fcnn.testing._compare import is_float, numbers, places
 from fcnn.testing._law import normal
+from fcnn.testing._layer_case import Case
 
 RTOL = 1e-4
 """The allowed difference of an element, relative to it: an error of 0.05 % is five times this."""

@@ -13,9 +13,9 @@ from fcnn._layer import EVAL, Context, Layer, as_shape, training
 from fcnn._typing import Tree
 from fcnn.errors import ShapeError
 from fcnn.prng import Key, fold_in
-from fcnn.testing._case import fresh
 from fcnn.testing._compare import DTYPES, numbers, places
 from fcnn.testing._law import KEY, Law, enforce, findings
+from fcnn.testing._memory import fresh
 from fcnn.testing._points import Inputs, many, moved
 from fcnn.testing._vjp import gradient_like
 

@@ -15,7 +15,7 @@ from fcnn.errors import FcnnError
 from fcnn.prng import Key, abstract_key, fold_in
 from fcnn.testing._globals import global_problem
 from fcnn.testing._law import CALLS, KEY, Law, calls_problem, enforce, findings
-from fcnn.testing._laws_form import looks_drawn
+from fcnn.testing._layer_form import looks_drawn
 from fcnn.testing._value import copy_of, importable, value_problem
 
 SHAPES: tuple[Shape, ...] = ((8,), (1, 1), (5, 7), (3, 2, 4, 6))

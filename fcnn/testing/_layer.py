@@ -16,25 +16,25 @@ from fcnn._layer import EVAL, Context, Layer, as_shape, training
 from fcnn._typing import Tree
 from fcnn.errors import DTypeError
 from fcnn.prng import Key, fold_in
-from fcnn.testing._case import Calls, Case
 from fcnn.testing._globals import kept
 from fcnn.testing._law import CALLS, KEY, Finding, Law, enforce, findings
-from fcnn.testing._laws_form import (
+from fcnn.testing._layer_case import Calls, Case
+from fcnn.testing._layer_form import (
     dtype_problems,
     init_problems,
     square_problems,
     structure_problems,
     vjp_problems,
 )
-from fcnn.testing._laws_gradient import (
+from fcnn.testing._layer_gradient import (
     batch_problems,
     float32_problems,
     gradient_problems,
     input_grad_problems,
     linear_problems,
 )
-from fcnn.testing._laws_mode import key_problems, observation_problems
-from fcnn.testing._laws_purity import (
+from fcnn.testing._layer_mode import key_problems, observation_problems
+from fcnn.testing._layer_purity import (
     alias_problems,
     call_problems,
     global_problems,
@@ -205,7 +205,7 @@ def _takes_whole_numbers(triple: Any, params: Tree, inputs: Inputs) -> bool:
 
 
 def value_problems(case: Case) -> Iterator[str]:
-    """The layer is a value, and its copy computes the same bits."""
+    """Check that the layer is a value whose copy computes the same bits."""
     yield value_problem(case.layer)
     if isinstance(case.layer, Layer) and importable(case.layer):
         copy = pickle.loads(pickle.dumps(case.layer))

@@ -13,7 +13,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-import fcnn
+from fcnn import layers
 from fcnn._layer import Layer, as_shape
 from fcnn.errors import ArgumentError, ShapeError
 
@@ -75,11 +75,11 @@ def _value(node: ast.expr, module: ModuleType) -> Any:
 
 
 def _attribute(module: ModuleType, name: str) -> Any:
-    """Return what the module, or fcnn, calls by this name."""
+    """Return what the module, or `fcnn.layers`, calls by this name."""
     if hasattr(module, name) and not name.startswith("__"):
         return getattr(module, name)
-    if name in fcnn.__all__:
-        return getattr(fcnn, name)
+    if name in layers.__all__:
+        return getattr(layers, name)
     near = difflib.get_close_matches(name, [n for n in dir(module) if not n.startswith("_")], 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ArgumentError(f"expected a name of {module.__name__}, got {name!r}{hint}")

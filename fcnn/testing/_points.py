@@ -21,6 +21,8 @@ MANY = 17
 """A batch length above 16."""
 ELEMENTS = 1001
 """More elements than a thousand."""
+CHEAP = 20_000
+"""As many elements as a batch may have for the sake of y."""
 
 
 @attrs.frozen
@@ -38,7 +40,7 @@ class Inputs:
     @property
     def example_size(self) -> int:
         """The number of elements of an example, in the largest array."""
-        return max((math.prod(shape) for shape in _shapes(self.shape)), default=1)
+        return size_of(self.shape)
 
     def __call__(self, n: int, *, draw: int = 0, scale: float = 1.0) -> Tree:
         """Return n examples in float64; another ``draw`` gives other ones."""
@@ -83,10 +85,11 @@ def map_shape(function: Callable[[Shape], Any], shape: Any) -> Any:
     return tuple([map_shape(function, child) for child in shape])
 
 
-def _shapes(shape: Any) -> list[Shape]:
-    found: list[Shape] = []
-    map_shape(found.append, shape)
-    return found
+def size_of(shape: Any) -> int:
+    """Return the number of elements of the largest array of these shapes."""
+    sizes: list[int] = []
+    map_shape(lambda each: sizes.append(math.prod(each)), shape)
+    return max(sizes, default=1)
 
 
 def enlarged(shape: Any) -> Any:
@@ -119,6 +122,8 @@ def moved(params: Tree, key: Key) -> Tree:
     return tree.map(weight, tree.astype(params, np.float64), statistic=statistic)
 
 
-def many(inputs: Inputs) -> int:
-    """Return a batch length above 16 with more than a thousand elements."""
-    return max(MANY, math.ceil(ELEMENTS / max(1, inputs.example_size)))
+def many(inputs: Inputs, out_size: int = ELEMENTS) -> int:
+    """Return a batch length above 16 that gives x, and y if it is cheap, a thousand elements."""
+    size = max(1, inputs.example_size)
+    for_y = min(math.ceil(ELEMENTS / max(1, out_size)), CHEAP // size)
+    return max(MANY, math.ceil(ELEMENTS / size), for_y)

@@ -165,6 +165,6 @@ def _validate(
     )
     if not math.isfinite(found.loss):
         raise NonFiniteError(
-            f"expected a finite validation loss, got {found.loss} after step {state.step}, {HINT}"
+            f"expected a finite validation loss, got {found.loss} after step {state.step}; {HINT}"
         )
     return found

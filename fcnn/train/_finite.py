@@ -13,7 +13,7 @@ from fcnn.train._state import State
 
 HINT = (
     "try a smaller learning rate, fcnn.optim.clip_by_global_norm, or inputs of a smaller scale; "
-    "the last good state is this error's attribute state"
+    "the last good state is error.state"
 )
 
 
@@ -28,7 +28,7 @@ def refuse_not_finite(state: State) -> None:
         if not _is_finite(leaf):
             raise NonFiniteError(
                 f"expected finite params, got NaN or infinity in params{path} "
-                f"after step {state.step}, {HINT}"
+                f"after step {state.step}; {HINT}"
             )
 
 
@@ -56,5 +56,5 @@ def keep(error: BaseException, state: State) -> State:
     with contextlib.suppress(AttributeError, TypeError):
         error.state = state  # type: ignore[attr-defined]
         if not isinstance(error, NonFiniteError):  # whose message says so
-            error.add_note(f"The attribute state of this exception is that of step {state.step}.")
+            error.add_note(f"error.state is the state after step {state.step}; go on from it")
     return state

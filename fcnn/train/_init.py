@@ -12,7 +12,7 @@ from fcnn._layer import Layer, is_shape
 from fcnn._typing import Tree
 from fcnn._walk import walk
 from fcnn.errors import ArgumentError, ShapeError
-from fcnn.optim import Optimizer
+from fcnn.optim import Optimizer, check_optimizer
 from fcnn.prng import Key, abstract_key, split
 from fcnn.train._state import Setup, State
 
@@ -71,22 +71,13 @@ def check_parts(model: Any, optimizer: Any, data: Any) -> None:
         DataError: if there are no data.
     """
     _doors.check_model(model)
+    if hasattr(optimizer, "inputs"):
+        raise ArgumentError(
+            f"expected an optimizer, got {_doors.kind_of(optimizer)}; "
+            f"the arguments are (model, loss, optimizer, data)"
+        )
     check_optimizer(optimizer)
     _doors.check_data(data)
-
-
-def check_optimizer(optimizer: Any) -> None:
-    """Refuse what is not an optimizer."""
-    if isinstance(optimizer, Optimizer):
-        return
-    hint = "fcnn.optim has them"
-    if hasattr(optimizer, "inputs"):
-        hint = "the arguments are (model, loss, optimizer, data)"
-    elif hasattr(optimizer, "update"):
-        hint = "make one of a gradient transform with fcnn.optim.descend"
-    elif callable(optimizer):
-        hint = "call the constructor"
-    raise ArgumentError(f"expected an optimizer, got {_doors.kind_of(optimizer)}; {hint}")
 
 
 def made_for(model: Layer, key: Key, data: Dataset[Any, Any]) -> Tree:

@@ -153,7 +153,7 @@ def _step(
         value, prediction = value if has_aux else (value, None)
         if not math.isfinite(value):
             raise NonFiniteError(
-                f"expected a finite loss, got {value} at step {state.step + 1}, {HINT}"
+                f"expected a finite loss, got {value} at step {state.step + 1}; {HINT}"
             )
         params, opt_state = plan.optimizer.step(state.params, grads, state.opt_state)
         sums = _sums(plan, value, prediction, target, n)

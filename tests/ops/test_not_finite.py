@@ -155,6 +155,16 @@ def test_a_gradient_spoils_only_what_it_reaches(value):
     assert np.isfinite(np.delete(dweight, 3, axis=3)).all()
 
 
+def test_a_weight_spoils_the_gradient_of_only_what_it_multiplies():
+    x, weight, dy, window = wide()
+    weight[0, 1, 2, 7] = INF
+    _, _, dx = correlate_adjoints(x, weight, dy, window)
+    spoilt = np.zeros(x.shape, bool)
+    spoilt[:, :-2, 1:-1, 2] = True
+    np.testing.assert_array_equal(dx[spoilt], (INF * dy[..., 7]).ravel())
+    assert np.isfinite(np.delete(dx, 2, axis=3)).all()
+
+
 def test_a_corner_reaches_one_weight():
     x, weight, dy, window = wide()
     x[4, 0, 0, 5] = NAN
@@ -170,8 +180,13 @@ def test_all_finite(at, value):
     x = np.full((4, 16, 16), 1e30, np.float32)  # whose squares overflow
     assert all_finite(x)
     assert all_finite(x[:, ::2].T)
-    x.reshape(-1)[at] = value
-    assert not all_finite(x)
+    y = x.copy()
+    assert all_finite(x, y)
+    y.reshape(-1)[at] = value
+    assert not all_finite(y)
+    assert not all_finite(x, y)
+    assert not all_finite(y, x)
+    assert not all_finite(np.zeros_like(x), y)
 
 
 def poisoned(rng, shape, count):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fcnn
-from fcnn import optim, tree
+from fcnn import optim, parallel, tree
 from fcnn.losses import softmax_cross_entropy
 
 # Dropout draws by shard; batch norm has statistics; the first dense layer's product is large
@@ -38,6 +38,11 @@ def digest(executor=None):
     params, _ = MODEL.init(fcnn.key(0), (14, 14, 1))
     f = fcnn.value_and_grad(MODEL, softmax_cross_entropy, shard_size=12, executor=executor)
     return tree.digest(f(params, *batch(), fcnn.training(fcnn.key(1))))
+
+
+def digest_in_processes(found):
+    with parallel.processes(2) as pool:
+        found.put(digest(pool))
 
 
 class Training:
@@ -120,14 +125,10 @@ def die_once(common, shard):
     return shard + 1
 
 
-def die_each(common, shard):
-    """As `die_once`, but every worker process once: ``marker`` is a folder."""
+def die_for_each(common, shard):
+    """As `die_once`, but a worker process dies for every shard: ``common`` names a folder."""
     parent, folder = common
-    if os.getpid() != parent:
-        mark = Path(folder, str(os.getpid()))
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return shard + 1
+    return die_once((parent, f"{folder}/{shard}"), shard)
 
 
 def processes_with(name, value):

@@ -298,6 +298,21 @@ def after(calls, wrong):
     return apply
 
 
+def pull_after(calls):
+    counter = itertools.count()
+
+    def pull(params, x, dy, ctx=EVAL):
+        grads, dx = right_pull(params, x, dy, ctx)
+        return grads, 2 * dx if next(counter) > calls else dx
+
+    return pull
+
+
+def wrong_for_large_dy(params, x, dy, ctx=EVAL):
+    grads, dx = right_pull(params, x, dy, ctx)
+    return grads, dx * dx.dtype.type(1.01 if dy.size > 1000 else 1)
+
+
 def noise_in_y(params, x, ctx=EVAL):
     y = right_apply(params, x)
     return y + np.random.default_rng().normal(size=y.shape).astype(y.dtype) * y.dtype.type(1e-3)
@@ -417,6 +432,9 @@ MUTANTS = {
         "gradient",
     ),
     "dweight is wrong above 1000 elements": (mutant(pull=wrong_dparams_for_many), "gradient"),
+    "dx is wrong above 1000 elements of dy": (mutant(pull=wrong_for_large_dy), "gradient"),
+    "y changes after 499 calls": (mutant(apply=after(499, lambda y: y + 1)), None),
+    "the pullback changes after 499 calls": (mutant(pull=pull_after(499)), None),
     "y changes after 400 calls": (mutant(apply=after(400, lambda y: y + 1)), None),
     "y is noisy": (mutant(apply=noise_in_y), None),
     "y is NaN beyond 10": (mutant(apply=y_with_nan), None),

@@ -112,7 +112,7 @@ TABLE = {
     ),
     "transform": (
         lambda: fit(optimizer=optim.scale_by_adam()), ArgumentError,
-        r"expected an optimizer, got scale_by_adam\(\); make one .*fcnn.optim.descend",
+        r"got the gradient transform scale_by_adam\(\); use fcnn.optim.descend",
     ),
     "name of an optimizer": (lambda: fit(optimizer="adam"), ArgumentError, "got 'adam'; fcnn.opt"),
     # key, params and state

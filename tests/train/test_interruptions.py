@@ -169,7 +169,7 @@ def test_a_diverging_run_says_so():
     data = Dataset(np.full((4, 1), 1e18, np.float32), np.zeros((4, 1), np.float32))
     with (
         np.errstate(over="ignore", invalid="ignore"),
-        pytest.raises(NonFiniteError, match=r"at step 2, try a smaller learning rate") as raised,
+        pytest.raises(NonFiniteError, match=r"at step 2; try a smaller learning rate") as raised,
     ):
         fcnn.fit(
             fcnn.dense(1), mean_squared_error, optim.sgd(1.0), data, key=KEY, epochs=3, log=None

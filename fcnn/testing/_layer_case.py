@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -14,7 +13,8 @@ from fcnn._typing import Tree
 from fcnn.errors import ShapeError
 from fcnn.prng import Key, fold_in
 from fcnn.testing._compare import numbers
-from fcnn.testing._points import Inputs, many, moved
+from fcnn.testing._memory import fresh
+from fcnn.testing._points import Inputs, many, moved, size_of
 from fcnn.testing._vjp import gradient_like
 
 LARGE = 10.0
@@ -23,11 +23,17 @@ LARGE = 10.0
 
 @attrs.define
 class Calls:
-    """How many vjp calls were made, of how many, and the bits of the first."""
+    """How many calls of apply and of vjp were made, of how many, and the bits of the first."""
 
-    wanted: int
-    made: int = 0
+    target: int
+    applied: int = 0
+    pulled: int = 0
     first: bytes | None = None
+
+    @property
+    def made(self) -> int:
+        """The number of calls that were made of both."""
+        return min(self.applied, self.pulled)
 
 
 @attrs.frozen
@@ -56,11 +62,12 @@ class Case:
 
     def apply(self, params: Tree, x: Tree, ctx: Context | None = None) -> Any:
         """Run the layer's apply, in the case's context if no other is given."""
+        self.calls.applied += 1
         return self.triple[1](params, x, self.ctx if ctx is None else ctx)
 
     def vjp(self, params: Tree, x: Tree, ctx: Context | None = None) -> Any:
         """Run the layer's vjp, in the case's context if no other is given."""
-        self.calls.made += 1
+        self.calls.pulled += 1
         return self.triple[2](params, x, self.ctx if ctx is None else ctx)
 
     def x(self, n: int | None = None, draw: int = 0) -> Tree:
@@ -84,7 +91,7 @@ class Case:
     @property
     def many(self) -> int:
         """The length of the large batch."""
-        return many(self.inputs)
+        return many(self.inputs, size_of(self.out_shape))
 
     @property
     def sizes(self) -> list[int]:
@@ -119,21 +126,3 @@ class Case:
         params, x = self.at(dtype, n)
         y, pullback = self.vjp(params, x)
         return (y, *pullback(self.dy(y)))
-
-
-def fresh(values: Tree, dtype: Any = None) -> Tree:
-    """Return a copy whose arrays own their memory, its floats in ``dtype`` if one is given."""
-    return tree.map(np.array, values if dtype is None else tree.astype(values, dtype))
-
-
-def writeable(values: Tree) -> Iterator[Any]:
-    """Yield the arrays of a tree that can be written to."""
-    for leaf in tree.leaves(values):
-        if isinstance(leaf, np.ndarray) and leaf.flags.writeable and leaf.size:
-            yield leaf
-
-
-def overwrite(values: Tree) -> None:
-    """Write other numbers into every array of a tree that can be written to."""
-    for leaf in writeable(values):
-        leaf[...] = 7

@@ -14,14 +14,14 @@ from fcnn._typing import Tree
 from fcnn._value import Value, values_in
 from fcnn.initializers import constant
 from fcnn.prng import Key, abstract_key, fold_in
-from fcnn.testing._case import Case
 from fcnn.testing._compare import DTYPES, finite, is_float, misfit, numbers, places
-from fcnn.testing._laws_gradient import differences
+from fcnn.testing._layer_case import Case
+from fcnn.testing._layer_gradient import differences
 from fcnn.testing._points import enlarged, moved
 
 
 def init_problems(case: Case) -> Iterator[str]:
-    """Init is a function of its key and says the shapes; its floats are float32."""
+    """Check that init is a function of its key, in float32, and says the shapes."""
     made, out_shape = case.init(case.seed)
     again = case.init(case.seed)
     keys = (fold_in(case.seed, 1), Key((case.seed.seed + 1) % 2**64, case.seed.path))
@@ -79,7 +79,7 @@ def _is_constant(array: Any, value: Value) -> bool:
 
 
 def structure_problems(case: Case) -> Iterator[str]:
-    """Outputs and gradients have the shapes that they should, at every batch length."""
+    """Check that outputs and gradients have their shapes, at every batch length."""
     for n in case.sizes:
         params, x = case.params, case.x(n)
         y, pullback = case.vjp(params, x)
@@ -108,7 +108,7 @@ def _array_problem(y: Tree) -> str:
 
 
 def vjp_problems(case: Case) -> Iterator[str]:
-    """Vjp's y is apply's y, bit for bit; without a context both run in evaluation."""
+    """Check that vjp's y is apply's, bit for bit, and that no context means evaluation."""
     for dtype in DTYPES:
         for n in case.sizes:
             params, x = case.at(dtype, n)
@@ -125,7 +125,7 @@ def vjp_problems(case: Case) -> Iterator[str]:
 
 
 def dtype_problems(case: Case) -> Iterator[str]:
-    """Everything that comes out has the dtype that went in, and is finite."""
+    """Check that everything that comes out has the dtype that went in, and is finite."""
     for dtype in DTYPES:
         for n in case.sizes:
             y, *grads = case.run(dtype, n)
@@ -138,7 +138,7 @@ def dtype_problems(case: Case) -> Iterator[str]:
 
 
 def square_problems(case: Case) -> Iterator[str]:
-    """A layer that takes square images takes wider ones as rightly, unless init refuses them."""
+    """Check wider images than a square shape, unless init refuses them."""
     wide = enlarged(case.shape)
     if wide == case.shape or case.inputs.given is not None:
         return

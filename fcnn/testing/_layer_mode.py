@@ -13,9 +13,9 @@ from fcnn._layer import EVAL, Layer
 from fcnn._typing import Tree
 from fcnn.errors import MissingKeyError
 from fcnn.prng import Key, fold_in
-from fcnn.testing._case import Case
 from fcnn.testing._compare import gap_between, is_float
 from fcnn.testing._law import normal
+from fcnn.testing._layer_case import Case
 from fcnn.tree import Observation
 
 EXAMPLES = 64
@@ -23,7 +23,7 @@ EXAMPLES = 64
 
 
 def key_problems(case: Case) -> Iterator[str]:
-    """Training draws from its key and from nothing else; evaluation draws nothing."""
+    """Check that training draws from its key alone, and evaluation draws nothing."""
     params, x = case.at(np.float64, case.many)
     keys = [fold_in(case.key, 20 + i) for i in range(4)]
     others = [Key((key.seed + 1 + i) % 2**64, keys[0].path) for i, key in enumerate(keys)]
@@ -69,7 +69,7 @@ def _fixed_noise(case: Case, params: Tree, x: Tree, y: Tree) -> Iterator[str]:
 
 
 def observation_problems(case: Case) -> Iterator[str]:
-    """What stands for a statistic is what the batch showed, and the weight of the old value."""
+    """Check that an observation is what the batch showed, and the old value's weight."""
     if not any(tree.statistics(case.params)):
         return
     x = case.x(case.batch)

@@ -11,14 +11,15 @@ import numpy as np
 from fcnn import _batch, tree
 from fcnn._typing import Array, Tree
 from fcnn.prng import fold_in
-from fcnn.testing._case import Case, fresh
 from fcnn.testing._compare import DTYPES, gap_between, largest, numbers, places, rounding
 from fcnn.testing._float32 import float32_problem
+from fcnn.testing._layer_case import Case
+from fcnn.testing._memory import fresh
 from fcnn.testing._vjp import check_vjp
 
 
 def gradient_problems(case: Case) -> Iterator[str]:
-    """The pullback is the transposed Jacobian, at every batch length, and where inputs tie."""
+    """Check the pullback against differences, at every batch length and where inputs tie."""
     for n in case.sizes:
         differences(case, n, directions=3 if n == case.batch else 1)
     x = case.x()
@@ -90,7 +91,7 @@ def _check(
 
 
 def linear_problems(case: Case) -> Iterator[str]:
-    """The pullback is linear in dy; what it returns for a statistic does not depend on dy."""
+    """Check that the pullback is linear in dy, and no observation depends on dy."""
     for n in {case.batch, case.many}:
         y, pullback = case.vjp(case.params, case.x(n))
         one, two = case.dy(y), case.dy(y, 1)
@@ -118,7 +119,7 @@ def _worst(expected: Any, got: Any) -> tuple[float, str]:
 
 
 def float32_problems(case: Case) -> Iterator[str]:
-    """In float32, y and gradients are those of float64, but for rounding."""
+    """Check that y and gradients in float32 are those of float64, but for rounding."""
     for n in case.sizes:
         problem = ""
         # Rounding may carry an element over a kink of relu: a fault shows at every draw.
@@ -130,7 +131,7 @@ def float32_problems(case: Case) -> Iterator[str]:
 
 
 def batch_problems(case: Case) -> Iterator[str]:
-    """In evaluation the examples of a batch do not see each other."""
+    """Check that in evaluation the examples of a batch do not see each other."""
     if case.ctx.train:
         return
     for dtype in DTYPES:
@@ -166,7 +167,7 @@ def _add(total: Tree, more: Tree) -> Tree:
 
 
 def input_grad_problems(case: Case) -> Iterator[str]:
-    """Without dx, y and dparams are the same."""
+    """Check that y and dparams are the same without dx."""
     ctx = attrs.evolve(case.ctx, input_grad=False)
     for dtype in DTYPES:
         for n in case.sizes:

@@ -12,13 +12,14 @@ from fcnn import tree
 from fcnn._layer import EVAL, training
 from fcnn._typing import Array, Tree
 from fcnn.prng import fold_in
-from fcnn.testing._case import Case, fresh, overwrite, writeable
 from fcnn.testing._compare import DTYPES, gap_between, numbers, places, rounding
 from fcnn.testing._globals import global_problem
+from fcnn.testing._layer_case import Case
+from fcnn.testing._memory import fresh, overwrite, writeable
 
 
 def purity_problems(case: Case) -> Iterator[str]:
-    """Nothing that is passed in is changed, and the same bits come out twice."""
+    """Check that nothing passed in is changed, and the same bits come out twice."""
     for dtype in DTYPES:
         yield _repeated(case, dtype)
         yield _between_others(case, dtype)
@@ -53,7 +54,7 @@ def _repeated(case: Case, dtype: Any) -> str:
 
 
 def _between_others(case: Case, dtype: Any) -> str:
-    """Other calls between a vjp and its pullback, and after it, must change neither."""
+    """Check that calls between a vjp and its pullback, and after it, change neither."""
     params, x = case.at(dtype)
     applied = case.apply(params, x)
     y, pullback = case.vjp(params, x)
@@ -121,7 +122,7 @@ def _strided(array: Array) -> Array:
 
 
 def alias_problems(case: Case) -> Iterator[str]:
-    """No result shares memory with dy, or with what a pullback still reads."""
+    """Check that no result shares memory with dy or with what a pullback still reads."""
     for dtype, n in itertools.product(DTYPES, case.sizes):
         params, x = case.at(dtype, n)
         y, pullback = case.vjp(params, x)
@@ -148,7 +149,7 @@ def _plain(grads: tuple[Tree, Tree]) -> Tree:
 
 
 def global_problems(case: Case) -> Iterator[str]:
-    """No global generator is drawn from, seeded or read; NumPy's settings stay."""
+    """Check that no global generator is used and NumPy's settings stay."""
     for dtype in DTYPES:
         params, x = case.at(dtype)
 
@@ -161,11 +162,11 @@ def global_problems(case: Case) -> Iterator[str]:
 
 
 def call_problems(case: Case) -> Iterator[str]:
-    """Hundreds of calls, those of the other laws among them, give the bits of the first."""
+    """Check that after hundreds of calls the bits are those of the first."""
     args = case.short()
     first = case.calls.first or case.bits(*args)
     while True:
         if case.bits(*args) != first:
             yield f"call {case.calls.made} gives other bits than the first of the same arguments"
-        if case.calls.made >= case.calls.wanted:
+        if case.calls.made >= case.calls.target:
             return
