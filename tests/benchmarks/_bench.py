@@ -9,7 +9,7 @@ from typing import Any
 
 from _measure import Effort, Entry, Found, measure
 from _networks import ARTICLES, described, find
-from _process import LIBRARIES, Field
+from _process import Field
 from _report import Report
 
 FCNN, BEFORE, LOOPS = "fcnn", "fcnn before", "articles' loops"
