@@ -82,6 +82,8 @@ def node(cls: type[T]) -> type[T]:
     fields = attrs.fields(made)
     made.__node_fields__ = tuple(field.name for field in fields)
     made.__node_statistics__ = frozenset(f.name for f in fields if _STATISTIC in f.metadata)
+    # attrs shows the converter's type, Any, in the signature.
+    made.__init__.__annotations__ = {field.name: field.type for field in fields}
     made.__eq__ = _node_eq
     made.__hash__ = _node_hash
     made.__reduce__ = _node_reduce
