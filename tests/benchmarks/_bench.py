@@ -21,7 +21,6 @@ TORCH = [f"PyTorch {form}, {n}" for form in FORMS["training"] for n in (1, 2)]
 JAX = {"JAX jit": True, "JAX jit, synchronous": False}
 PEERS = [*TORCH, *JAX]
 GEMM = {f"SGEMM, {n}": Entry("gemm", {"threads": n}, f"{n} threads") for n in (1, 2)}
-LIBRARIES = ("torch", "jax", "articles", "gemm")
 
 
 class Bench:
@@ -33,7 +32,7 @@ class Bench:
         effort: rounds, and seconds for each.
         own: the folder of the fcnn that is measured.
         before: the folder of another fcnn, or None.
-        libraries: which of `LIBRARIES` take part.
+        libraries: which of the libraries in `_process` take part.
         networks: the workloads' names.
         batches: the batch sizes to measure; None for each section's own.
         raw: all times, by section.
@@ -86,7 +85,8 @@ class Bench:
         if "jax" in self.libraries:
             for label, asynchronous in JAX.items():
                 found[label] = Entry("jax", task | {"asynchronous": asynchronous}, label)
-        if "articles" in self.libraries and name in ARTICLES:
+        # Loops take the same time for each image, which two batch sizes show well enough.
+        if "articles" in self.libraries and name in ARTICLES and batch <= 64:
             found[LOOPS] = Entry("articles", task | ARTICLES[name])
         return found
 

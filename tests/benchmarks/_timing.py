@@ -33,14 +33,14 @@ def _compare(bench: Bench, mode: str, batch: int) -> None:
         everything.append([name, *shown])
         if FCNN in found and GEMM.keys() <= found.keys():
             limits.append([name, *_share_of_limit(found, name, batch)])
-    title = f"{mode.capitalize()}, batch {batch}: µs an image"
+    title = f"{mode.capitalize()}, batch {batch}"
     head = [mode, FCNN, "way", BEFORE, f"{FCNN} / before", "of CPU time"]
     head += ["best peer", "which (threads)", f"{FCNN} / peer", LOOPS, f"loops / {FCNN}"]
-    bench.report.table(title, head, rows)
+    bench.report.table(f"{title}: µs an image", head, rows)
     if set(bench.libraries) - {"gemm"}:
-        bench.report.table(f"{title}, all contestants", [mode, *labels], everything)
+        bench.report.table(f"{title}: µs an image, all contestants", [mode, *labels], everything)
     head = ["forward + backward", "M multiply-adds", "GFLOP/s", *(f"of {label}" for label in GEMM)]
-    bench.report.table(f"{title[:-13]}: share of the limit by matrix products", head, limits)
+    bench.report.table(f"{title}: share of the limit by matrix products", head, limits)
 
 
 def _cells(found: dict[str, Found], batch: int) -> list[str]:
@@ -52,7 +52,8 @@ def _cells(found: dict[str, Found], batch: int) -> list[str]:
     if before := found.get(BEFORE):
         cells[1] += "" if before.how == way else f" (before: {before.how})"
         cells[2:4] = micro(before.seconds / batch), spread(own.times, before.times)
-        if "processes" not in own.how + before.how:  # whose processor time is not known here
+        # Of pools of processes the processor time is not known.
+        if before.how == way and "processes" not in way:
             cells[4] = spread(own.cpu, before.cpu)
     if peer := fastest(found, PEERS):
         of_peer = f"{ratio(own.times, found[peer].times):.2f}"

@@ -19,6 +19,7 @@ from _measure import Effort, Found, quartiles, ratio
 from _networks import ARTICLES, IMAGES, WIDTHS, WORKLOADS, Workload, described, multiply_adds
 from _process import Field
 from _report import Report
+from _resources import imports, memory
 from _timing import training
 from _work import Work, channels_first, examples, leaves, parameters
 
@@ -199,6 +200,31 @@ def test_the_checkout_that_is_named_is_the_one_imported(tmp_path):
         run.measure("inference", "x", run.of_fcnn(task))
         (line,) = field.missing()
         assert line.startswith(BEFORE)
+
+
+def test_the_peak_of_a_process_is_its_own(bench):
+    """Linux's getrusage starts a child's peak at that of the process that started it."""
+    large = np.ones(1 << 25)  # 268 MB
+    with bench(OWN).field.fresh("fcnn", OWN) as process:
+        before = process.ask("peak")
+        process.ask("prepare", **task_of("PyTorch example", 64, "training", shards=1))
+        assert before < large.nbytes / 1e6
+        assert process.ask("peak") - before > 20  # the two convolutions' outputs take 15
+
+
+def test_memory_and_imports_are_compared_with_those_before(bench, capsys):
+    run = bench(OWN)
+    memory(run)
+    imports(run)
+    assert run.field.missing() == []
+    lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    (found,) = [cells for cells in lines if cells[0].startswith("| articles 002/004, whole batch")]
+    _, own, before, ratio, *_ = found
+    assert float(own) > 1
+    assert float(before) == pytest.approx(float(own), rel=0.5)
+    assert float(ratio.strip(" |")) == pytest.approx(1, abs=0.5)
+    statements = [cells[0].strip("| ") for cells in lines if cells[0].startswith("| import")]
+    assert statements == ["import numpy, attrs", "import fcnn", f"import fcnn ({BEFORE})"]
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios():

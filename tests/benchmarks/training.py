@@ -17,10 +17,10 @@ import signal
 import sys
 from pathlib import Path
 
-from _bench import LIBRARIES, Bench
+from _bench import Bench
 from _measure import Effort
 from _networks import WORKLOADS
-from _process import Field
+from _process import LIBRARIES, Field
 from _report import Report, header
 from _resources import imports, memory
 from _scaling import growth, workers
@@ -33,7 +33,8 @@ USUAL = ("training", "inference", "memory", "imports")
 INTRODUCTION = [
     "# Benchmark",
     "",
-    "Written by `tests/benchmarks/training.py`, which says how to run it.",
+    "Written by `tests/benchmarks/training.py`, whose first lines say how to run it. A ratio",
+    "below 1 means that fcnn takes less time or memory.",
     "",
 ]
 
@@ -55,7 +56,7 @@ def arguments() -> argparse.Namespace:
     add("--sections", type=names((*SECTIONS,)), default=list(USUAL), help=", ".join(SECTIONS))
     add("--networks", type=names((*WORKLOADS,)), default=list(WORKLOADS), help="comma-separated")
     add("--batches", type=lambda text: [int(n) for n in text.split(",")], help="such as 1,64")
-    add("--peers", type=names(LIBRARIES), default=list(LIBRARIES), help="or none")
+    add("--peers", type=names((*LIBRARIES,)), default=list(LIBRARIES), help="or none")
     add("--against", type=checkout, metavar="FOLDER", help="another checkout of fcnn")
     add("--rounds", type=int, default=11, help="11 by default")
     add("--seconds", type=float, default=0.15, help="of a contestant in a round")

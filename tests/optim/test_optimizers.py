@@ -281,7 +281,7 @@ def test_a_misspelt_keyword_is_refused_with_the_right_one(call: Any, message: st
         (optim.cosine(0.1, 5), r"got cosine\(0\.1, 5\); fcnn\.optim has sgd"),
         (None, "got None; fcnn.optim has sgd"),
     ],
-    ids=repr,
+    ids=lambda given: getattr(given, "__name__", repr(given)),
 )
 def test_what_is_no_optimizer_is_refused(thing: Any, message: str) -> None:
     for check in (
