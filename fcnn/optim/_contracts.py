@@ -124,14 +124,12 @@ def optimizer(constructor: Callable[P, Any]) -> Callable[P, Optimizer]:
 
 def same_kind(thing: TransformOrOptimizer, init: Init, run: Step) -> TransformOrOptimizer:
     """Return a transform or an optimizer, whichever ``thing`` is, of an ``init`` and a `runner`."""
-    made: Transform | Optimizer = Optimizer(init, cast(OptimizerStep, run), thing.spec)
-    if isinstance(thing, Transform):
 
-        def update(grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
-            return run(params, grads, state)
+    def update(grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        return run(params, grads, state)
 
-        made = Transform(init, cast(TransformUpdate, update), thing.spec)
-    return made  # type: ignore[return-value]  # of the same kind as thing
+    changes: Any = {"step": run} if isinstance(thing, Optimizer) else {"update": update}
+    return attrs.evolve(thing, init=init, **changes)
 
 
 def runner(thing: Transform | Optimizer) -> Step:

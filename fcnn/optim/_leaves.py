@@ -51,7 +51,7 @@ def moment(
     """
     try:
         return _map(function, statistic, kept, updates)
-    except (TreeError, DTypeError) as error:
+    except TreeError as error:
         check_fit(params, updates)
         raise TreeError(f"{error}; the state is of other params, start from init(params)") from None
 
@@ -68,7 +68,7 @@ def moved(function: Callable[..., Any], params: T, updates: Tree) -> T:
     """Return ``function(param, update)`` at each weight, and mix the observations in."""
     try:
         return _map(function, _mixed, params, updates)
-    except (TreeError, DTypeError):
+    except TreeError:
         check_fit(params, updates)
         raise
 
@@ -87,8 +87,8 @@ def check_fit(params: Tree, updates: Tree) -> None:
 
     Raises:
         TreeError: with the path, if structures or shapes differ.
-        DTypeError: with the path, if there is an array in place of an observation, an
-            observation in place of an array, or a param that is no float.
+        DTypeError: with the path, if there is an array in place of an observation, or the
+            reverse.
     """
     try:
         tree.map(_check, params, updates, statistic=observed)
@@ -128,13 +128,14 @@ def _alike(leaf: Any, other: Any) -> bool:
 def _cast(leaf: Any, other: Any) -> Any:
     """Return ``other`` in the dtype of ``leaf``."""
     _check(leaf, other)
+    _check_floats(leaf)
     is_array = isinstance(leaf, np.ndarray | np.generic)
     return np.asarray(other, leaf.dtype) if is_array else other
 
 
 def _of_kind(leaf: Any, made: Any) -> Any:
     """Return a result as what ``leaf`` is: an array of its dtype, a NumPy scalar or a number."""
-    _check(leaf, made)
+    _check_floats(leaf)
     if isinstance(leaf, np.ndarray):  # NumPy makes scalars of arrays without axes
         array = np.array(made, leaf.dtype)
         array.setflags(write=False)
@@ -157,6 +158,11 @@ def _check(leaf: Any, other: Any) -> Any:
         raise _RefusedError(
             TreeError(f"expected shape {shape_of(leaf)}, got shape {shape_of(other)}")
         )
+    return leaf
+
+
+def _check_floats(leaf: Any) -> None:
+    """Refuse params of whole numbers."""
     if isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.kind != "f":
         raise _RefusedError(
             DTypeError(
@@ -164,7 +170,6 @@ def _check(leaf: Any, other: Any) -> Any:
                 f"them out with fcnn.optim.partition"
             )
         )
-    return leaf
 
 
 def observed(stored: Any, *others: Any) -> Any:
@@ -198,6 +203,7 @@ def _with_path(refused: _RefusedError, at_statistic: Any, first: Tree, *rest: Tr
             if is_statistic and at_statistic is not None:
                 at_statistic(*leaves)
             else:
+                _check_floats(leaves[0])
                 for other in leaves:
                     _check(leaves[0], other)
         except _RefusedError:

@@ -137,7 +137,7 @@ def current_learning_rate(state: Tree) -> float:
         )
     raise ArgumentError(
         f"expected the state of an optimizer with a learning rate, got {names(state)}; "
-        f"pass what init or step returned"
+        f"pass what init or step returned, as in run.state.opt_state"
     )
 
 

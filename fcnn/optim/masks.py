@@ -60,6 +60,8 @@ def spread(prefix: Tree, params: Tree, path: str = "") -> list[Any]:
     Raises:
         TreeError: with the path, if it is no prefix of the params.
     """
+    if type(prefix) is bool and type(params) is np.ndarray:  # as most are
+        return [prefix]
     inside = children_of(prefix)
     if inside is None:
         return [prefix] * len(tree.leaves(params))
@@ -101,8 +103,8 @@ def keep(flags: list[bool], params: Tree, updates: Tree) -> Tree:
         raise
 
 
-def merge(names: list[Any], whole: Tree, parts: Mapping[Any, Tree]) -> Tree:
-    """Return a tree whose leaves are those of the parts named, or its own where none is named.
+def merge(names: list[Any], params: Tree, whole: Tree, parts: Mapping[Any, Tree]) -> Tree:
+    """Return a tree whose leaves are those of the named parts, or else of ``whole``.
 
     Raises:
         TreeError: if a part has more or fewer leaves than there are places for it.
@@ -117,11 +119,11 @@ def merge(names: list[Any], whole: Tree, parts: Mapping[Any, Tree]) -> Tree:
     left = {name: iter(found) for name, found in leaves.items()}
     name = iter(names)
 
-    def at(leaf: Any) -> Any:
+    def at(p: Any, leaf: Any) -> Any:
         part = left.get(next(name))
         return leaf if part is None else next(part)
 
-    return tree.map(at, whole)
+    return tree.map(at, params, whole)
 
 
 def restrict(init: Init, update: Update, mask: Mask | None) -> tuple[Init, Update]:
@@ -142,7 +144,7 @@ def restrict(init: Init, update: Update, mask: Mask | None) -> tuple[Init, Updat
         inner, after = update(
             keep(flags, params, updates), state.inner_state, keep(flags, params, params)
         )
-        return merge(flags, updates, {True: inner}), MaskedState(after)
+        return merge(flags, params, updates, {True: inner}), MaskedState(after)
 
     return masked_init, masked_update
 

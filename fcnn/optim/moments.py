@@ -76,7 +76,9 @@ class ScaleByRmsState:
 def trace(
     decay: float = 0.9, *, nesterov: bool = False, mask: Mask | None = None
 ) -> tuple[Init, Update]:
-    """Momentum: ``m = u + decay · m``; the update is m, or ``u + decay · m`` with Nesterov.
+    """Accumulate momentum: ``m = u + decay · m``.
+
+    The update is m, or ``u + decay · m`` with Nesterov.
 
     Args:
         decay: the weight of the old momentum.
@@ -160,7 +162,7 @@ def _mean(decay: float, old: Array, new: Array) -> Array:
 def scale_by_adam(
     *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, mask: Mask | None = None
 ) -> tuple[Init, Update]:
-    """Adam: the average of the gradients over the root of the average of their squares.
+    """Divide the average of the gradients by the root of that of their squares (Adam).
 
     ``μ = b1 μ + (1 - b1) u``, ``ν = b2 ν + (1 - b2) u²``, and the update is
     ``μ / (1 - b1ᵗ) / (sqrt(ν / (1 - b2ᵗ)) + eps)``.
@@ -223,9 +225,10 @@ def _mean_square(decay: float, old: Array, new: Array) -> Array:
 def scale_by_rms(
     decay: float = 0.9, *, eps: float = 1e-8, mask: Mask | None = None
 ) -> tuple[Init, Update]:
-    """RMSprop: ``ν = decay ν + (1 - decay) u²``, and the update is ``u / (sqrt(ν) + eps)``.
+    """Divide by the root of the average of the squared gradients (RMSprop).
 
-    As ``optax.scale_by_rms(decay, eps, eps_in_sqrt=False)``.
+    ``ν = decay ν + (1 - decay) u²``, and the update is ``u / (sqrt(ν) + eps)``. As
+    ``optax.scale_by_rms(decay, eps, eps_in_sqrt=False)``.
 
     Args:
         decay: the weight of the old average.

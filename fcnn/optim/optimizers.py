@@ -71,7 +71,7 @@ def sgd(
     weight_decay: float = 0.0,
     mask: Mask | None = None,
 ) -> tuple[Init, Step]:
-    """Stochastic gradient descent: ``p - learning_rate · g``, with momentum if it is not 0.
+    """Descend along the gradient: ``p - learning_rate · g``, with momentum if it is not 0.
 
     ``g + weight_decay · p`` takes the place of g; then ``m = momentum · m + g`` takes its
     place, or ``g + momentum · m`` with Nesterov (`trace`). As ``torch.optim.SGD``.
@@ -105,7 +105,7 @@ def sgd(
 def adam(
     learning_rate: Rate, *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> tuple[Init, Step]:
-    """Adam (Kingma and Ba, 2015): `scale_by_adam`. As ``torch.optim.Adam``.
+    """Descend by Adam (Kingma and Ba, 2015): `scale_by_adam`. As ``torch.optim.Adam``.
 
     Args:
         learning_rate: a number or a schedule.
@@ -133,7 +133,7 @@ def adamw(
     weight_decay: float = 0.01,
     mask: Mask | None = None,
 ) -> tuple[Init, Step]:
-    """Adam with decoupled weight decay: ``p - learning_rate · (adam(g) + weight_decay · p)``.
+    """Descend by Adam with decoupled decay: ``p - learning_rate · (adam(g) + weight_decay · p)``.
 
     As ``torch.optim.AdamW``, and as ``optax.adamw``, whose default decay is 1e-4.
 
@@ -163,7 +163,7 @@ def adamw(
 def rmsprop(
     learning_rate: Rate, *, decay: float = 0.9, eps: float = 1e-8, momentum: float = 0.0
 ) -> tuple[Init, Step]:
-    """RMSprop (Tieleman and Hinton, 2012): `scale_by_rms`, with momentum if it is not 0.
+    """Descend by RMSprop (Tieleman and Hinton, 2012): `scale_by_rms`, with momentum if it is not 0.
 
     As ``torch.optim.RMSprop`` with ``alpha=decay``, whose default is 0.99; the source's, and
     the one here, is 0.9.

@@ -86,7 +86,7 @@ def partition(
             inside = _part(owners, label, params, params)
             below = _part(owners, label, params, grads)
             made[label], after[label] = run_part(inside, below, state.inner_states[label])
-        return merge(owners, params, made), PartitionState(after)
+        return merge(owners, params, params, made), PartitionState(after)
 
     return same_kind(first, init, run)
 

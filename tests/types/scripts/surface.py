@@ -121,6 +121,12 @@ assert_type(state, Tree)
 clip = optim.clip_by_global_norm(1.0)
 updates, clip_state = clip.update(of_dense, clip.init(own), own)
 assert_type(updates, fcnn.DenseParams)
+assert_type(optim.apply_updates(own, updates), fcnn.DenseParams)
+assert_type(optim.current_learning_rate(state), float)
+slow = optim.accumulate(optim.partition({"a": optim.adam(0.1), "b": optim.sgd(0.1)}, "a"), 2)
+assert_type(slow, optim.Optimizer)
+assert_type(optim.accumulate(optim.masked(clip, optim.matrices), 2), optim.Transform)
+assert_type(optim.params_ema(slow, 0.9), optim.Optimizer)
 
 # Training.
 run = fcnn.fit(model, loss, optim.adam(0.001), digits, key=fcnn.key(0), epochs=1, log=None)
