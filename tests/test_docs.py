@@ -117,10 +117,7 @@ def test_blocks_are_found():
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch):
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README.md yet")
-    found = blocks(readme.read_text("utf-8"))
+    found = blocks((ROOT / "README.md").read_text("utf-8"))
     assert found
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "readme"}

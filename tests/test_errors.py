@@ -173,10 +173,9 @@ class TestOther:
         assert "two, (rows, columns)" in message(ArgumentError, conv2d, 8, (3, 3, 3))
 
     def test_nan_in_data(self):
-        data = pytest.importorskip("fcnn.data", reason="the data module is not there yet")
         images = zeros(2, 4, 4, 1)
         images[1, 2, 3, 0] = np.nan
-        message(NonFiniteError, lambda: data.Dataset(images, np.array([0, 1]), ("a", "b")))
+        message(NonFiniteError, lambda: fcnn.data.Dataset(images, np.array([0, 1]), ("a", "b")))
 
 
 EVERY = [getattr(errors, name) for name in errors.__all__]

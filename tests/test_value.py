@@ -82,21 +82,22 @@ def test_equality_is_that_of_the_call(filters, kernel, stride, flip):
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "hint"),
     [
-        lambda: conv2d(8, 3, strides=2),
-        lambda: dense(10, activation="relu"),
-        lambda: dense(),
-        lambda: conv2d(8, 3, 2),  # keyword-only after the second
-        lambda: dropout(rate=0.5, seed=1),
-        lambda: fcnn.batch_norm(0.9),
-        lambda: serial(relu, name="body"),
-        lambda: initializers.uniform(low=0.0),
-        lambda: fcnn.max_pool2d(2, strides=2),
+        (lambda: conv2d(8, 3, strides=2), "conv2d.* 'strides'; use stride"),
+        (lambda: dense(10, activation="relu"), "'activation'; it takes units, weight_init"),
+        (lambda: dense(10, unit=3), "'unit'; use units"),
+        (lambda: dense(), "missing .* 'units'"),
+        (lambda: conv2d(8, 3, 2), "positional argument"),  # keyword-only after two
+        (lambda: dropout(rate=0.5, seed=1), "'seed'; it takes rate"),
+        (lambda: fcnn.batch_norm(0.9), "positional argument"),
+        (lambda: fcnn.batch_norm(epsilon=0.9), "'epsilon'; use eps"),
+        (lambda: serial(relu, name="body"), "'name'; it takes layers"),
+        (lambda: initializers.uniform(low=0.0), "missing .* 'high'"),
     ],
 )
-def test_a_misspelt_or_missing_argument_is_pythons_type_error(call):
-    with pytest.raises(TypeError):
+def test_a_misspelt_or_missing_argument_is_a_type_error_with_the_nearest_name(call, hint):
+    with pytest.raises(TypeError, match=hint):
         call()
 
 

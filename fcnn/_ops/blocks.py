@@ -88,6 +88,8 @@ def cut(
 
 def bands(rows: int, size: int, share: float) -> list[slice]:
     """Cut rows of ``size`` bytes into slices within a share of the budget."""
+    if rows * size <= BUDGET * share:
+        return [slice(0, rows)]
     return [block.rows for block in cut((rows, 1), max(1, size), share, even=False)]
 
 

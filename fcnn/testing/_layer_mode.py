@@ -60,9 +60,9 @@ def _fixed_noise(case: Case, params: Tree, x: Tree, y: Tree) -> Iterator[str]:
         yield "training treats an example by its place in the batch, and the key changes nothing"
     if isinstance(y, np.ndarray) and y.shape == np.shape(case.apply(params, x, EVAL)):
         dropped = np.ones(y.shape[1:], bool)
-        for draw in (0, 1):
+        for draw, own in enumerate((params, case.others(np.float64))):
             its = case.at(np.float64, n, draw)[1]
-            zero = (case.apply(params, its) == 0) & (case.apply(params, its, EVAL) != 0)
+            zero = (case.apply(own, its) == 0) & (case.apply(own, its, EVAL) != 0)
             dropped &= zero.all(axis=0)
         if dropped.any():
             yield "training sets the same elements to zero for every input and every key"

@@ -93,7 +93,7 @@ def test_a_mask_is_copied() -> None:
         optim.scale(10.0, mask=mask),
         optim.partition(transforms, labels),
     ):
-        mask["head"], labels["head"], transforms["b"] = True, "a", optim.scale(5.0)
+        mask["head"], labels["head"], transforms["b"] = True, "a", optim.trace()
         params, grads = params_and_grads()
         updates, _ = transform.update(grads, transform.init(params), params)
         assert np.all(updates["head"].a == 2)

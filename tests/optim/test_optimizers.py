@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcnn import optim, tree
-from fcnn.errors import ArgumentError
+from fcnn.errors import ArgumentError, DTypeError
 
 
 def one(optimizer: optim.Optimizer, grads: list[float], start: float = 1.0) -> float:
@@ -83,6 +83,34 @@ def test_a_step_keeps_structure_dtype_and_shape_and_mutates_nothing(
         arrays = [leaf for leaf in tree.leaves(later) if isinstance(leaf, np.ndarray)]
         assert all(leaf.dtype == dtype for leaf in arrays)
     assert all(leaf.flags.writeable for leaf in loose)
+
+
+def test_float64_gradients_of_float32_params_are_cast_first(optimizer: Any, trees: Any) -> None:
+    params, wide = trees.params(0), trees.grads(1, np.float64)
+    narrow = tree.astype(wide, np.float32)
+    found, state = optimizer.step(params, wide, optimizer.init(params))
+    found, _ = optimizer.step(found, wide, state)
+    expected, state = optimizer.step(params, narrow, optimizer.init(params))
+    expected, _ = optimizer.step(expected, narrow, state)
+    if "clip" in repr(optimizer):  # the norm is that of the gradients as they are
+        assert tree.allclose(found, expected, rtol=1e-5)
+    else:
+        assert tree.digest(found) == tree.digest(expected)
+
+
+@pytest.mark.parametrize("make", [optim.sgd, optim.adam, lambda r: optim.sgd(r, momentum=0.9)])
+def test_params_of_whole_numbers_are_refused_with_the_path(make: Any) -> None:
+    params = (np.ones(2), {"n": np.arange(3)})
+    for grads in (params, tree.astype(params, np.float64), (np.ones(2), {"n": np.ones(3)})):
+        optimizer = make(0.1)
+        with pytest.raises(DTypeError, match=r"^\[1\]\['n'\]: expected params of floats, got int"):
+            optimizer.step(params, grads, optimizer.init(params))
+    kept = optim.partition(
+        {"on": make(0.1), "off": optim.descend(optim.set_to_zero())}, ("on", "off")
+    )
+    after, _ = kept.step(params, params, kept.init(params))
+    assert np.array_equal(after[1]["n"], np.arange(3))
+    assert not np.array_equal(after[0], params[0])
 
 
 def test_the_same_numbers_whatever_the_layout_in_memory(optimizer: Any) -> None:
@@ -253,7 +281,7 @@ def test_a_misspelt_keyword_is_refused_with_the_right_one(call: Any, message: st
         (optim.cosine(0.1, 5), r"got cosine\(0\.1, 5\); fcnn\.optim has sgd"),
         (None, "got None; fcnn.optim has sgd"),
     ],
-    ids=repr,
+    ids=lambda given: getattr(given, "__name__", repr(given)),
 )
 def test_what_is_no_optimizer_is_refused(thing: Any, message: str) -> None:
     for check in (

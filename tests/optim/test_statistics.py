@@ -72,9 +72,10 @@ def test_an_array_in_place_of_an_observation_is_refused_with_the_path(
     with pytest.raises(DTypeError, match=r"^\[0\]\.mean: expected an Observation .*, got ndarray"):
         optimizer.step(params, params, optimizer.init(params))
     block, *rest = trees.grads(1)
-    other = trees.Block(block.weight, block.bias, tree.Observation(np.ones(3), 0.5))
-    with pytest.raises(TreeError, match=r"\[0\]\.mean"):
-        optimizer.step(params, (other, *rest), optimizer.init(params))
+    for shape in ((3,), (), (1, 2)):
+        other = trees.Block(block.weight, block.bias, tree.Observation(np.ones(shape), 0.5))
+        with pytest.raises(TreeError, match=r"\[0\]\.mean"):
+            optimizer.step(params, (other, *rest), optimizer.init(params))
 
 
 def test_an_observation_in_place_of_a_gradient_is_refused_with_the_path(

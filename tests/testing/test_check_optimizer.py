@@ -320,6 +320,10 @@ RIGHT = [
     optim.adamw(1e-3),
     optim.rmsprop(1e-3),
     optim.sgd(optim.warmup(5, optim.cosine(0.1, 50))),
+    optim.adamw(1e-3, weight_decay=0.1, mask=optim.matrices),
+    optim.accumulate(optim.adam(1e-2), 3),
+    optim.params_ema(optim.sgd(0.1), 0.9),
+    optim.descend(optim.chain(optim.clip_by_global_norm(1.0), optim.scale_by_learning_rate(0.1))),
 ]
 
 

@@ -91,7 +91,7 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize("schedule", RIGHT, ids=repr)
+@pytest.mark.parametrize("schedule", RIGHT, ids=lambda made: getattr(made, "__name__", repr(made)))
 def test_what_is_right_passes(schedule):
     check_schedule(schedule)
 
