@@ -57,6 +57,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def header(effort: Effort, own: Path, before: Path | None, command: str) -> list[str]:
     """Return what the numbers depend on."""
+    processes = "a process" if effort.processes == 1 else f"{effort.processes} processes"
     lines = [
         f"date: {time.strftime('%Y-%m-%d')}; command: `{command}`",
         f"processor: {processor()}; {os.cpu_count()} cores; {platform.system()}",
@@ -64,7 +65,7 @@ def header(effort: Effort, own: Path, before: Path | None, command: str) -> list
         f"Python {platform.python_version()}; {', '.join(map(_version, PACKAGES))}",
         f"fcnn: {_revision(own)}" + (f"; fcnn before: {_revision(before)}" if before else ""),
         f"{effort.rounds} rounds of about {effort.seconds:g} s for each contestant, one after the "
-        "other, each in a process of its own; a time is the median of the rounds, a ratio the "
+        f"other, each in {processes} of its own; a time is the median of the rounds, a ratio the "
         "median of the rounds' ratios, with their quartiles in brackets; that of CPU time "
         "depends less on other work on the machine",
         "float32 (the articles' loops float64); a training step is forward pass, backward pass "

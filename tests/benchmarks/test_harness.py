@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the benchmark is a script with
 import _articles
 import _fcnn
 from _bench import BEFORE, FCNN, Bench, task_of
-from _measure import Effort, Found, quartiles, ratio
+from _measure import Effort, Entry, Found, measure, quartiles, ratio
 from _networks import ARTICLES, IMAGES, WIDTHS, WORKLOADS, Workload, described, multiply_adds
 from _process import Field
 from _report import Report
@@ -179,6 +179,14 @@ def test_another_checkout_takes_part_in_its_own_process(bench, capsys):
     shown = capsys.readouterr().out
     assert f"| {BEFORE} |" in shown
     assert f"| {FCNN} / before |" in " ".join(shown.split())
+
+
+def test_the_rounds_are_shared_by_the_processes_of_a_contestant():
+    task = task_of("articles 002/004", 1, "inference", shards=1)
+    with Field() as field:
+        found = measure(field, "x", {FCNN: Entry("fcnn", task, "", OWN)}, Effort(5, 0.001, 2))
+        assert len(field._processes) == 2
+    assert len(found[FCNN].times) == len(found[FCNN].cpu) == 4
 
 
 def test_a_checkout_that_fails_is_left_out_with_the_reason(bench, tmp_path):

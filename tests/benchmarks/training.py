@@ -60,6 +60,7 @@ def arguments() -> argparse.Namespace:
     add("--against", type=checkout, metavar="FOLDER", help="another checkout of fcnn")
     add("--rounds", type=int, default=11, help="11 by default")
     add("--seconds", type=float, default=0.15, help="of a contestant in a round")
+    add("--processes", type=int, default=1, help="of each contestant; they share the rounds")
     add("--quick", action="store_true", help="3 short rounds")
     add("--write", type=Path, metavar="FILE", help="write the tables there")
     add("--json", type=Path, metavar="FILE", help="write all times there, round by round")
@@ -81,7 +82,7 @@ def command() -> str:
 
 def main() -> None:
     args = arguments()
-    effort = Effort(3, 0.05) if args.quick else Effort(args.rounds, args.seconds)
+    effort = Effort(3, 0.05) if args.quick else Effort(args.rounds, args.seconds, args.processes)
     own, report = Path(fcnn.__file__).resolve().parents[1], Report()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the children are ended
     report.say(*INTRODUCTION, *header(effort, own, args.against, command()))
