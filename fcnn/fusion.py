@@ -121,14 +121,22 @@ def flatten(layer: Layer, step: str = "", place: tuple[Any, ...] = ()) -> list[P
 
     A nested chain whose layers share params runs by itself.
     """
+    if place and not is_flattened(layer):
+        return [Place(step, place, layer)]
     made = combinator_of(layer)
-    if made is None or made.wiring != "chain" or (place and Ties(layer)):
+    if made is None or made.wiring != "chain":
         return [Place(step, place, layer)]
     found = []
     for part in made.parts(layer):
         path = ".".join(each for each in (step, part.step) if each)
         found += flatten(part.layer, path, (*place, *part.place))
     return found
+
+
+def is_flattened(layer: Layer) -> bool:
+    """Return whether a layer in a chain runs as its own layers, one after the other."""
+    made = combinator_of(layer)
+    return made is not None and made.wiring == "chain" and not Ties(layer)
 
 
 def _fits(layer: Layer, wanted: Any) -> bool:

@@ -17,7 +17,7 @@ from fcnn import fusion
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._sharing import SHARED, Ties
 from fcnn._typing import ModelPullback, Tree
-from fcnn._walk import Part, combinator, facts, naming, step_of
+from fcnn._walk import Part, combinator, facts, naming, parts_of, step_of
 from fcnn.errors import ArgumentError, TreeError
 from fcnn.prng import Key, fold_in
 
@@ -47,7 +47,7 @@ def serial(*layers: Layer) -> Triple:
     parts = _chain("serial", layers)
     ties = Ties(parts)
     places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
-    nesting = _nesting([place.place for place in places])
+    nesting = tuple([_nesting(each) for each in layers])
     is_flat = [place.place for place in places] == [(i,) for i in range(len(layers))]
     plans = {
         (train, fuse): [
@@ -209,13 +209,13 @@ Nesting: TypeAlias = "tuple[Nesting, ...] | None"
 """The tuples in which a chain's params are nested; None stands for a layer's own params."""
 
 
-def _nesting(indices: Sequence[Sequence[Any]]) -> Nesting:
-    if list(indices) == [()]:
+def _nesting(layer: Layer) -> Nesting:
+    if not fusion.is_flattened(layer):
         return None
-    lengths = 1 + max((index[0] for index in indices), default=-1)
-    return tuple(
-        [_nesting([index[1:] for index in indices if index[0] == i]) for i in range(lengths)]
-    )
+    inner = [(part.place, _nesting(part.layer)) for part in parts_of(layer)]
+    if inner and inner[0][0] == ():  # its params are those of its only layer
+        return inner[0][1]
+    return tuple([nesting for _, nesting in inner])
 
 
 def _gather(params: Tree, nesting: Nesting) -> list[Tree]:

@@ -8,7 +8,6 @@ from fcnn.optim._contracts import (
     Optimizer,
     Transform,
     apply_updates,
-    check_optimizer,
     optimizer,
     transform,
 )
@@ -80,7 +79,6 @@ __all__ = [
     "apply_updates",
     "as_schedule",
     "chain",
-    "check_optimizer",
     "clip_by_global_norm",
     "constant_schedule",
     "cosine",

@@ -199,8 +199,9 @@ def check_optimizer(thing: Any) -> None:
         ArgumentError: with what to do.
 
     >>> from fcnn import optim
-    >>> optim.check_optimizer(optim.sgd(0.1))
-    >>> optim.check_optimizer(optim.adam)
+    >>> from fcnn.optim._contracts import check_optimizer
+    >>> check_optimizer(optim.sgd(0.1))
+    >>> check_optimizer(optim.adam)
     Traceback (most recent call last):
     fcnn.errors.ArgumentError: expected an optimizer, got the function adam; call it: adam(0.001)
     """

@@ -12,7 +12,8 @@ from fcnn._layer import Layer, is_shape
 from fcnn._typing import Tree
 from fcnn._walk import walk
 from fcnn.errors import ArgumentError, ShapeError
-from fcnn.optim import Optimizer, check_optimizer
+from fcnn.optim import Optimizer
+from fcnn.optim._contracts import check_optimizer
 from fcnn.prng import Key, abstract_key, split
 from fcnn.train._state import Setup, State
 

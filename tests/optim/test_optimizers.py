@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fcnn import optim, tree
 from fcnn.errors import ArgumentError, DTypeError
+from fcnn.optim import _contracts
 
 
 def one(optimizer: optim.Optimizer, grads: list[float], start: float = 1.0) -> float:
@@ -285,13 +286,13 @@ def test_a_misspelt_keyword_is_refused_with_the_right_one(call: Any, message: st
 )
 def test_what_is_no_optimizer_is_refused(thing: Any, message: str) -> None:
     for check in (
-        optim.check_optimizer,
+        _contracts.check_optimizer,
         lambda thing: optim.params_ema(thing, 0.9),
         lambda thing: optim.partition({"a": optim.sgd(0.1), "b": thing}, "a"),
     ):
         with pytest.raises(ArgumentError, match=f"^expected an optimizer, {message}"):
             check(thing)
-    optim.check_optimizer(optim.sgd(0.1))
+    _contracts.check_optimizer(optim.sgd(0.1))
 
 
 @pytest.mark.parametrize(
