@@ -52,8 +52,7 @@ def _cells(found: dict[str, Found], batch: int) -> list[str]:
     if before := found.get(BEFORE):
         cells[1] += "" if before.how == way else f" (before: {before.how})"
         cells[2:4] = micro(before.seconds / batch), spread(own.times, before.times)
-        # Of pools of processes the processor time is not known.
-        if before.how == way and "processes" not in way:
+        if "shards" not in way + before.how:  # of workers the processor time is not known
             cells[4] = spread(own.cpu, before.cpu)
     if peer := fastest(found, PEERS):
         of_peer = f"{ratio(own.times, found[peer].times):.2f}"
