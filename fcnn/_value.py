@@ -40,6 +40,7 @@ _OTHER_NAMES = {
     "betas": "b1",
     "alpha": "decay",
     "where": "mask",
+    "limit": "max_norm",
 }
 """What other libraries call an argument, and what it is called here."""
 
