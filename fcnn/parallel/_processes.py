@@ -165,7 +165,7 @@ class Processes(Executor):
     def _warn(self) -> None:
         """Warn of what happened to workers; a warning may be an error, so they are free by now."""
         while self._news:
-            warnings.warn(self._news.pop(0), RuntimeWarning, stacklevel=4)
+            warnings.warn(self._news.pop(0), RuntimeWarning, stacklevel=5)
 
 
 def _wait(worker: Worker) -> None:

@@ -127,6 +127,8 @@ class Worker:
             f"import sys; sys.path[:] = {preparation['sys_path']!r}; "
             f"from fcnn.parallel._serve import main; main{(os.getpid(), *passed)}"
         )
+        # The process inherits that Ctrl-C is blocked, until it can ignore it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process = subprocess.Popen(
                 [*_interpreter(), "-c", program], stdin=subprocess.DEVNULL, pass_fds=passed
@@ -137,6 +139,7 @@ class Worker:
             os.close(ask)
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
             os.close(asked)
             os.close(answer)
