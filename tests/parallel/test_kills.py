@@ -153,6 +153,20 @@ def test_a_worker_that_is_killed_again_before_it_is_ready_is_started_again():
             assert eventually(lambda: trains_in_all(training, pool))
 
 
+def test_a_system_that_starts_no_process_now_is_asked_again_later(monkeypatch):
+    def refuse(*args, **options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with parallel.processes(2) as pool:
+        pool.others[0].process.kill()
+        with monkeypatch.context() as patch, pytest.warns(RuntimeWarning, match="died"):
+            patch.setattr(subprocess, "Popen", refuse)
+            assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
+        assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
+        assert pool.submit(abs, -1).result() == 1
+        assert pool.others[0].is_ready
+
+
 def test_a_death_is_warned_of():
     with parallel.processes(2) as pool:
         pool.others[0].process.kill()
@@ -161,7 +175,7 @@ def test_a_death_is_warned_of():
         assert told[0].filename == __file__
         pool.others[0].process.kill()
         pool.others[0].process.wait()
-        with pytest.warns(RuntimeWarning, match=r"before it was ready \(SIGKILL\); another"):
+        with pytest.warns(RuntimeWarning, match=r"before it was ready \(signal 9\); another"):
             parallel.map_shards(shard_work.total, [1.0], [0, 1], pool)
 
 
