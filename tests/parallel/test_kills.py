@@ -159,9 +159,10 @@ def test_a_system_that_starts_no_process_now_is_asked_again_later(monkeypatch):
 
     with parallel.processes(2) as pool:
         pool.others[0].process.kill()
-        with monkeypatch.context() as patch, pytest.warns(RuntimeWarning, match="died"):
-            patch.setattr(subprocess, "Popen", refuse)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        with pytest.warns(RuntimeWarning, match="died"):
             assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
+        monkeypatch.undo()
         assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
         assert pool.submit(abs, -1).result() == 1
         assert pool.others[0].is_ready
