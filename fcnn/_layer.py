@@ -156,6 +156,13 @@ class Layer(Value):
     def __bool__(self) -> bool:
         return True
 
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse a call, and say what to write."""
+        raise TypeError(
+            f"expected {self!r} without a call, got arguments {args!r:.40}; a layer is a value: "
+            f"write relu, not relu(), and model.apply(params, x), not model(x)"
+        )
+
     @overload
     def __getitem__(self, index: int) -> Layer: ...
     @overload

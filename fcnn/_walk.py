@@ -2,7 +2,7 @@
 
 A combinator says which layers it is made of and how the input reaches them by registering a
 function with `combinator`; a layer says what it costs and what it sees with `facts`. Neither
-is needed to run a model: they are for whoever reports on it, exports it or names its params.
+is needed to run a model: they serve reports, exporters and names of params.
 """
 
 from __future__ import annotations

@@ -139,10 +139,10 @@ def is_flattened(layer: Layer) -> bool:
     return made is not None and made.wiring == "chain" and not Ties(layer)
 
 
-def _fits(layer: Layer, wanted: Any) -> bool:
-    if isinstance(wanted, Layer):
-        return layer == wanted
-    return layer.spec.constructor is wanted
+def _fits(layer: Layer, pattern: Any) -> bool:
+    if isinstance(pattern, Layer):
+        return layer == pattern
+    return layer.spec.constructor is pattern
 
 
 @attrs.frozen(eq=False)

@@ -236,7 +236,7 @@ def test_a_users_rule_takes_part_and_the_longest_wins(monkeypatch):
         fcnn.fusion.rule(fcnn.tanh)
 
 
-def test_it_stays_two_layers_for_whoever_looks():
+def test_a_fused_model_prints_and_has_the_params_of_its_layers():
     model = fcnn.serial(fcnn.conv2d(5, 3), fcnn.relu)
     assert repr(model) == "serial(conv2d(5, 3), relu)"
     params, _ = model.init(fcnn.key(0), (8, 8, 1))
@@ -255,8 +255,8 @@ def test_ties_go_to_the_first_place_row_by_row():
     x[0, :2, :2, 0] = [[0, 1], [1, 0]]
     _, pullback = model.vjp(params, x)
     _, dx = pullback(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32).reshape(1, 2, 2, 1))
-    wanted = [[0, 1, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(dx[0, :, :, 0], wanted)
+    expected = [[0, 1, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(dx[0, :, :, 0], expected)
 
 
 @pytest.mark.parametrize("with_relu", [False, True])
