@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -46,6 +46,19 @@ def test_results_are_in_the_order_of_the_shards(workers, shards):
     with parallel.processes(workers) as pool:
         done = parallel.map_shards(operator.mul, 10, list(range(shards)), pool)
         assert done == [10 * i for i in range(shards)]
+
+
+def test_several_threads_may_use_one_pool():
+    with parallel.processes(3) as pool, ThreadPoolExecutor(4) as callers:
+
+        def share(i):
+            return parallel.map_shards(operator.mul, np.full(1000, i), [1, 2, 3, 4], pool)
+
+        calls = [callers.submit(share, i) for i in range(40)]
+        submitted = [pool.submit(operator.mul, np.full(1000, i), 5) for i in range(40)]
+        for i in range(40):
+            for factor, found in enumerate([*calls[i].result(), submitted[i].result()], 1):
+                np.testing.assert_array_equal(found, np.full(1000, i * factor))
 
 
 def test_a_message_may_hold_many_arrays_and_grow():

@@ -289,6 +289,11 @@ class TestObservation:
         assert stepped == Norm(np.full(2, 0.9), np.array([1.0, 2.0]))
         assert tree.observe(params, grads) == Norm(np.ones(2), np.array([1.0, 2.0]))
 
+    def test_a_statistic_that_is_a_number_stays_one(self):
+        new = tree.observe(Norm(1.0, 2.0), Norm(1.0, tree.Observation(np.array(4.0), 0.5)))
+        assert new == Norm(1.0, 3.0)
+        assert type(new.mean) is float
+
     def test_mixing_an_array_in_is_refused(self):
         with pytest.raises(TypeError, match=r"expected an Observation .*, got ndarray"):
             tree.observe(Norm(1.0, np.zeros(2)), Norm(1.0, np.zeros(2)))

@@ -63,10 +63,15 @@ def serial(*layers: Layer) -> Triple:
         for fuse in (False, True)
     }
 
-    def flattened(params: Tree) -> Sequence[Tree]:
-        own: Any = check_params(params, len(layers))
-        own = ties.restore(own) if ties else own
-        return own if is_flat else _gather(own, nesting)
+    is_plain, count = is_flat and not ties, len(layers)
+
+    def flattened(params: Any) -> Sequence[Tree]:
+        if type(params) is not tuple or len(params) != count:
+            check_params(params, count)
+        if not is_plain:
+            params = _gather(ties.restore(params), nesting)
+        own: Sequence[Tree] = params
+        return own
 
     def init(key: Key, shape: Any) -> tuple[Tree, Any]:
         params = []

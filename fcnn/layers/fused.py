@@ -15,7 +15,7 @@ the rounding of ``x + bias``, the pool's gradient goes to the larger, not to the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -99,7 +99,10 @@ class ConvRun:
 
     def check_pool(self, window: Window) -> None:
         """Refuse an output of the convolution that the pool does not fit."""
-        if self.pooling is not None:
+        if self.pooling is None:
+            return
+        (oh, ow), (ph, pw) = window.out, self.pooling.pool_size
+        if oh < ph or ow < pw:  # the pool says so itself
             of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
 
     def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:
@@ -135,6 +138,13 @@ def fuse_conv(conv: Layer, *rest: Layer) -> Fused | None:
     return Fused(apply, vjp)
 
 
+class FoldedParams(NamedTuple):
+    """The weight and bias of a convolution with a batch norm folded in, for one call."""
+
+    weight: Array
+    bias: Array
+
+
 @rule(conv2d, batch_norm, eval_only=True)
 @rule(conv2d, batch_norm, relu, eval_only=True)
 @rule(conv2d, batch_norm, max_pool2d, eval_only=True)
@@ -149,15 +159,17 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
     if not run.is_possible:
         return None
 
-    def folded(params: Sequence[Any], x: Array) -> tuple[ConvParams, Array, Window]:
+    def folded(params: Sequence[Any], x: Array) -> tuple[Any, Array, Window]:
         own, its = params[:2]
         window = plain.check(own, x)
         of_layer(1, affine.check, its, (len(x), *window.out, plain.filters), x.dtype, False)
         run.check_pool(window)
         factor, offset = affine.affine(its)
         bias = own.bias * factor + offset if plain.bias else offset
-        both = own.weight * factor, bias
-        return ConvParams(*[a.astype(x.dtype, copy=False) for a in both]), factor, window
+        weight = own.weight * factor
+        if weight.dtype != x.dtype or bias.dtype != x.dtype:  # statistics of another precision
+            weight, bias = weight.astype(x.dtype), bias.astype(x.dtype)
+        return FoldedParams(weight, bias), factor, window
 
     def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
         both, _, window = folded(params, x)

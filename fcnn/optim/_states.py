@@ -92,12 +92,12 @@ def refuse(expected: str, found: str) -> TreeError:
 
 
 def expect(state: Any, kind: type) -> None:
-    """Refuse a state that is not of one type.
+    """Refuse a state that is not of one type; ``()`` is as good as an `EmptyState`.
 
     Raises:
         TreeError: with the names of both types.
     """
-    if type(state) is not kind:
+    if type(state) is not kind and not (kind is EmptyState and state == ()):
         raise refuse(kind.__name__, names(state))
 
 

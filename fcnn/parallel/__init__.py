@@ -5,7 +5,34 @@ of a size that does not depend on the number of workers; each shard is computed 
 thread, because a product that is split over two adds in another order; and the results are in the
 order of the shards. So this thread, threads, processes and a cluster give the same SHA-256.
 
-An executor is anything with the interface of `concurrent.futures.Executor`.
+An executor is anything with the interface of `concurrent.futures.Executor`. Each of these gives the
+same bits, and the exceptions of the function with their own types. They differ in what the death
+of a worker (SIGKILL, out of memory) costs:
+
+=================================  ================================================================
+executor, tested version           when a worker dies
+=================================  ================================================================
+`processes`, Python 3.11 and 3.14  Time only. Its shards are computed in the calling thread, and
+                                   another process is started.
+ProcessPoolExecutor of Python      Time only. The pool is broken: a warning says so once, and all
+3.11 and 3.14; loky 3.7.0          shards are computed in the calling thread until it is replaced.
+Dask, distributed 2026.8.0         Time only. Dask restarts the worker, and computes its shards on
+                                   another; what it gives up is computed in the calling thread.
+ipyparallel 9.2.0                  Time only: noticed after 5 s. The engine is not replaced; without
+                                   engines all shards are computed in the calling thread.
+executorlib 1.11.0                 Time only, if it dies while it computes: restarted up to
+                                   ``restart_limit`` times. If it dies idle, executorlib waits for
+                                   ever. Needs ``block_allocation=True``, without which it starts a
+                                   process for each shard.
+Parsl 2026.10.26                   Time only, if it dies while it computes: noticed after the
+                                   executor's ``heartbeat_period``, 30 s by default. If it dies
+                                   idle, Parsl may wait for ever.
+mpi4py 4.1.2, Open MPI 4.1.4       Ends the job: resume it from a checkpoint.
+=================================  ================================================================
+
+`threads` and ThreadPoolExecutor have no workers that die alone. Python 3.14's
+InterpreterPoolExecutor is refused, since its subinterpreters cannot import NumPy. An executor
+belongs to the process that made it, and is refused in a fork of it.
 """
 
 from fcnn.parallel._cut import cut

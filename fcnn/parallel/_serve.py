@@ -33,6 +33,7 @@ def main(parent: int, channel: int, wake: int, bell: int) -> None:
         bell: that of the signal for the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     link = Link(socket.socket(fileno=channel), wake, bell, lambda: os.getppid() == parent)
     with contextlib.closing(link), contextlib.suppress(EOFError, ConnectionError):

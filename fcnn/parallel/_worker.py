@@ -1,24 +1,16 @@
-"""One worker process as its parent sees it: started, asked, and started again when it dies.
-
-A process is started without `multiprocessing.Process`, which a daemonic process may not start,
-and whose registry makes a forked child end its parent's processes when it exits.
-"""
+"""One worker process as its parent sees it: started, asked, and started again when it dies."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from multiprocessing import spawn
 from typing import Any
 
 from fcnn.parallel._failure import Failure
+from fcnn.parallel._launch import launch
 from fcnn.parallel._link import Link
-from fcnn.parallel._memory import signal_pair
 
 RESTART_INTERVAL = 1.0  # seconds between the starts of a process that never becomes ready
 GRACE = 5.0  # seconds that a process has to end before it is killed
@@ -29,7 +21,7 @@ class DiedError(Exception):
 
     def __init__(self, code: int) -> None:
         self.by_itself = code >= 0  # otherwise a signal ended it
-        how = f"exit code {code}" if self.by_itself else signal.Signals(-code).name
+        how = f"exit code {code}" if self.by_itself else f"signal {-code}"
         super().__init__(f"a worker process ended before it was ready ({how})")
 
 
@@ -55,8 +47,7 @@ class Worker:
             pause = self._started + RESTART_INTERVAL - time.monotonic()
             time.sleep(max(0.0, min(pause, timeout)))
             if pause <= timeout:
-                with contextlib.suppress(OSError):  # tried again after the next interval
-                    self._start()
+                self._try_to_start()
             return False
         try:
             if not self._link.poll(timeout):
@@ -94,8 +85,7 @@ class Worker:
         """Kill the process and start another."""
         self.process.kill()
         self.end()
-        with contextlib.suppress(OSError):  # no process can be started now: `available` tries
-            self._start()
+        self._try_to_start()
 
     def close(self) -> None:
         """Tell the process to end, without waiting for it."""
@@ -104,7 +94,7 @@ class Worker:
         self._link, self.is_ready = None, False
 
     def forget(self) -> None:
-        """In a fork: close its copies of what the process is asked through, and let it be."""
+        """In a fork: close the fork's copies of the link, and leave the process to its parent."""
         self.close()
         self.process.returncode = 0  # `subprocess` need not look for it
 
@@ -117,48 +107,11 @@ class Worker:
             self.process.kill()
             return self.process.wait()
 
+    def _try_to_start(self) -> None:
+        """Start a process, or leave it to `available` after another interval."""
+        with contextlib.suppress(OSError, MemoryError):
+            self._start()
+
     def _start(self) -> None:
         self._started = time.monotonic()
-        preparation = _preparation()
-        ours, theirs = socket.socketpair()
-        (asked, ask), (answered, answer) = signal_pair(), signal_pair()
-        passed = theirs.fileno(), asked, answer
-        program = (
-            f"import sys; sys.path[:] = {preparation['sys_path']!r}; "
-            f"from fcnn.parallel._serve import main; main{(os.getpid(), *passed)}"
-        )
-        try:
-            self.process = subprocess.Popen(
-                [*_interpreter(), "-c", program], stdin=subprocess.DEVNULL, pass_fds=passed
-            )
-        except BaseException:
-            ours.close()
-            os.close(answered)
-            os.close(ask)
-            raise
-        finally:
-            theirs.close()
-            os.close(asked)
-            os.close(answer)
-        process = self.process
-        self._link = Link(ours, answered, ask, lambda: process.poll() is None)
-        with contextlib.suppress(ConnectionError):  # `available` finds that it has died
-            self._link.send(preparation)
-
-
-def _interpreter() -> list[str]:
-    """Return the command of this Python with its options, as `multiprocessing` makes it."""
-    return [os.fsdecode(spawn.get_executable()), *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
-
-
-def _preparation() -> dict[str, Any]:
-    """Return what a process needs to import this one's main script, if that is a file.
-
-    Raises:
-        RuntimeError: while a worker imports it, which has then no main guard.
-    """
-    found: dict[str, Any] = spawn.get_preparation_data("fcnn")
-    found.pop("authkey", None)  # it only pickles for multiprocessing's own processes
-    if not os.path.isfile(found.get("init_main_from_path", "")):
-        found.pop("init_main_from_path", None)
-    return found
+        self.process, self._link = launch()

@@ -95,7 +95,7 @@ class Observation:
     __getitem__ = __iter__ = __len__ = _refuse
 
 
-def mix(stored: Array, observation: Observation) -> Array:
+def mix(stored: Any, observation: Observation) -> Any:
     """Return a statistic's new value: ``weight · stored + (1 - weight) · value``.
 
     Computed as ``stored - (1 - weight) · (stored - value)``, in the stored dtype.
@@ -113,7 +113,9 @@ def mix(stored: Array, observation: Observation) -> Array:
             f"expected an Observation for a running statistic, got {type(observation).__name__}; "
             f"a layer's pullback returns fcnn.tree.Observation(value, weight) in its place"
         )
-    step = (1 - observation.weight) * (stored - observation.value)
+    step = np.asarray((1 - observation.weight) * (stored - observation.value))
+    if not isinstance(stored, np.ndarray):
+        return type(stored)(stored - step)
     new: Array = stored - step.astype(stored.dtype, copy=False)
     return new
 

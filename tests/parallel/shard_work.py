@@ -78,6 +78,11 @@ def total(common, shard):
     return float(np.sum(common)) + shard
 
 
+def combined(common, shard):
+    first, function, last = common
+    return function(first, last).tolist()
+
+
 def where(common, shard):
     return os.getpid()
 

@@ -67,7 +67,11 @@ def work(executor):
 
 if __name__ == "__main__":
     from concurrent.futures import ProcessPoolExecutor
-    makers = {{"own": lambda: parallel.processes(2), "standard": lambda: ProcessPoolExecutor(2)}}
+    from multiprocessing import get_context
+    makers = {{
+        "own": lambda: parallel.processes(2),
+        "standard": lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
+    }}
     with makers[os.environ["MAKER"]]() as pool:
         parallel.map_shards(max, 0, [0, 1], pool)
         print(work(pool) == work(None))
@@ -165,6 +169,14 @@ def test_a_layer_that_a_function_defines_works_by_value():
 
     with parallel.processes(2) as pool:
         assert gradient(pool) == gradient(None)
+
+
+@CLOUDPICKLE
+def test_arrays_around_what_travels_by_value_stay_in_their_order():
+    common = np.zeros(2), lambda first, last: first - last, np.ones(2)
+    with parallel.processes(2) as pool:
+        done = parallel.map_shards(shard_work.combined, common, [0, 1], pool)
+        assert done == [[-1, -1], [-1, -1]]
 
 
 def test_what_does_not_pickle_is_said_in_one_sentence():

@@ -155,6 +155,7 @@ def test_a_pool_that_breaks_is_said_once_and_costs_time_only(engine):
         assert "the executor is broken and all shards are computed in this thread; make a new" in (
             str(told.message)
         )
+        assert told.filename == __file__
 
 
 def test_a_pool_of_threads_that_breaks_is_said_once_and_costs_time_only():

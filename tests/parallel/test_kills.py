@@ -153,35 +153,88 @@ def test_a_worker_that_is_killed_again_before_it_is_ready_is_started_again():
             assert eventually(lambda: trains_in_all(training, pool))
 
 
+def test_a_system_that_starts_no_process_now_is_asked_again_later(monkeypatch):
+    def refuse(*args, **options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with parallel.processes(2) as pool:
+        pool.others[0].process.kill()
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        with pytest.warns(RuntimeWarning, match="died"):
+            assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
+        monkeypatch.undo()
+        assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
+        assert pool.submit(abs, -1).result() == 1
+        assert pool.others[0].is_ready
+
+
 def test_a_death_is_warned_of():
     with parallel.processes(2) as pool:
         pool.others[0].process.kill()
-        with pytest.warns(RuntimeWarning, match=r"worker process died; 1 shard\(s\)"):
+        with pytest.warns(RuntimeWarning, match=r"worker process died; 1 shard\(s\)") as told:
             parallel.map_shards(shard_work.total, [1.0], [0, 1], pool)
+        assert told[0].filename == __file__
         pool.others[0].process.kill()
         pool.others[0].process.wait()
-        with pytest.warns(RuntimeWarning, match=r"before it was ready \(SIGKILL\); another"):
+        with pytest.warns(RuntimeWarning, match=r"before it was ready \(signal 9\); another"):
             parallel.map_shards(shard_work.total, [1.0], [0, 1], pool)
 
 
-def test_a_script_that_has_become_wrong_costs_a_worker_not_the_run(tmp_path):
+def test_ctrl_c_leaves_workers_alone_even_while_they_start(capfd):
+    """The terminal sends it to all processes, and the parent decides what it means."""
+    with parallel.processes(2) as pool:
+        pool.others[0].replace()
+        process = pool.others[0].process
+        while not pool.others[0].available():
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert parallel.map_shards(shard_work.total, [1.0], [0, 1], pool) == [1, 2]
+        assert pool.others[0].process is process
+    assert capfd.readouterr().err == ""
+
+
+BECOMES_WRONG = """
+import sys, time
+sys.path.insert(0, {here!r})
+from shard_work import total
+from fcnn import parallel
+
+if __name__ == "__main__":
+    with parallel.processes(2) as pool:
+        open(__file__, "w").write("raise SystemExit(3)")
+        pool.others[0].process.kill()
+"""
+IT_SHARES = """
+        while pool.others:
+            assert parallel.map_shards(total, [1.0], [0, 1], pool) == [1, 2]
+            time.sleep(0.02)
+        print(parallel.map_shards(total, [1.0], [0, 1], pool))
+        print(pool.submit(abs, -1).result())
+"""
+IT_SUBMITS = """
+        for future in [pool.submit(abs, -1), pool.submit(abs, -1)]:
+            print(type(future.exception()).__name__, future.exception())
+        print(pool.submit(abs, -1).result())
+"""
+
+
+@pytest.mark.parametrize(
+    ("use", "out", "told"),
+    [
+        (IT_SHARES, "[1.0, 2.0]\n1\n", "(exit code 3); the pool goes on without it"),
+        (
+            IT_SUBMITS,
+            "BrokenExecutor expected a result, got none: the worker process died\n"
+            "BrokenExecutor expected a running worker process, got none: all have ended\n1\n",
+            "",
+        ),
+    ],
+)
+def test_a_script_that_has_become_wrong_costs_a_worker_not_the_run(tmp_path, use, out, told):
     """The successor of a killed worker ends by itself, and so would its successors."""
     script = tmp_path / "script.py"
-    script.write_text(
-        "import sys, time, warnings\n"
-        f"sys.path.insert(0, {shard_work.HERE!r})\n"
-        "from shard_work import total\n"
-        "from fcnn import parallel\n"
-        "if __name__ == '__main__':\n"
-        "    with parallel.processes(2) as pool:\n"
-        "        open(__file__, 'w').write('raise SystemExit(3)')\n"
-        "        pool.others[0].process.kill()\n"
-        "        while pool.others:\n"
-        "            assert parallel.map_shards(total, [1.0], [0, 1], pool) == [1, 2]\n"
-        "            time.sleep(0.02)\n"
-        "        print(parallel.map_shards(total, [1.0], [0, 1], pool))\n"
-        "        print(pool.submit(abs, -1).result())\n"
-    )
+    script.write_text(BECOMES_WRONG.format(here=shard_work.HERE) + use)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "[1.0, 2.0]\n1\n", done.stderr
-    assert "(exit code 3); the pool goes on without it" in done.stderr
+    assert done.stdout == out, done.stderr
+    assert told in done.stderr
