@@ -50,7 +50,7 @@ def main() -> None:
     if args.address:
         client = Client(args.address)
     else:
-        cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
         client = Client(cluster)
     with client:
         print(f"on {client}")
