@@ -153,6 +153,9 @@ class Layer(Value):
     def __len__(self) -> int:
         return len(self.layers)
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.layers
+
     def __bool__(self) -> bool:
         return True
 
@@ -238,6 +241,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
 
     def checked_apply(params: Tree, x: Any, /, ctx: Context = EVAL) -> Any:
         try:
+            if type(ctx) is not Context:
+                refuse_context(ctx)
             check(x)
             return apply(params, x, ctx)
         except FcnnError as error:
@@ -245,6 +250,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
 
     def checked_vjp(params: Tree, x: Any, /, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
         try:
+            if type(ctx) is not Context:
+                refuse_context(ctx)
             check(x)
             y, pullback = vjp(params, x, ctx)
         except FcnnError as error:
@@ -277,6 +284,14 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
     protected_vjp.__wrapped__ = checked_vjp  # type: ignore[attr-defined]
     made = Layer(checked_init, checked_apply, protected_vjp, spec)
     return made
+
+
+def refuse_context(ctx: Any) -> NoReturn:
+    """Refuse what is passed in place of a context."""
+    raise ArgumentError(
+        f"expected a Context, got {type(ctx).__name__}; pass fcnn.training(key) in training, "
+        f"and nothing in evaluation"
+    )
 
 
 def _read_only(array: Array) -> Array:

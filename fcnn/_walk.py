@@ -54,7 +54,8 @@ class Visit(NamedTuple):
         layer: the layer.
         in_shape: the shape of one example of its input.
         out_shape: the shape of one example of its output.
-        params_path: where its params stand in the model's, as in `fcnn.tree.paths`.
+        params_path: where its params stand in the model's, as in `fcnn.tree.paths`; for a
+            shared layer's later places, where ``()`` stands for those of its first.
         depth: the number of combinators around it.
         receptive_field: rows and columns of the model's input that an output sees; None if a
             layer on the way does not say.

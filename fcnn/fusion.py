@@ -2,8 +2,8 @@
 
 A rule names a run of layers and makes one function of them that passes over memory fewer
 times. `plan` goes through the layers of a serial from the front and takes at each place the
-longest rule that applies; what no rule covers runs by itself. The mechanism knows no layer:
-the rules stand together in ``fcnn/layers/fused.py``, and a program may register its own.
+longest rule that applies; what no rule covers runs by itself. This module imports no layer:
+the rules are together in ``fcnn/layers/fused.py``, and a program may register its own.
 
 >>> import fcnn
 >>> model = fcnn.serial(fcnn.conv2d(8, 3), fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(2))
