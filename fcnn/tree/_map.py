@@ -213,7 +213,8 @@ def _describe(leaf: Any) -> str:
         is_array = isinstance(leaf, np.ndarray)
         return f"an array of shape {leaf.shape}" if is_array else repr(leaf)
     if type(leaf) is dict:
-        return f"a dict of {', '.join(map(repr, sorted_keys(leaf)))}" if leaf else "an empty dict"
+        keys = ", ".join([repr(key) for key in sorted_keys(leaf)])
+        return f"a dict of {keys}" if leaf else "an empty dict"
     if type(leaf) in (tuple, list):
         return f"a {type(leaf).__name__} of {len(leaf)}"
     return "None" if leaf is None else f"a {type(leaf).__name__}"
