@@ -174,6 +174,14 @@ def test_a_plan_prints():
         "head                             dense(3)",
     ]
     assert str(plan(model[:1], train=True)) == "serial[0]  conv2d(4, 3)"
+    block = fcnn.residual(CONV, NORM, shortcut=CONV)
+    assert str(plan(fcnn.serial(block, RELU), train=False)).splitlines() == [
+        "serial[0:2]                          residual(conv2d(4, 3), batch_norm(), "
+        "shortcut=conv2d(4, 3)) + relu",
+        "  serial[0].residual[0]              conv2d(4, 3)",
+        "  serial[0].residual[1].serial[0:2]  conv2d(4, 3) + batch_norm()",
+    ]
+    assert str(plan(CONV, train=True)) == "model  conv2d(4, 3)"
 
 
 @pytest.mark.parametrize("train", [False, True])
