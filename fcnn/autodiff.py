@@ -86,8 +86,8 @@ def value_and_grad(
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or
         ``((value, prediction), grads)`` with ``has_aux``. The default context is that of
         evaluation: pass ``fcnn.training(key)`` for dropout and the batch's statistics. Input,
-        prediction and target may be tuples or dicts of arrays. In the place of a statistic grads holds an
-        `fcnn.tree.Observation`, which an optimizer's step mixes in.
+        prediction and target may be tuples or dicts of arrays. In the place of a statistic
+        grads holds an `fcnn.tree.Observation`, which an optimizer's step mixes in.
 
     Raises:
         ArgumentError: if model or loss is something else.
