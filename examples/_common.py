@@ -1,4 +1,4 @@
-"""What the example scripts share: their command line, their recipes and their last lines."""
+"""What the example scripts share: command line, recipes, training and the last lines."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from fcnn.train import Evaluation, Run
 
 @attrs.frozen
 class Recipe:
-    """How to train what: everything but the data and the seed.
+    """A model and how to train it: everything but the data and the seed.
 
     Attributes:
         model: the network.
-        loss: what training makes small.
-        optimizer: made for the number of steps of the whole run, so that a schedule can
-            end with it.
-        epochs: how often training goes through the data.
-        batch_size: how many examples a step sees; one at a time is the articles' way.
-        quick: how many epochs the option ``--quick`` makes of it.
+        loss: what training minimises.
+        optimizer: called with the number of steps of the whole run, for schedules.
+        epochs: the number of passes over the data.
+        batch_size: the number of examples in a batch; the articles use one.
+        quick: the number of epochs with the option ``--quick``.
     """
 
     model: fcnn.Layer
@@ -39,26 +38,26 @@ class Recipe:
 
 
 def options(doc: str, recipes: tuple[str, ...] = ("article", "tuned")) -> argparse.ArgumentParser:
-    """The command line that all scripts have; ``doc`` is the script's own docstring."""
+    """Return the command line that all scripts have; ``doc`` is the script's docstring."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     if recipes:
-        add("--recipe", choices=recipes, default="tuned", help="tuned if not said")
-    add("--epochs", type=int, metavar="N", help="the recipe's if not said")
-    add("--seed", type=int, default=0, metavar="N", help="0 if not said")
+        add("--recipe", choices=recipes, default="tuned", help="tuned by default")
+    add("--epochs", type=int, metavar="N", help="the recipe's by default")
+    add("--seed", type=int, default=0, metavar="N", help="0 by default")
     add("--quick", action="store_true", help="a few seconds, to see that it runs")
     return parser
 
 
 def one_cycle(peak: float, steps: int) -> Schedule:
-    """A rate that goes up to ``peak`` in a sixth of the run, and down to zero in the rest."""
+    """Return a schedule that rises to ``peak`` in a sixth of the run and falls to zero after it."""
     return warmup(max(1, steps // 6), cosine(peak, steps - steps // 6))
 
 
 def learn(recipe: Recipe, train: Dataset, args: argparse.Namespace, **settings: Any) -> Run:
-    """Train as the recipe says, unless ``args`` say otherwise; prints a line an epoch."""
+    """Train by a recipe, with the epochs and seed of ``args``; print a line an epoch."""
     if args.quick:
         train = train[:1000]
     epochs = args.epochs or (recipe.quick if args.quick else recipe.epochs)
@@ -76,22 +75,22 @@ def learn(recipe: Recipe, train: Dataset, args: argparse.Namespace, **settings: 
 
 
 def guesses(recipe: Recipe, run: Run, data: Dataset) -> np.ndarray:
-    """The class that the network finds the likeliest, for each image."""
+    """Return the most likely class of each image."""
     return fcnn.predict(recipe.model, run.params, data.inputs).argmax(axis=1)
 
 
 def score(recipe: Recipe, run: Run, data: Dataset) -> Evaluation:
-    """The loss and the accuracy on ``data``; prints as ``0.9712 (9712/10000)``."""
+    """Return the loss and the accuracy on ``data``; prints as ``0.9712 (9712/10000)``."""
     return fcnn.evaluate(recipe.model, recipe.loss, run.params, data)
 
 
 def print_pairs(recipe: Recipe, run: Run, data: Dataset) -> None:
-    """What the network says of each image and what it is, as articles 000 and 001 print it."""
+    """Print each image's predicted and true class, as articles 000 and 001 do."""
     for guess, label in zip(guesses(recipe, run, data), data.targets, strict=True):
         print(f"pred: {guess}, true: {label.argmax() if label.ndim else label}")
 
 
 def report(recipe: Recipe, run: Run, article: Dataset, test: Dataset) -> None:
-    """The accuracy on the article's own test slice, and on the largest test set at hand."""
+    """Print the accuracy on the article's own test slice and on the largest test set at hand."""
     print(f"accuracy on the article's {len(article)} test images: {score(recipe, run, article)}")
     print(f"test accuracy: {score(recipe, run, test)}")

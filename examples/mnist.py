@@ -1,11 +1,11 @@
-"""The front door: a small modern network learns to read digits, in under a minute.
+"""The front door: train a small network on handwritten digits in under a minute.
 
     python examples/mnist.py
     FCNN_DATA=~/data python examples/mnist.py       # all of MNIST: 0.995 in a few minutes
 
-It learns from the 5,000 digits embedded in fcnn, or from all 60,000 where FCNN_DATA
-names a folder with the whole set (`fcnn.data.download` fills one). Afterwards it draws
-what it learnt to ``mnist.png``.
+It trains on the 5,000 digits embedded in fcnn, or on all 60,000 where FCNN_DATA names a
+folder with the whole set (`fcnn.data.download` fills one), and draws the learning curve,
+the first filters and the mistakes to ``mnist.png``.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from fcnn.train import Run
 
 
 def recipe(train: Dataset) -> _common.Recipe:
-    """Three times convolution, batch norm and relu, and one dense layer."""
+    """Return three convolutions with batch norm and relu, and one dense layer."""
     epochs, batch_size = (12, 32) if len(train) <= 5000 else (10, 64)
     return _common.Recipe(
         model=serial(
@@ -41,20 +41,20 @@ def recipe(train: Dataset) -> _common.Recipe:
 
 
 def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
-    """Draw how it learnt, its first kernels and its mistakes; returns what to say about it."""
+    """Draw the learning curve, the first filters and the mistakes; return a line to print."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
     except ImportError:
-        return "For pictures of what it learnt: pip install '.[plot]', and run this again."
+        return "No picture: matplotlib is not installed; pip install '.[plot]' and run this again."
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     curve, kernels, mistakes = figure.subfigures(1, 3, wspace=0.04)
 
     axes = curve.subplots()
     numbers = [epoch.number for epoch in run.history]
-    axes.plot(numbers, [1 - epoch.accuracy for epoch in run.history], label="training, moved about")
+    axes.plot(numbers, [1 - epoch.accuracy for epoch in run.history], label="training, augmented")
     axes.plot(numbers, [1 - epoch.validation.accuracy for epoch in run.history], label="test")
-    axes.set(title="Digits read wrongly", xlabel="epoch", yscale="log")
+    axes.set(title="Error rate", xlabel="epoch", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:g} %")
@@ -64,13 +64,13 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
 
     weight = run.params[0].weight[:, :, 0]
     limit = np.abs(weight).max()
-    kernels.suptitle("The first layer's kernels")
+    kernels.suptitle("Filters of the first layer")
     for i, axes in enumerate(kernels.subplots(4, 4).flat):
         axes.imshow(weight[:, :, i], cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes.set_axis_off()
 
     wrong = np.flatnonzero(guesses != test.targets)
-    mistakes.suptitle(f"{min(16, len(wrong))} of its {len(wrong)} mistakes, and what it read")
+    mistakes.suptitle(f"{min(16, len(wrong))} of {len(wrong)} mistakes: true as predicted")
     for axes, i in zip(mistakes.subplots(4, 4).flat, [*wrong[:16], *[None] * 16], strict=False):
         if i is not None:
             axes.imshow(test.inputs[i, :, :, 0], cmap="gray_r")
@@ -78,7 +78,7 @@ def draw(run: Run, guesses: np.ndarray, test: Dataset, file: Path) -> str:
         axes.set_axis_off()
 
     figure.savefig(file, dpi=120)
-    return f"How it learnt, its kernels and its mistakes: {file}"
+    return f"Learning curve, filters and mistakes: {file}"
 
 
 def main() -> None:

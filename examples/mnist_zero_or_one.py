@@ -12,7 +12,7 @@ from fcnn import conv2d, dense, flatten, serial, sigmoid
 from fcnn.data import Dataset, mnist, one_hot
 from fcnn.initializers import normal
 from fcnn.losses import binary_cross_entropy, sigmoid_cross_entropy
-from fcnn.optim import adamw, cosine, sgd
+from fcnn.optim import adamw, sgd
 
 
 def article() -> _common.Recipe:
@@ -39,7 +39,7 @@ def tuned() -> _common.Recipe:
             dense(2),
         ),
         loss=sigmoid_cross_entropy,
-        optimizer=lambda steps: adamw(cosine(0.003, steps), weight_decay=0.1),
+        optimizer=lambda steps: adamw(_common.one_cycle(0.003, steps), weight_decay=0.1),
         epochs=20,
         batch_size=8,
         quick=5,

@@ -56,8 +56,8 @@ def main() -> None:
     for epoch in run.history[:: max(1, len(run.history) // 20)]:
         print(f"{epoch.number}/{epoch.of}, error={epoch.loss:.6f}")
     outputs = predict(recipe.model, run.params, CORNERS.inputs)
-    for corner, output, wanted in zip(CORNERS.inputs, outputs, CORNERS.targets, strict=True):
-        print(f"{corner} -> {output[0]:+.3f}, true: {wanted[0]:.0f}")
+    for corner, output, target in zip(CORNERS.inputs, outputs, CORNERS.targets, strict=True):
+        print(f"{corner} -> {output[0]:+.3f}, true: {target[0]:.0f}")
     right = int(np.sum((outputs > 0.5) == (CORNERS.targets > 0.5)))
     print(f"test accuracy: {right / 4:.4f} ({right}/4)")
 

@@ -21,6 +21,11 @@ def length(x: Tree, what: str = "x") -> int:
     """
     if isinstance(x, np.ndarray) and x.ndim:
         return len(x)
+    if isinstance(x, list) and any(isinstance(part, np.ndarray) and part.ndim for part in x):
+        raise ShapeError(
+            f"expected an array or a tuple of arrays as {what}, got a list of arrays; "
+            f"use tuple(...) for several inputs, np.stack(...) for one"
+        )
     shapes = {f"{what}{path}": np.shape(leaf) for path, leaf, _ in walk(_arrays(x))}
     lengths = {shape[:1] for shape in shapes.values()}
     if len(lengths) != 1 or () in lengths:

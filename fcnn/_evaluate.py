@@ -181,9 +181,9 @@ def evaluate(
     return Evaluation(loss.apply(prediction, data.targets), len(data), correct, measured)
 
 
-def _observe_shard(model: Layer, key: Key, params: T, shard: tuple[Any, int]) -> T:
+def _observe_shard(model: Layer, key: Key | None, params: T, shard: tuple[Any, int]) -> T:
     x, i = shard
-    y, pullback = model.vjp(params, x, training(fold_in(key, i)))
+    y, pullback = model.vjp(params, x, training(None if key is None else fold_in(key, i)))
     dparams: T = pullback(tree.zeros_like(y))[0]
     return dparams
 
@@ -193,7 +193,7 @@ def calibrate(
     params: T,
     inputs: Tree,
     *,
-    key: Key,
+    key: Key | None = None,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
 ) -> T:
@@ -203,7 +203,7 @@ def calibrate(
         model: a layer.
         params: its parameters.
         inputs: the examples to observe.
-        key: for the dropout on the way.
+        key: the source of randomness, where the model has dropout.
         shard_size: the largest number of examples observed at a time; shards are of equal
             size, or differ by one example, and weigh as many examples as they have.
         executor: what computes the shards; this thread if None.
@@ -217,11 +217,12 @@ def calibrate(
     >>> model = fcnn.batch_norm()
     >>> params, _ = model.init(fcnn.key(0), (1,))
     >>> x = np.array([[1.0], [3.0]], np.float32)
-    >>> fcnn.train.calibrate(model, params, x, key=fcnn.key(0)).mean
+    >>> fcnn.train.calibrate(model, params, x).mean
     array([2.], dtype=float32)
     """
     _doors.check_model(model)
-    _doors.check_key(key)
+    if key is not None:
+        _doors.check_key(key)
     _doors.check_bare(params)
     parts = _parts(inputs, shard_size)
     weights = [(part.stop - part.start) / parts[-1].stop for part in parts]

@@ -153,8 +153,18 @@ class Layer(Value):
     def __len__(self) -> int:
         return len(self.layers)
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.layers
+
     def __bool__(self) -> bool:
         return True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse a call, and say what to write."""
+        raise TypeError(
+            f"expected {self!r} without a call, got arguments {args!r:.40}; a layer is a value: "
+            f"write relu, not relu(), and model.apply(params, x), not model(x)"
+        )
 
     @overload
     def __getitem__(self, index: int) -> Layer: ...
@@ -231,6 +241,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
 
     def checked_apply(params: Tree, x: Any, /, ctx: Context = EVAL) -> Any:
         try:
+            if type(ctx) is not Context:
+                refuse_context(ctx)
             check(x)
             return apply(params, x, ctx)
         except FcnnError as error:
@@ -238,6 +250,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
 
     def checked_vjp(params: Tree, x: Any, /, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
         try:
+            if type(ctx) is not Context:
+                refuse_context(ctx)
             check(x)
             y, pullback = vjp(params, x, ctx)
         except FcnnError as error:
@@ -270,6 +284,14 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
     protected_vjp.__wrapped__ = checked_vjp  # type: ignore[attr-defined]
     made = Layer(checked_init, checked_apply, protected_vjp, spec)
     return made
+
+
+def refuse_context(ctx: Any) -> NoReturn:
+    """Refuse what is passed in place of a context."""
+    raise ArgumentError(
+        f"expected a Context, got {type(ctx).__name__}; pass fcnn.training(key) in training, "
+        f"and nothing in evaluation"
+    )
 
 
 def _read_only(array: Array) -> Array:

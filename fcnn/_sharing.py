@@ -14,7 +14,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from fcnn import tree
 from fcnn._layer import Layer
+from fcnn._typing import Tree
 from fcnn._walk import Part, parts_of
+from fcnn.errors import ShapeError
+from fcnn.tree._node import shape_of
 
 T = TypeVar("T")
 Index: TypeAlias = tuple[int | str, ...]
@@ -38,8 +41,14 @@ class Ties:
 
     def prune(self, params: T) -> T:
         """Return params with ``()`` in all places but the first of each shared layer."""
-        for _, *others in self._groups:
+        for first, *others in self._groups:
+            held = _get(params, first)
             for place in others:
+                if not _alike(held, _get(params, place)):
+                    raise ShapeError(
+                        "expected inputs of one shape for a shared layer, got params of different "
+                        "shapes in its places; give each place a layer of its own"
+                    )
                 params = _put(params, place, ())
         return params
 
@@ -56,7 +65,9 @@ class Ties:
         for places in self._groups:
             total = _total([_get(grads, place) for place in places])
             grads = _put(grads, places[0], total)
-        return self.prune(grads)
+            for place in places[1:]:
+                grads = _put(grads, place, ())
+        return grads
 
 
 def _holders(layer: Layer) -> Iterator[tuple[Layer, Index]]:
@@ -70,6 +81,12 @@ def _holders(layer: Layer) -> Iterator[tuple[Layer, Index]]:
             if shared not in known:
                 known.add(shared)
                 yield shared, (*part.place, *index)
+
+
+def _alike(a: Tree, b: Tree) -> bool:
+    """Return whether two sets of params have one structure and the same shapes."""
+    shapes = [[shape_of(leaf) for leaf in tree.leaves(each)] for each in (a, b)]
+    return tree.structure(a) == tree.structure(b) and shapes[0] == shapes[1]
 
 
 def _get(params: Any, index: Index) -> Any:

@@ -37,7 +37,15 @@ _OTHER_NAMES = {
     "out_channels": "filters",
     "out_features": "units",
     "p": "rate",
-    "betas": "b1",
+    "beta1": "b1",
+    "beta2": "b2",
+    "beta_1": "b1",
+    "beta_2": "b2",
+    "kernel_init": "weight_init",
+    "kernel_initializer": "weight_init",
+    "bias_initializer": "bias_init",
+    "use_bias": "bias",
+    "dilation_rate": "dilation",
     "alpha": "decay",
     "where": "mask",
     "limit": "max_norm",
@@ -124,6 +132,19 @@ class Spec:
 
     def __hash__(self) -> int:
         return hash(self._key)
+
+
+_REMEDIES = {
+    "activation": "put the activation after it, as a layer: serial(conv2d(8, 3), relu)",
+    "betas": "use b1 and b2",
+    "input_shape": "leave it out; init takes the shape of one example",
+    "name": "use fcnn.named(name, layer)",
+    "weight_decay": "use adamw, or chain add_decayed_weights",
+    "validation_data": "use validation",
+    "callbacks": "write the loop over fcnn.train.epochs",
+    "verbose": "use log=None for silence",
+}
+"""What to do about an argument of other libraries that has no counterpart here."""
 
 
 def _spec(
@@ -223,8 +244,9 @@ def _check_names(name: str, signature: inspect.Signature, kwargs: dict[str, Any]
     import difflib
 
     other = _OTHER_NAMES.get(unknown[0])
-    near = [other] if other in known else difflib.get_close_matches(unknown[0], known, 1)
+    near = [other] if other in known else difflib.get_close_matches(unknown[0], known, 1, 0.75)
     hint = f"use {near[0]}" if near else f"it takes {', '.join(known) or 'no arguments'}"
+    hint = hint if near else _REMEDIES.get(unknown[0], hint)
     raise TypeError(f"{name}() got an unexpected argument {unknown[0]!r}; {hint}")
 
 

@@ -2,7 +2,7 @@
 
 A combinator says which layers it is made of and how the input reaches them by registering a
 function with `combinator`; a layer says what it costs and what it sees with `facts`. Neither
-is needed to run a model: they are for whoever reports on it, exports it or names its params.
+is needed to run a model: they serve reports, exporters and names of params.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Visit(NamedTuple):
         layer: the layer.
         in_shape: the shape of one example of its input.
         out_shape: the shape of one example of its output.
-        params_path: where its params stand in the model's, as in `fcnn.tree.paths`.
+        params_path: where its params stand in the model's, as in `fcnn.tree.paths`; for a
+            shared layer's later places, where ``()`` stands for those of its first.
         depth: the number of combinators around it.
         receptive_field: rows and columns of the model's input that an output sees; None if a
             layer on the way does not say.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from fcnn import _batch, tree
 from fcnn._check import whole
 from fcnn._doors import check_model
-from fcnn._layer import EVAL, Context, Layer, core
+from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.parallel import cut, map_shards
@@ -84,8 +84,9 @@ def value_and_grad(
 
     Returns:
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or
-        ``((value, prediction), grads)`` with ``has_aux``. Input, prediction and target may be
-        tuples or dicts of arrays. In the place of a statistic grads holds an
+        ``((value, prediction), grads)`` with ``has_aux``. The default context is that of
+        evaluation: pass ``fcnn.training(key)`` for dropout and the batch's statistics. Input,
+        prediction and target may be tuples or dicts of arrays. In the place of a statistic grads holds an
         `fcnn.tree.Observation`, which an optimizer's step mixes in.
 
     Raises:
@@ -108,6 +109,8 @@ def value_and_grad(
     of_shard = functools.partial(_of_shard, model, loss, has_aux)
 
     def f(params: Any, x: Any, target: Any, ctx: Context = EVAL) -> Any:
+        if type(ctx) is not Context:
+            refuse_context(ctx)
         n = _batch.check_targets(x, target)
         if shard_size is None:
             value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)

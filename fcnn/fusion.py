@@ -2,8 +2,8 @@
 
 A rule names a run of layers and makes one function of them that passes over memory fewer
 times. `plan` goes through the layers of a serial from the front and takes at each place the
-longest rule that applies; what no rule covers runs by itself. The mechanism knows no layer:
-the rules stand together in ``fcnn/layers/fused.py``, and a program may register its own.
+longest rule that applies; what no rule covers runs by itself. This module imports no layer:
+the rules are together in ``fcnn/layers/fused.py``, and a program may register its own.
 
 >>> import fcnn
 >>> model = fcnn.serial(fcnn.conv2d(8, 3), fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(2))
@@ -25,7 +25,7 @@ import attrs
 from fcnn._layer import Context, Layer, core, relocate
 from fcnn._sharing import Ties
 from fcnn._typing import Tree
-from fcnn._walk import combinator_of
+from fcnn._walk import combinator_of, parts_of
 from fcnn.errors import ArgumentError, FcnnError
 
 __all__ = ["Fused", "Plan", "Stage", "of_layer", "plan", "rule"]
@@ -139,10 +139,10 @@ def is_flattened(layer: Layer) -> bool:
     return made is not None and made.wiring == "chain" and not Ties(layer)
 
 
-def _fits(layer: Layer, wanted: Any) -> bool:
-    if isinstance(wanted, Layer):
-        return layer == wanted
-    return layer.spec.constructor is wanted
+def _fits(layer: Layer, pattern: Any) -> bool:
+    if isinstance(pattern, Layer):
+        return layer == pattern
+    return layer.spec.constructor is pattern
 
 
 @attrs.frozen(eq=False)
@@ -178,18 +178,35 @@ class Stage:
 
 
 class Plan(tuple[Stage, ...]):
-    """The stages of a serial, in order; prints as a table."""
+    """The stages of a serial, in order; prints as a table, with what runs inside branches."""
+
+    train: bool
+    fuse: bool
 
     def __str__(self) -> str:
-        rows = [
-            (
-                stage.steps[0] if len(stage.layers) == 1 else _span(stage.steps),
-                " + ".join(map(repr, stage.layers)),
-            )
-            for stage in self
-        ]
+        rows = self._rows(0)
         wide = max((len(place) for place, _ in rows), default=0)
         return "\n".join(f"{place:<{wide}}  {run}" for place, run in rows)
+
+    def _rows(self, depth: int) -> list[tuple[str, str]]:
+        rows = []
+        for stage in self:
+            place = stage.steps[0] if len(stage.layers) == 1 else _span(stage.steps)
+            run = " + ".join([repr(layer) for layer in stage.layers])
+            rows.append(("  " * depth + (place or "model"), run))
+            head = stage.layers[0]
+            for part in parts_of(head):
+                path = ".".join(each for each in (stage.steps[0], part.step) if each)
+                found = flatten(part.layer, path)
+                steps = [place.step for place in found]
+                inner = plan(
+                    [place.layer for place in found],
+                    train=self.train,
+                    fuse=self.fuse,
+                    steps=steps,
+                )
+                rows += inner._rows(depth + 1)
+        return rows
 
 
 def _span(steps: tuple[str, ...]) -> str:
@@ -251,7 +268,9 @@ def plan(
         else:
             stages.append(Stage(slice(at, at + many), run[at : at + many], steps_of_run, *fused))
         at += many
-    return Plan(stages)
+    made = Plan(stages)
+    made.train, made.fuse = train, fuse
+    return made
 
 
 def _longest(layers: tuple[Layer, ...], train: bool) -> tuple[int, Fused | None]:

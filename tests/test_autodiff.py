@@ -130,6 +130,22 @@ class TestContract:
         with pytest.raises(ArgumentError, match="shard_size"):
             value_and_grad(PLAIN, softmax_cross_entropy, shard_size=0)
 
+    @pytest.mark.parametrize("ctx", [key(0), True, None])
+    def test_refuses_another_context(self, data, ctx):
+        x, labels = data
+        params = doubles(PLAIN, (8, 8, 1))
+        with pytest.raises(ArgumentError, match=r"expected a Context, got .*fcnn.training\(key\)"):
+            value_and_grad(PLAIN, softmax_cross_entropy)(params, x, labels, ctx)
+        for run in (PLAIN.apply, PLAIN.vjp):
+            with pytest.raises(ArgumentError, match="expected a Context"):
+                run(params, x, ctx)
+
+    def test_refuses_a_list_of_arrays(self, data):
+        x, labels = data
+        f = value_and_grad(PLAIN, softmax_cross_entropy)
+        with pytest.raises(ShapeError, match=r"got a list of arrays; use tuple"):
+            f(doubles(PLAIN, (8, 8, 1)), [x, x], labels)
+
 
 class TestShards:
     @given(st.integers(1, 12))

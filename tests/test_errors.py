@@ -98,10 +98,14 @@ class TestAtApply:
     def test_one_image_without_its_batch_axis(self, params, run):
         said = message(ShapeError, getattr(MODEL, run), params, zeros(28, 28, 1))
         assert "expected images (n, h, w, 1)" in said
-        assert "got (28, 28, 1)" in said
+        assert said.endswith("got (28, 28, 1); for one image add the batch axis: x[np.newaxis]")
         dense_params, _ = dense(2).init(key(0), (3,))
         said = message(ShapeError, getattr(dense(2), run), dense_params, zeros(3))
         assert said.endswith("expected an input (n, ..., 3) for the weight (3, 2), got (3,)")
+
+    def test_channels_first_are_told_how_to_turn(self, params):
+        said = message(ShapeError, MODEL.apply, params, zeros(2, 1, 28, 28))
+        assert said.endswith("channels come last: x.transpose(0, 2, 3, 1)")
 
     @pytest.mark.parametrize("run", ["apply", "vjp"])
     def test_batch_norms_channels(self, run):

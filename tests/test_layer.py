@@ -56,6 +56,12 @@ class TestLayer:
             model[2:].apply(params[2:], model[:2].apply(params[:2], x)), model.apply(params, x)
         )
 
+    def test_a_call_says_what_to_write(self):
+        with pytest.raises(TypeError, match=r"expected relu without a call.*write relu, not relu"):
+            fcnn.relu()
+        with pytest.raises(TypeError, match=r"model\.apply\(params, x\), not model\(x\)"):
+            dense(2)(np.ones((1, 3)))
+
     def test_other_layers_have_no_slices(self):
         assert dense(2).layers == ()
         assert bool(dense(2))

@@ -207,7 +207,7 @@ class TestMap:
         [
             ((1.0, 2.0), (1.0,), "a tuple of 2 and a tuple of 1 at the root"),
             ((1.0, (2.0,)), (1.0, 2.0), r"a tuple of 1 and 2.0 at \[1\]"),
-            ({"a": 1.0}, {"b": 1.0}, "a dict of 1 and a dict of 1 at the root"),
+            ({"a": 1.0}, {"b": 1.0}, "a dict of 'a' and a dict of 'b' at the root"),
             (
                 ({"k": np.ones(2)},),
                 ({"k": np.ones(3)},),
@@ -220,7 +220,7 @@ class TestMap:
             ),
             ((Affine(1.0, 2.0),), (Norm(1.0, 2.0),), r"a Affine and a Norm at \[0\]"),
             ((Affine(1.0, ()),), (Affine(1.0, 2.0),), r"a tuple of 0 and 2.0 at \[0\].bias"),
-            ((1.0, ()), (1.0, {}), r"a tuple of 0 and a dict of 0 at \[1\]"),
+            ((1.0, ()), (1.0, {}), r"a tuple of 0 and an empty dict at \[1\]"),
         ],
     )
     def test_trees_that_differ_raise_with_the_path_of_the_first_difference(self, a, b, message):
@@ -288,6 +288,11 @@ class TestObservation:
         stepped = tree.map(lambda p, g: p - 0.1 * g, params, grads, statistic=tree.mix)
         assert stepped == Norm(np.full(2, 0.9), np.array([1.0, 2.0]))
         assert tree.observe(params, grads) == Norm(np.ones(2), np.array([1.0, 2.0]))
+
+    def test_zero_gradients_leave_statistics_as_they_are(self):
+        params, grads = Norm(np.ones(2), np.arange(2.0)), Norm(np.ones(2), self.SEEN)
+        stepped = tree.map(np.subtract, params, tree.zeros_like(grads), statistic=tree.mix)
+        assert stepped == params
 
     def test_a_statistic_that_is_a_number_stays_one(self):
         new = tree.observe(Norm(1.0, 2.0), Norm(1.0, tree.Observation(np.array(4.0), 0.5)))

@@ -85,14 +85,14 @@ def test_equality_is_that_of_the_call(filters, kernel, stride, flip):
     ("call", "hint"),
     [
         (lambda: conv2d(8, 3, strides=2), "conv2d.* 'strides'; use stride"),
-        (lambda: dense(10, activation="relu"), "'activation'; it takes units, weight_init"),
+        (lambda: dense(10, activation="relu"), "'activation'; put the activation after it"),
         (lambda: dense(10, unit=3), "'unit'; use units"),
         (lambda: dense(), "missing .* 'units'"),
         (lambda: conv2d(8, 3, 2), "positional argument"),  # keyword-only after two
         (lambda: dropout(rate=0.5, seed=1), "'seed'; it takes rate"),
         (lambda: fcnn.batch_norm(0.9), "positional argument"),
         (lambda: fcnn.batch_norm(epsilon=0.9), "'epsilon'; use eps"),
-        (lambda: serial(relu, name="body"), "'name'; it takes layers"),
+        (lambda: serial(relu, name="body"), "'name'; use fcnn.named"),
         (lambda: initializers.uniform(low=0.0), "missing .* 'high'"),
     ],
 )

@@ -69,9 +69,11 @@ def check_padding(padding: Padding) -> str | tuple[Pair, Pair]:
     elif isinstance(padding, tuple | list) and len(padding) == 2:
         rows, columns = padding
         return pair(rows, "padding", 0), pair(columns, "padding", 0)
+    near = str(padding).lower()
+    hint = f"; use {near!r}" if near in ("valid", "same") else ""
     raise ArgumentError(
         f'expected padding "valid", "same", a whole number, (rows, columns) or '
-        f"((top, bottom), (left, right)), got {padding!r}"
+        f"((top, bottom), (left, right)), got {padding!r}{hint}"
     )
 
 

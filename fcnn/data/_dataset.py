@@ -135,7 +135,12 @@ class Dataset(Generic[X, Y]):
 
 def _names(classes: Any) -> tuple[str, ...]:
     try:
-        names = (classes,) if isinstance(classes, str) else tuple(classes)
+        if isinstance(classes, str):
+            raise ArgumentError(
+                f"expected a sequence of names as classes, got the string {classes!r}; "
+                f"write [{classes!r}] for one class"
+            )
+        names = tuple(classes)
     except TypeError:
         raise ArgumentError(
             f"expected classes to be a sequence of names, got {classes!r}"

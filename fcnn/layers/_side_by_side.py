@@ -13,7 +13,7 @@ from fcnn._typing import ModelPullback, Tree
 from fcnn._walk import Part, step_of
 from fcnn.errors import ArgumentError, ShapeError, TreeError
 from fcnn.layers._joins import Join, total_of
-from fcnn.layers.combinators import check_layers, check_params
+from fcnn.layers.combinators import check_layers, check_params, check_steps
 from fcnn.prng import Key, fold_in
 
 
@@ -42,6 +42,7 @@ class SideBySide:
         self, name: str, parts: Sequence[Part], join: Join, *, reads_items: bool = False
     ) -> None:
         self._name, self._parts, self._join, self._reads_items = name, parts, join, reads_items
+        check_steps(parts)
         self._ties = Ties(parts)
         self._keys = [part.item for part in parts]
         self._in_dict = isinstance(self._keys[0], str)

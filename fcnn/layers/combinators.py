@@ -45,6 +45,7 @@ def serial(*layers: Layer) -> Triple:
     """
     check_layers("serial", layers)
     parts = _chain("serial", layers)
+    check_steps(parts)
     ties = Ties(parts)
     places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
     nesting = tuple([_nesting(each) for each in layers])
@@ -196,6 +197,14 @@ def check_layers(name: str, layers: Sequence[Any], least: int = 0) -> None:
             raise ArgumentError(f"expected a layer as {name}[{i}], got {each!r}{hint}")
     if len(layers) < least:
         raise ArgumentError(f"expected {name} of at least {least} layer(s), got {len(layers)}")
+
+
+def check_steps(parts: Sequence[Part]) -> None:
+    """Refuse two layers of one name in a combinator."""
+    steps = [part.step for part in parts]
+    for step in steps:
+        if steps.count(step) > 1:
+            raise ArgumentError(f"expected names that differ, got {step!r} twice; rename one")
 
 
 def check_params(params: Tree, n: int) -> tuple[Tree, ...]:

@@ -86,9 +86,14 @@ class Convolution:
         check_floats(x)
         channels = params.weight.shape[2] * self.groups
         if x.ndim != 4 or x.shape[3] != channels:
+            hint = ""
+            if x.ndim == 4 and x.shape[1] == channels:
+                hint = "; channels come last: x.transpose(0, 2, 3, 1)"
+            elif x.ndim == 3 and x.shape[2] == channels:
+                hint = "; for one image add the batch axis: x[np.newaxis]"
             raise ShapeError(
                 f"expected images (n, h, w, {channels}) for the weight {params.weight.shape}, "
-                f"got {x.shape}"
+                f"got {x.shape}{hint}"
             )
         check_dtype(x.dtype, params.weight.dtype)
         window = self.window(x.shape[1:])

@@ -102,7 +102,7 @@ class ConvRun:
         if self.pooling is None:
             return
         (oh, ow), (ph, pw) = window.out, self.pooling.pool_size
-        if oh < ph or ow < pw:  # the pool says so itself
+        if oh < ph or ow < pw:  # the pool raises its own error
             of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
 
     def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:

@@ -10,6 +10,7 @@ import attrs
 
 from fcnn import _check
 from fcnn._value import Spec, Value, remember
+from fcnn.errors import ArgumentError
 
 P = ParamSpec("P")
 
@@ -161,4 +162,11 @@ def as_schedule(value: float | Callable[[int], float]) -> Callable[[int], float]
     >>> optim.as_schedule(optim.cosine(0.1, 100))
     cosine(0.1, 100)
     """
-    return value if callable(value) else constant_schedule(value)
+    if isinstance(value, Schedule) or not callable(value):
+        return value if callable(value) else constant_schedule(value)
+    if getattr(value, "__module__", None) == __name__:
+        raise ArgumentError(
+            f"expected a number or a schedule, got the function {value.__name__}; "
+            f"call it: {value.__name__}(...)"
+        )
+    return value

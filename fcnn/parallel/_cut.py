@@ -21,7 +21,13 @@ def cut(n: int, size: int) -> list[slice]:
     >>> cut(17, 16)
     [slice(0, 9, None), slice(9, 17, None)]
     """
-    n, size = whole(n, "n", 0), whole(size, "size")
+    return spread(whole(n, "n", 0), whole(size, "size"))
+
+
+def spread(n: int, size: int) -> list[slice]:
+    """Cut as `cut` does, without its checks."""
     count = -(-n // size)
-    bounds = [-(-n * i // count) for i in range(count + 1)] if count else []
+    if count <= 1:
+        return [slice(0, n)] * count
+    bounds = [-(-n * i // count) for i in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(bounds)]

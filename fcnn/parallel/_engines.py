@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
@@ -17,16 +17,25 @@ from fcnn.parallel._pickling import dumps, travels_by_value
 Function: TypeAlias = Callable[[Any, Any], Any]
 
 
-def run_threads(
+def run(executor: Executor, function: Function, common: Any, shards: Sequence[Any]) -> list[Any]:
+    """Compute ``function(common, shard)`` for each shard, with one BLAS thread each."""
+    in_threads = isinstance(executor, ThreadPoolExecutor)
+    return (_run_threads if in_threads else _run_processes)(executor, function, common, shards)
+
+
+def _run_threads(
     executor: Executor, function: Function, common: Any, shards: Sequence[Any]
 ) -> list[Any]:
-    """Compute each shard in a thread of the pool."""
     parts = [[shard] for shard in shards]
-    done = _results(executor, _plain, [(function, common, part) for part in parts])
-    return _joined(executor, function, common, parts, done)
+    BLAS.enter()
+    try:
+        done = _results(executor, _plain, [(function, common, part) for part in parts])
+        return _joined(executor, function, common, parts, done)
+    finally:
+        BLAS.leave()
 
 
-def run_processes(
+def _run_processes(
     executor: Executor, function: Function, common: Any, shards: Sequence[Any]
 ) -> list[Any]:
     """Compute the shards in workers, which are sent ``common`` once each where that is known."""

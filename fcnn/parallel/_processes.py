@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
-from fcnn.parallel._cut import cut
+from fcnn.parallel._cut import spread
 from fcnn.parallel._exchange import exchange, join
 from fcnn.parallel._failure import Failure
 from fcnn.parallel._owner import refuse_in_fork
@@ -60,27 +60,34 @@ class Processes(Executor):
             Exception: whatever ``function`` raises, from the first shard that raises.
             RuntimeError: after `shutdown`, or in a fork of the process that made the pool.
         """
+        self.check()
+        workers = self._roster.take(len(shards) - 1)
+        try:
+            size = -(-len(shards) // (len(workers) + 1))
+            parts = [shards[part] for part in spread(len(shards), size)]
+            outcomes = exchange(workers[: len(parts) - 1], function, common, parts)
+        finally:
+            for worker in workers:
+                self._roster.give_back(worker)
+        if None in outcomes:
+            parts_lost = [part for part, done in zip(parts, outcomes, strict=True) if done is None]
+            n = sum(map(len, parts_lost))
+            self._roster.report(f"a worker process died; {n} shard(s) are computed in this thread")
+        self._roster.warn(stacklevel=3)  # at the caller of `map_shards`
+        return join(function, common, parts, outcomes)
+
+    def check(self) -> None:
+        """Check that the pool can be used.
+
+        Raises:
+            RuntimeError: after `shutdown`, or in a fork of the process that made the pool.
+        """
         refuse_in_fork("a pool", self._owner)
         if not self._end.alive:
             raise RuntimeError(
                 "expected an executor that runs, got one that was shut down; "
                 "make another with fcnn.parallel.processes()"
             )
-        workers = self._roster.take(len(shards) - 1)
-        try:
-            size = -(-len(shards) // (len(workers) + 1))
-            parts = [shards[part] for part in cut(len(shards), size)]
-            outcomes = exchange(workers[: len(parts) - 1], function, common, parts)
-        finally:
-            for worker in workers:
-                self._roster.give_back(worker)
-        lost = sum(len(part) for part, done in zip(parts, outcomes, strict=True) if done is None)
-        if lost:
-            self._roster.report(
-                f"a worker process died; {lost} shard(s) are computed in this thread"
-            )
-        self._roster.warn(stacklevel=4)  # at the caller of `map_shards`
-        return join(function, common, parts, outcomes)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call ``fn`` in one of the other processes, or in a thread if there is none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from concurrent.futures import BrokenExecutor
 from queue import Empty, SimpleQueue
@@ -39,13 +38,15 @@ class Roster:
         """Return up to ``count`` workers that are free and ready now."""
         ready: list[Worker] = []
         starting: list[Worker | None] = []
-        with contextlib.suppress(Empty):
+        try:
             while len(ready) < count and None not in starting:
                 worker = self._free.get_nowait()
                 if worker is not None and self._is_ready(worker):
                     ready.append(worker)
                 else:
                     starting.append(worker)
+        except Empty:  # the others are with other threads
+            pass
         for worker in starting:
             self.give_back(worker)
         return ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,8 @@ from fcnn.parallel._door import check_executor
 
 if TYPE_CHECKING:  # `import fcnn` need not import it
     from concurrent.futures import Executor
+
+    from fcnn.parallel._processes import Processes
 
 S = TypeVar("S")
 
@@ -62,25 +65,24 @@ def map_shards(
     [11, 12, 13]
     """
     if executor is not None:
-        check_executor(executor)
-        if len(shards) > 1:  # sending a single shard would only take time
-            return _map_by(executor, function, common, shards)
+        processes, run = _executors()
+        if isinstance(executor, processes):
+            if len(shards) > 1:  # sending a single shard would only take time
+                with one_blas_thread():
+                    return executor.share(function, common, shards)
+            executor.check()
+        else:
+            check_executor(executor)
+            if len(shards) > 1:
+                return run(executor, function, common, shards)
     with one_blas_thread():
         return [function(common, shard) for shard in shards]
 
 
-def _map_by(
-    executor: Executor, function: Callable[[Any, S], Any], common: Any, shards: Sequence[S]
-) -> list[Any]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from fcnn.parallel import _engines
+@functools.cache
+def _executors() -> tuple[type[Processes], Callable[..., list[Any]]]:
+    """Import what `import fcnn` need not, when an executor is first used."""
+    from fcnn.parallel._engines import run
     from fcnn.parallel._processes import Processes
 
-    if isinstance(executor, Processes):
-        with one_blas_thread():
-            return executor.share(function, common, shards)
-    if isinstance(executor, ThreadPoolExecutor):
-        with one_blas_thread():
-            return _engines.run_threads(executor, function, common, shards)
-    return _engines.run_processes(executor, function, common, shards)
+    return Processes, run

@@ -25,7 +25,7 @@ def bar(total: int, title: str, shown: bool) -> Iterator[Callable[[], object]]:
 
 
 def _kind() -> Any:
-    """Return tqdm's class of bars for where this runs; None if nobody sees one."""
+    """Return tqdm's class of bars for where this runs; None if it would not be seen."""
     if _in_notebook():
         with contextlib.suppress(ImportError):
             importlib.import_module("ipywidgets")  # without it tqdm.notebook warns and fails

@@ -212,7 +212,10 @@ def _describe(leaf: Any) -> str:
     if children is None:
         is_array = isinstance(leaf, np.ndarray)
         return f"an array of shape {leaf.shape}" if is_array else repr(leaf)
-    if type(leaf) in (tuple, list, dict):
+    if type(leaf) is dict:
+        keys = ", ".join([repr(key) for key in sorted_keys(leaf)])
+        return f"a dict of {keys}" if leaf else "an empty dict"
+    if type(leaf) in (tuple, list):
         return f"a {type(leaf).__name__} of {len(leaf)}"
     return "None" if leaf is None else f"a {type(leaf).__name__}"
 

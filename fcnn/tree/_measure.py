@@ -73,7 +73,9 @@ def _restored(part: Array, leaf: Any) -> Any:
 
 
 def zeros_like(tree: T) -> T:
-    """Return the same tree with every leaf zero.
+    """Return the same tree with every leaf zero; in gradients nothing is observed.
+
+    An observation becomes one of weight 1, which leaves the stored statistic as it is.
 
     >>> from fcnn import tree
     >>> tree.zeros_like((1.0, {"a": 2}))
@@ -82,7 +84,7 @@ def zeros_like(tree: T) -> T:
 
     def zero(leaf: Any) -> Any:
         if isinstance(leaf, Observation):
-            return Observation(np.zeros_like(leaf.value), leaf.weight)
+            return Observation(np.zeros_like(leaf.value), 1.0)
         return np.zeros_like(leaf) if isinstance(leaf, np.ndarray) else type(leaf)(0)
 
     return map(zero, tree)

@@ -20,7 +20,8 @@ def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
     raise TypeError(
         "expected a gradient, got an Observation of a running statistic; it is mixed into the "
         "params by an optimizer's step, by tree.observe(params, grads), or in your own step by "
-        "tree.map(step, params, grads, statistic=tree.mix)"
+        "tree.map(step, params, grads, statistic=tree.mix); gradients of several batches are "
+        "averaged with statistic=lambda *seen: tree.average(seen, weights)"
     )
 
 

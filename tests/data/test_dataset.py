@@ -278,3 +278,8 @@ def test_every_refusal_is_an_fcnn_error():
             Dataset(bad, LABELS)
         with pytest.raises(FcnnError):
             Dataset(IMAGES, bad)
+
+
+def test_classes_are_a_sequence_of_names():
+    with pytest.raises(ArgumentError, match="expected a sequence of names as classes, got the str"):
+        Dataset(np.zeros((3, 2), np.float32), [0, 1, 2], "abc")

@@ -96,6 +96,12 @@ def test_refuses_hyper_parameters_out_of_range(options):
         conv2d(**{"filters": 4, "kernel_size": 3, **options})
 
 
+@pytest.mark.parametrize("padding", ["SAME", "Valid"])
+def test_padding_in_capitals_is_told_the_name(padding):
+    with pytest.raises(ArgumentError, match=f"got '{padding}'; use '{padding.lower()}'"):
+        conv2d(4, 3, padding=padding)
+
+
 def test_refuses_channels_that_do_not_divide():
     with pytest.raises(ShapeError, match="expected channels in a multiple of 2 groups, got 3"):
         conv2d(4, 3, groups=2).init(key(0), (5, 5, 3))

@@ -90,10 +90,10 @@ def pools(draw):
 def reshapes(draw):
     axes = draw(st.lists(small, min_size=1, max_size=3))
     given_shape = tuple(draw(st.permutations(axes)))
-    wanted = list(draw(st.permutations(axes)))
+    target = list(draw(st.permutations(axes)))
     if draw(st.booleans()):
-        wanted[draw(st.integers(0, len(wanted) - 1))] = -1
-    return reshape(*wanted), given_shape
+        target[draw(st.integers(0, len(target) - 1))] = -1
+    return reshape(*target), given_shape
 
 
 @st.composite

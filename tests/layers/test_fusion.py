@@ -174,6 +174,14 @@ def test_a_plan_prints():
         "head                             dense(3)",
     ]
     assert str(plan(model[:1], train=True)) == "serial[0]  conv2d(4, 3)"
+    block = fcnn.residual(CONV, NORM, shortcut=CONV)
+    assert str(plan(fcnn.serial(block, RELU), train=False)).splitlines() == [
+        "serial[0:2]                          residual(conv2d(4, 3), batch_norm(), "
+        "shortcut=conv2d(4, 3)) + relu",
+        "  serial[0].residual[0]              conv2d(4, 3)",
+        "  serial[0].residual[1].serial[0:2]  conv2d(4, 3) + batch_norm()",
+    ]
+    assert str(plan(CONV, train=True)) == "model  conv2d(4, 3)"
 
 
 @pytest.mark.parametrize("train", [False, True])
@@ -236,7 +244,7 @@ def test_a_users_rule_takes_part_and_the_longest_wins(monkeypatch):
         fcnn.fusion.rule(fcnn.tanh)
 
 
-def test_it_stays_two_layers_for_whoever_looks():
+def test_a_fused_model_prints_and_has_the_params_of_its_layers():
     model = fcnn.serial(fcnn.conv2d(5, 3), fcnn.relu)
     assert repr(model) == "serial(conv2d(5, 3), relu)"
     params, _ = model.init(fcnn.key(0), (8, 8, 1))
@@ -255,8 +263,8 @@ def test_ties_go_to_the_first_place_row_by_row():
     x[0, :2, :2, 0] = [[0, 1], [1, 0]]
     _, pullback = model.vjp(params, x)
     _, dx = pullback(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32).reshape(1, 2, 2, 1))
-    wanted = [[0, 1, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(dx[0, :, :, 0], wanted)
+    expected = [[0, 1, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(dx[0, :, :, 0], expected)
 
 
 @pytest.mark.parametrize("with_relu", [False, True])

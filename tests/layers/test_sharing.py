@@ -109,3 +109,14 @@ def test_a_name_is_an_identifier(name):
 def test_only_layers_are_wrapped(wrap):
     with pytest.raises(ArgumentError, match="expected a layer"):
         wrap(dense)
+
+
+def test_one_set_of_params_needs_inputs_of_one_shape():
+    with pytest.raises(fcnn.errors.ShapeError, match="expected inputs of one shape for a shared"):
+        serial(TIED, dense(3), TIED).init(key(0), (4,))
+
+
+@pytest.mark.parametrize("combine", [serial, fcnn.add, fcnn.itemwise])
+def test_names_differ_within_a_combinator(combine):
+    with pytest.raises(ArgumentError, match="expected names that differ, got 'a' twice"):
+        combine(named("a", dense(3)), named("a", dense(3)))

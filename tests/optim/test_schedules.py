@@ -108,3 +108,8 @@ def test_step_0_is_the_first_step_of_an_optimizer() -> None:
         after, state = optimizer.step(params, (-1.0,), state)
         moves.append(after[0] - params[0])
     assert moves == [1.0, 0.1, 0.01]
+
+
+def test_a_schedule_that_was_not_called_is_refused():
+    with pytest.raises(ArgumentError, match=r"got the function cosine; call it: cosine"):
+        optim.adam(optim.cosine)

@@ -160,8 +160,9 @@ def test_a_pool_that_breaks_is_said_once_and_costs_time_only(engine):
 
 def test_a_pool_of_threads_that_breaks_is_said_once_and_costs_time_only():
     with ThreadPoolExecutor(1, initializer=int, initargs=("not a number",)) as pool:
-        with pytest.warns(RuntimeWarning, match="the executor is broken"):
+        with pytest.warns(RuntimeWarning, match="the executor is broken") as told:
             assert parallel.map_shards(max, 0, [1, 2], pool) == [1, 2]
+        assert told[0].filename == __file__
         assert parallel.map_shards(max, 0, [1, 2], pool) == [1, 2]
 
 
@@ -197,8 +198,9 @@ def test_a_loss_is_said_once_until_all_is_well_again():
 
 def test_an_engine_that_starts_a_process_for_each_shard_is_warned_of():
     with installed("executorlib").SingleNodeExecutor(max_workers=2) as pool:
-        with pytest.warns(RuntimeWarning, match="make it with block_allocation=True"):
+        with pytest.warns(RuntimeWarning, match="make it with block_allocation=True") as told:
             assert parallel.map_shards(max, 1, [0, 2], pool) == [1, 2]
+        assert told[0].filename == __file__
         assert parallel.map_shards(max, 1, [0, 2], pool) == [1, 2]
 
 
