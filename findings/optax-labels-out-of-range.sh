@@ -6,7 +6,8 @@
 # (jnp.arange(3)[7] is 2), or both are NaN.
 # Seen: the loss of label -1 is that of the last class, a finite number, so a data set that marks
 # "unknown" by -1 trains as if it were the last class; label 5 gives NaN, which the mean then is.
-# jax.nn.one_hot of either is a row of zeros, with a loss of 0: three answers to one mistake.
+# jax.nn.one_hot of either is a row of zeros, with a loss of 0 (printed -0.0): three answers to one
+# mistake.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -26,7 +27,7 @@ print("jnp.arange(3)[7]:", int(jnp.arange(3)[jnp.array(7)]))
 PYTHON
 cat > "$folder/expected" <<'TEXT'
 whole numbers: [0.1698, 0.1698, nan]
-one-hot rows:  [0.1698, 0.0, 0.0]
+one-hot rows:  [0.1698, -0.0, -0.0]
 jnp.arange(3)[7]: 2
 TEXT
 diff "$folder/expected" "$folder/seen"
