@@ -1,16 +1,18 @@
-"""Batches whose inputs, targets or outputs may be trees of arrays: length, parts, joining."""
+"""Batches of trees of arrays: length, parts, joining, and the sum of their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fcnn import tree
-from fcnn._typing import Tree
+from fcnn._typing import Array, Tree
 from fcnn.errors import ShapeError
 from fcnn.tree._node import shape_of, walk
+
+T = TypeVar("T")
 
 
 def length(x: Tree, what: str = "x") -> int:
@@ -72,3 +74,20 @@ def concatenate(parts: Sequence[Any]) -> Any:
 def example_shape(x: Tree) -> Any:
     """Return the shape of one example; a tuple or dict of shapes where x is one."""
     return tree.map(lambda leaf: shape_of(leaf)[1:], x)
+
+
+def add_gradients(grads: Sequence[T], weights: Sequence[float]) -> T:
+    """Return the sum in the order given, so the bits do not depend on what computed a gradient.
+
+    The gradients are weighted already; observations are averaged with ``weights``.
+    """
+    if len(grads) == 1:
+        return grads[0]
+    return tree.map(_sum, *grads, statistic=lambda *seen: tree.average(seen, weights))
+
+
+def _sum(first: Array, second: Array, *others: Array) -> Array:
+    total: Array = first + second
+    for array in others:
+        total += array
+    return total

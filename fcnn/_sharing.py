@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from fcnn import tree
+from fcnn import _batch, tree
 from fcnn._layer import Layer
 from fcnn._typing import Tree
 from fcnn._walk import Part, parts_of
@@ -63,7 +63,8 @@ class Ties:
     def add(self, grads: T) -> T:
         """Return gradients with the sum over a shared layer's places in the first of them."""
         for places in self._groups:
-            total = _total([_get(grads, place) for place in places])
+            equal = [1 / len(places)] * len(places)
+            total = _batch.add_gradients([_get(grads, place) for place in places], equal)
             grads = _put(grads, places[0], total)
             for place in places[1:]:
                 grads = _put(grads, place, ())
@@ -103,15 +104,3 @@ def _put(params: Any, index: Index, new: Any) -> Any:
     if isinstance(params, dict):
         return {**params, first: inner}
     return (*params[:first], inner, *params[first + 1 :])
-
-
-def _total(grads: Sequence[T]) -> T:
-    equal = [1 / len(grads)] * len(grads)
-
-    def add(*leaves: Any) -> Any:
-        total = leaves[0] + leaves[1]
-        for leaf in leaves[2:]:
-            total = total + leaf
-        return total
-
-    return tree.map(add, *grads, statistic=lambda *seen: tree.average(seen, equal))

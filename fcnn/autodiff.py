@@ -10,14 +10,13 @@ statistics do not pass through the loss, and are averaged with the same weights.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from fcnn import _batch, tree
+from fcnn import _batch
 from fcnn._check import whole
 from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer, core, refuse_context
-from fcnn._typing import Array, Tree
+from fcnn._typing import Tree
 from fcnn.errors import ArgumentError
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
@@ -123,7 +122,7 @@ def value_and_grad(
             ]
             done = map_shards(of_shard, (params, ctx), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
-            value, grads = sum(values), _sum_trees(gradients, weights)
+            value, grads = sum(values), _batch.add_gradients(gradients, weights)
             prediction = _batch.concatenate(predictions) if has_aux else None
         return ((value, prediction), grads) if has_aux else (value, grads)
 
@@ -176,20 +175,3 @@ def _of_shard(
         ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
     value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)
     return value, prediction if has_aux else None, grads
-
-
-def _sum_trees(trees: Sequence[T], weights: Sequence[float]) -> T:
-    """Return the sum in shard order, so the bits do not depend on what computed a shard.
-
-    The gradients are weighted already; observations are averaged here.
-    """
-    if len(trees) == 1:
-        return trees[0]
-    return tree.map(_sum, *trees, statistic=lambda *seen: tree.average(seen, weights))
-
-
-def _sum(first: Array, second: Array, *others: Array) -> Array:
-    total: Array = first + second
-    for array in others:
-        total += array
-    return total
