@@ -179,8 +179,9 @@ SAID = {
     "a length of a terabyte": r"expected at most \d+ bytes, got a length of 1000000000000",
     "an endless body": r"expected at most \d+ bytes, got more",
     "endless chunks": r"expected at most \d+ bytes, got more",
-    "endless trailers": "the answer is longer than it may be",
-    "endless 100s": "the answer is longer than it may be",
+    # Newer Pythons count these themselves.
+    "endless trailers": "the answer is longer than it may be|got more than 100 trailers",
+    "endless 100s": "the answer is longer than it may be|got more than 100 interim responses",
     "another content": "expected the SHA-256",
     "a bomb behind a right header": "got more",
     "a bomb with a header of its own": "got 9000008 bytes for shape",
