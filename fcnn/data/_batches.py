@@ -8,10 +8,11 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from fcnn import prng
+from fcnn._batch import take
 from fcnn._check import whole
 from fcnn._typing import Array
 from fcnn.data._dataset import Dataset, X, Y
-from fcnn.data._leaves import leaves, map_leaves, take
+from fcnn.data._leaves import leaves, map_leaves
 from fcnn.errors import ArgumentError, DataError, LabelError, ShapeError
 from fcnn.prng import Key
 

@@ -9,8 +9,9 @@ import attrs
 import numpy as np
 
 from fcnn import tree
+from fcnn._batch import take
 from fcnn._typing import Array
-from fcnn.data._leaves import as_inputs, as_targets, count, describe, leaves, take
+from fcnn.data._leaves import as_inputs, as_targets, count, describe, leaves
 from fcnn.errors import ArgumentError, DTypeError, LabelError
 
 if TYPE_CHECKING:

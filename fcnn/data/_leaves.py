@@ -39,11 +39,6 @@ def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Array]]:
     yield from found
 
 
-def take(tree: Tree, index: Any) -> Any:
-    """Index the first axis of every leaf."""
-    return map_leaves(lambda leaf, _: leaf[index], tree)
-
-
 def describe(tree: Any) -> str:
     """Write the shape of one example and the dtype of every leaf."""
     if type(tree) is tuple:
