@@ -55,17 +55,22 @@ if TYPE_CHECKING:
     from fcnn._evaluate import evaluate, predict
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
+    _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
+    _HOMES = {
+        "_evaluate": ("evaluate", "predict"),
+        "train": ("fit",),
+    }
 
     def __getattr__(name: str) -> Any:
         """Import what a script may do without when it is first named."""
         from importlib import import_module
 
-        if name in ("data", "losses", "metrics", "optim", "testing", "train", "typing"):
+        if name in _MODULES:
             return import_module(f"fcnn.{name}")
-        home = {"evaluate": "_evaluate", "fit": "train", "predict": "_evaluate"}.get(name)
-        if home is None:
-            raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
-        return getattr(import_module(f"fcnn.{home}"), name)
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"fcnn.{home}"), name)
+        raise AttributeError(f"module 'fcnn' has no attribute {name!r}")
 
 
 __version__ = "0.2.0"

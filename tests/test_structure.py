@@ -267,3 +267,21 @@ def test_an_init_defines_nothing(module):
             assert ast.unparse(node.targets[0]) in ("__all__", "__version__")
         else:
             assert isinstance(node, ast.Import | ast.ImportFrom), ast.unparse(node)
+
+
+def test_what_is_imported_when_named_is_what_the_type_checker_sees():
+    """Both branches of ``if TYPE_CHECKING`` in ``fcnn/__init__.py`` name the same things."""
+    (branch,) = (
+        node
+        for node in ast.walk(ast.parse((ROOT / "__init__.py").read_text("utf-8")))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    )
+    seen = {
+        alias.name: node.module
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    named = {name: f"fcnn.{home}" for home, names in fcnn._HOMES.items() for name in names}
+    assert seen == named | dict.fromkeys(fcnn._MODULES, "fcnn")
+    assert set(seen) <= set(fcnn.__all__)

@@ -1,0 +1,31 @@
+from fcnn import (
+    add,
+    batch_norm,
+    concat,
+    conv2d,
+    dense,
+    fanout,
+    itemwise,
+    multiply,
+    relu,
+    residual,
+    serial,
+    sigmoid,
+    tanh,
+)
+
+CASES = [
+    (add(relu, dense(4), serial()), (4,)),
+    (add(dense(2)), (4,)),
+    (concat(dense(2), serial(dense(3), tanh), relu), (4,)),
+    (residual(conv2d(2, 3, padding="same"), batch_norm(), relu), (5, 5, 2)),
+    (residual(conv2d(3, 1), shortcut=conv2d(3, 1, bias=None)), (2, 3, 2)),
+    (residual(), (2,)),
+    (multiply(dense(3), serial(dense(3), sigmoid)), (4,)),
+    (multiply(), ((2, 3, 2), (1, 1, 2))),
+    (add(), ((3,), (3,), (3,))),
+    (concat(), {"a": (2, 3), "b": (2, 1)}),
+    (fanout(dense(2), relu), (3,)),
+    (fanout(digit=dense(2), tilt=serial(dense(1), tanh)), (3,)),
+    (itemwise(conv2d(2, 2), dense(2)), ((4, 3, 1), (3,))),
+]  # fmt: skip
