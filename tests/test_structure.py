@@ -57,6 +57,7 @@ PACKAGES = {
     "fcnn._ops",
     "fcnn.layers",
     "fcnn.losses",
+    "fcnn.metrics",
     "fcnn.optim",
     "fcnn.parallel",
     "fcnn.data",

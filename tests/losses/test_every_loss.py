@@ -408,3 +408,9 @@ def test_a_run_learns_with_weights_beside_its_targets():
     run = fcnn.fit(fcnn.dense(2), weighted(softmax_cross_entropy), fcnn.optim.adam(0.1), data,
                    key=fcnn.key(0), epochs=3, batch_size=32, shard_size=8, log=None)  # fmt: skip
     assert run.history[-1].loss < run.history[0].loss
+
+
+def test_focal_of_a_class_that_is_nearly_certain_keeps_its_digits():
+    """1 - p is 0 in float64 there."""
+    _, pullback = softmax_focal(0.0).vjp(np.array([[40.0, 0.0]]), np.array([0]))
+    np.testing.assert_allclose(pullback(1.0), [[-np.exp(-40), np.exp(-40)]], rtol=1e-12)
