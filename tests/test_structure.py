@@ -55,6 +55,7 @@ ROWS = {
 }
 PACKAGES = {
     "fcnn._ops",
+    "fcnn.initializers",
     "fcnn.layers",
     "fcnn.losses",
     "fcnn.metrics",
