@@ -122,7 +122,7 @@ def _affine(shift: float, rotate: float, scale: float, shear: float, fill: float
 def elastic(pixels: float = 1.0, *, smoothness: float = 4.0, fill: float = 0.0) -> ByExample:
     """Move each pixel by a smooth random displacement field (Simard et al., 2003).
 
-    The field is white noise smoothed by a Gaussian whose standard deviation is
+    The field is uniform white noise smoothed by a Gaussian whose standard deviation is
     ``smoothness`` pixels; along each axis it has mean zero and standard deviation
     ``pixels``. Source: P. Y. Simard, D. Steinkraus and J. C. Platt, "Best practices
     for convolutional neural networks applied to visual document analysis", 2003,
@@ -142,7 +142,8 @@ def elastic(pixels: float = 1.0, *, smoothness: float = 4.0, fill: float = 0.0) 
         n, h, w, _ = images.shape
         down, along = _smoothing(h, sigma), _smoothing(w, sigma)
         shape = 2, down.shape[1], along.shape[1]
-        noise = (strength * draws.normal(math.prod(shape))).astype(np.float32)
+        most = strength * math.sqrt(3)  # uniform numbers of standard deviation `strength`
+        noise = draws.between(math.prod(shape), -most, most).astype(np.float32)
         return bend(images, down @ (noise.reshape(n, *shape) @ along.T), outside)
 
     return move
