@@ -51,13 +51,31 @@ from fcnn.layers import (
 from fcnn.prng import Key, fold_in, key, split
 
 if TYPE_CHECKING:
-    from fcnn import data, losses, metrics, optim, testing, train, typing
+    from fcnn import checkpoint as checkpoint
+    from fcnn import data as data
+    from fcnn import losses as losses
+    from fcnn import metrics as metrics
+    from fcnn import optim as optim
+    from fcnn import testing as testing
+    from fcnn import train as train
+    from fcnn import typing as typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
-    _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
+    _MODULES = (
+        "checkpoint",
+        "data",
+        "losses",
+        "metrics",
+        "optim",
+        "testing",
+        "train",
+        "typing",
+    )
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
+        "checkpoint": ("load", "load_info", "load_model", "save"),
         "train": ("fit",),
     }
 
@@ -86,6 +104,7 @@ __all__ = [
     "add",
     "avg_pool2d",
     "batch_norm",
+    "checkpoint",
     "concat",
     "conv2d",
     "data",
@@ -104,6 +123,9 @@ __all__ = [
     "itemwise",
     "key",
     "layer",
+    "load",
+    "load_info",
+    "load_model",
     "log_softmax",
     "losses",
     "max_pool2d",
@@ -116,6 +138,7 @@ __all__ = [
     "relu",
     "reshape",
     "residual",
+    "save",
     "serial",
     "shared",
     "sigmoid",

@@ -232,8 +232,14 @@ def remember(
         return make(made, _spec(construct, signature, args, kwargs))
 
     construct.__signature__ = signature  # type: ignore[attr-defined]
+    construct.__makes_value__ = True  # type: ignore[attr-defined]
     construct.__annotations__ = {**constructor.__annotations__, "return": returns}
     return construct
+
+
+def is_constructor(function: Any) -> bool:
+    """Return whether a function was made by `remember`."""
+    return getattr(function, "__makes_value__", False) is True
 
 
 def _check_names(name: str, signature: inspect.Signature, kwargs: dict[str, Any]) -> None:

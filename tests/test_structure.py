@@ -25,6 +25,7 @@ ROWS = {
     "fcnn._value": 1,
     "fcnn.prng": 2,
     "fcnn.tree": 2,
+    "fcnn._record": 2.5,
     "fcnn.initializers": 3,
     "fcnn._batch": 3,
     "fcnn._layer": 3,
@@ -39,7 +40,7 @@ ROWS = {
     "fcnn._scores": 4,
     "fcnn.optim": 4,
     "fcnn.data": 4,
-    "fcnn.checkpoint": 4,
+    "fcnn.checkpoint": 4.5,
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,
@@ -55,6 +56,7 @@ ROWS = {
 }
 PACKAGES = {
     "fcnn._ops",
+    "fcnn.checkpoint",
     "fcnn.layers",
     "fcnn.losses",
     "fcnn.optim",
