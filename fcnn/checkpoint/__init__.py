@@ -6,6 +6,7 @@ them. Nothing in it is code: classes and constructors are looked up by name.
 
 from fcnn._record import record
 from fcnn.checkpoint._environment import environment
+from fcnn.checkpoint._save import is_storable as is_storable
 from fcnn.checkpoint._save import load as load
 from fcnn.checkpoint._save import load_info as load_info
 from fcnn.checkpoint._save import load_model as load_model

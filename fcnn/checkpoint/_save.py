@@ -20,7 +20,7 @@ from fcnn.checkpoint._leaf_names import namer
 from fcnn.checkpoint._like import into
 from fcnn.checkpoint._names import find
 from fcnn.checkpoint._write import replacing
-from fcnn.errors import ArgumentError, DataError
+from fcnn.errors import ArgumentError, DataError, TreeError
 
 T = TypeVar("T")
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -184,6 +184,15 @@ def load_info(path: PathLike) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise DataError(f"expected a dict as the info of {path.name}, got {info!r:.40}")
     return {**info, "model": doc.get("printed"), "environment": doc.get("environment")}
+
+
+def is_storable(value: Any) -> bool:
+    """Return whether a file can hold a model or another value."""
+    try:
+        Encoded().encode(value, "")
+    except TreeError:
+        return False
+    return True
 
 
 def _kind(path: Path) -> ModuleType:

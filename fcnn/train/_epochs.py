@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fcnn import parallel
@@ -99,23 +99,44 @@ def epochs(
     >>> epoch.state.epoch == epoch.number
     True
     """
-    last = math.inf if epochs is None else whole(epochs, "epochs")
-    plan, state = begin(
+    return watched(
         model,
         loss,
         optimizer,
         data,
         state,
+        epochs=epochs,
         batch_size=batch_size,
         drop_last=drop_last,
+        validation=validation,
         augment=augment,
         metrics=metrics,
         shard_size=shard_size,
         executor=executor,
         changed=changed,
+        progress=progress,
     )
+
+
+def watched(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Dataset[Any, Any],
+    state: State,
+    *,
+    epochs: int | None,
+    validation: Dataset[Any, Any] | None,
+    executor: Executor | None,
+    progress: bool,
+    watch: Callable[[State], None] | None = None,
+    **settings: Any,
+) -> Iterator[Epoch]:
+    """Do what `epochs` does, and call ``watch`` with the state of each step."""
+    last = math.inf if epochs is None else whole(epochs, "epochs")
+    plan, state = begin(model, loss, optimizer, data, state, executor=executor, **settings)
     check_validation(plan, state.params, validation)
-    return _epochs(plan, state, last, validation, executor, progress)
+    return _epochs(plan, state, last, validation, executor, progress, watch)
 
 
 def _epochs(
@@ -125,6 +146,7 @@ def _epochs(
     validation: Dataset[Any, Any] | None,
     executor: Executor | None,
     progress: bool,
+    watch: Callable[[State], None] | None,
 ) -> Iterator[Epoch]:
     of = None if last == math.inf else int(last)
     checked = state
@@ -143,6 +165,8 @@ def _epochs(
                 with limit, bar(plan.batches_after(state.seen), title, progress) as advance:
                     while state.epoch < number:
                         state = next(states)
+                        if watch is not None:
+                            watch(state)
                         advance()
                 checked = state
                 evaluation = _validate(plan, state, validation, found[-1])
