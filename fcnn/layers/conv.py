@@ -23,7 +23,7 @@ from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats,
 from fcnn._ops.conv import correlate, correlate_adjoints
 from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.layout import images_innermost
-from fcnn._ops.window import Pair, Window, check_padding, slide
+from fcnn._ops.window import Pads, Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
@@ -47,7 +47,7 @@ class Convolution:
     filters: int
     kernel_size: Pair
     stride: Pair
-    padding: str | tuple[Pair, Pair]
+    padding: str | Pads
     dilation: Pair
     groups: int
     bias: str | None
