@@ -54,7 +54,7 @@ def correlate(
     blocks = forward.blocks()
     for block in blocks:
         out = block.of(y)
-        columns = kept_columns(forward.compute(block, out, bias), blocks)
+        columns = kept_columns(forward.compute(block, out, bias), blocks, x)
         finish(out, bias_of(bias, block), epilogue)
     return nhwc(y), columns
 
