@@ -53,11 +53,23 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.layers.conv import conv1d, conv3d
+    from fcnn.layers.conv_transpose import (
+        conv_transpose1d,
+        conv_transpose2d,
+        conv_transpose3d,
+    )
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
+        "layers.conv": ("conv1d", "conv3d"),
+        "layers.conv_transpose": (
+            "conv_transpose1d",
+            "conv_transpose2d",
+            "conv_transpose3d",
+        ),
         "train": ("fit",),
     }
 
@@ -87,7 +99,12 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "concat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "data",
     "dense",
     "dropout",

@@ -27,7 +27,6 @@ Wiring: TypeAlias = Literal["chain", "branches", "items"]
 """What a combinator's layers read: the one before, the same input, or an item of the input."""
 
 
-
 class Part(NamedTuple):
     """A layer of a combinator.
 
@@ -62,8 +61,8 @@ class Visit(NamedTuple):
         params_path: where its params stand in the model's, as in `fcnn.tree.paths`; for a
             shared layer's later places, where ``()`` stands for those of its first.
         depth: the number of combinators around it.
-        receptive_field: how much of the model's input an output sees along each axis, as rows
-            and columns of an image; None if a layer on the way does not say.
+        receptive_field: how much of the model's input an output sees at most along each axis,
+            as rows and columns of an image; None if a layer on the way does not say.
     """
 
     path: str

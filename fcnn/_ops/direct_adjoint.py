@@ -165,7 +165,11 @@ class DirectAdjoint:
 
     def dx(self) -> Array | None:
         """Return the gradient of the input, ``(n, h, w, c_in)``; None if it was not asked for."""
-        return nhwc(self._dx) if self._filters else None
+        return self.take_dx() if self._filters else None
+
+    def take_dx(self) -> Array:
+        """Return the gradient of the input, which was asked for."""
+        return nhwc(self._dx)
 
 
 def _side_by_side(dz: Array, count: int) -> Array:

@@ -57,7 +57,7 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
     else:
         lines, repeats, step, row_strides = height, kh, kh, (sh * row, dh * row)
     # The source overlaps along the kernel's columns: each is read once per kernel column.
-    shape = (groups, lines, repeats, kw, c, width, n)
+    shape = groups, lines, repeats, kw, c, width, n
     strides = (c * channel, *row_strides, dw * col, channel, sw * col, v)
     source = strided(image, shape, strides, first_row * row + first_col * col)
     if source.flags.c_contiguous:  # one kernel column: whole rows of the image as they lie
@@ -70,8 +70,8 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
             np.copyto(columns, source)
     # The result overlaps along the rows: neighbouring matrices share kh - sh rows of input.
     line = columns.strides[2]
-    shape = (groups, height, kh * kw * c, width * n)
-    return strided(columns, shape, (columns.strides[0], step * line, width * n * v, v))
+    matrices = (groups, height, kh * kw * c, width * n)
+    return strided(columns, matrices, (columns.strides[0], step * line, width * n * v, v))
 
 
 def padded(

@@ -48,6 +48,20 @@ class Window(NamedTuple):
         """Whether any side of the image is padded."""
         return any(pads != (0, 0) for pads in self.pads)
 
+    def with_axis(self, axis: int) -> Window:
+        """Return the window over the image with one more axis, of a single element."""
+        image, kernel, stride, dilation, out = (
+            (*sizes[:axis], 1, *sizes[axis:])
+            for sizes in (self.image, self.kernel, self.stride, self.dilation, self.out)
+        )
+        pads = (*self.pads[:axis], (0, 0), *self.pads[axis:])
+        return Window(image, kernel, stride, dilation, pads, out)
+
+    def without_first(self) -> Window:
+        """Return the window along all axes but the first."""
+        image, kernel, stride, dilation, pads, out = self
+        return Window(image[1:], kernel[1:], stride[1:], dilation[1:], pads[1:], out[1:])
+
     def over_padded(self) -> Window:
         """Return the window over the image with its padding attached."""
         padded = [i + sum(pads) for i, pads in zip(self.image, self.pads, strict=True)]
@@ -80,15 +94,15 @@ def check_padding(padding: Any, rank: int = 2, *, causal: bool = False) -> str |
         return ((both, both),) * rank
     elif rank == 1 and isinstance(padding, tuple | list) and len(padding) == 2:
         return (pair(padding, "padding", 0),)
-    elif rank > 1 and isinstance(padding, tuple | list) and len(padding) == rank:
+    elif isinstance(padding, tuple | list) and len(padding) == rank:
         return tuple([pair(each, "padding", 0) for each in padding])
     near = str(padding).lower()
     hint = f"; use {near!r}" if near in names else ""
     if padding == "causal":
         hint = "; only conv1d has an order of time"
+    shown = ", ".join([f'"{name}"' for name in names])
     raise ArgumentError(
-        f"expected padding {', '.join(map(repr, names)).replace(chr(39), chr(34))}, "
-        f"a whole number{_PADS[rank]}, got {padding!r}{hint}"
+        f"expected padding {shown}, a whole number{_PADS[rank]}, got {padding!r}{hint}"
     )
 
 
