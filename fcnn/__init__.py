@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     from fcnn import typing as typing
     from fcnn._evaluate import evaluate, predict
     from fcnn.checkpoint import load, load_info, load_model, save
+    from fcnn.layers.conv import conv1d, conv3d
+    from fcnn.layers.conv_transpose import (
+        conv_transpose1d,
+        conv_transpose2d,
+        conv_transpose3d,
+    )
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -76,6 +82,12 @@ else:  # a type checker would take any misspelt name for one that this finds
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
         "checkpoint": ("load", "load_info", "load_model", "save"),
+        "layers.conv": ("conv1d", "conv3d"),
+        "layers.conv_transpose": (
+            "conv_transpose1d",
+            "conv_transpose2d",
+            "conv_transpose3d",
+        ),
         "train": ("fit",),
     }
 
@@ -106,7 +118,12 @@ __all__ = [
     "batch_norm",
     "checkpoint",
     "concat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "data",
     "dense",
     "dropout",

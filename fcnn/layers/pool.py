@@ -7,7 +7,7 @@ import attrs
 from fcnn._check import pair
 from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops import pool
-from fcnn._ops.window import Pair, Window, check_padding, slide
+from fcnn._ops.window import Pads, Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
@@ -20,7 +20,7 @@ class Pooling:
 
     pool_size: Pair
     stride: Pair
-    padding: str | tuple[Pair, Pair]
+    padding: str | Pads
 
     @classmethod
     def of(cls, pool: Layer) -> Pooling:
