@@ -53,11 +53,27 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.layers.example_norm import (
+        NormParams,
+        group_norm,
+        instance_norm,
+        layer_norm,
+        rms_norm,
+    )
+    from fcnn.layers.response_norm import local_response_norm
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
+        "layers.example_norm": (
+            "NormParams",
+            "group_norm",
+            "instance_norm",
+            "layer_norm",
+            "rms_norm",
+        ),
+        "layers.response_norm": ("local_response_norm",),
         "train": ("fit",),
     }
 
@@ -83,6 +99,7 @@ __all__ = [
     "DenseParams",
     "Key",
     "Layer",
+    "NormParams",
     "add",
     "avg_pool2d",
     "batch_norm",
@@ -100,10 +117,14 @@ __all__ = [
     "fold_in",
     "fusion",
     "grad",
+    "group_norm",
     "initializers",
+    "instance_norm",
     "itemwise",
     "key",
     "layer",
+    "layer_norm",
+    "local_response_norm",
     "log_softmax",
     "losses",
     "max_pool2d",
@@ -116,6 +137,7 @@ __all__ = [
     "relu",
     "reshape",
     "residual",
+    "rms_norm",
     "serial",
     "shared",
     "sigmoid",
