@@ -71,11 +71,11 @@ def normalise_groups_adjoint(
             each_dbias[piece.at] += dout.sums()
         each_dscale = (each_dscale - mean * each_dbias) * inverse
 
-        factor, m = groups.per_channel(scale), groups.size * (x.size // each_dbias.size)
+        factor, m = groups.per_channel(scale), groups.elements(x)
         slope = -inverse * inverse * groups.totals(factor * each_dscale) / m
         levels = Repeated(-inverse * groups.totals(factor * each_dbias) / m - slope * mean)
         slopes, factors = Repeated(slope), Repeated(factor * inverse)
-        scratch = np.empty(max(piece.array.size for piece in pieces), x.dtype)
+        scratch = np.empty(max((piece.array.size for piece in pieces), default=0), x.dtype)
         for piece, dout, out in zip(pieces, douts, outs, strict=True):
             line = scratch[: piece.array.size].reshape(piece.array.shape)
             np.multiply(piece.array, slopes.over(piece), out=line)
@@ -100,11 +100,11 @@ def _moments(groups: Groups, pieces: list[Piece], x: Array) -> tuple[Array, Arra
     for piece in pieces:
         squares[piece.at] += piece.dots(piece)
         total[piece.at] += piece.sums()
-    m = groups.size * (x.size // total.size)
+    m = groups.elements(x)
     mean = groups.totals(total) / m
     return mean, np.maximum(groups.totals(squares) / m - mean * mean, 0)
 
 
 def _run(pieces: list[Piece]) -> int:
     """Return the number of elements of a row of a piece."""
-    return int(np.prod(pieces[0].array.shape[1:]))
+    return int(np.prod(pieces[0].array.shape[1:])) if pieces else 1

@@ -8,6 +8,7 @@ array ``(b, k)`` for the whole array.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import attrs
@@ -87,7 +88,7 @@ class Groups:
                 for i in range(0, c, width)
                 for band in bands(len(rows), rows[0, :width].nbytes, ELEMENTWISE)
             ]
-        lines = np.ascontiguousarray(x).reshape(n, -1, c)
+        lines = np.ascontiguousarray(x).reshape(n, math.prod(x.shape[1:-1]), c)
         count = max(1, ROW // max(1, lines[:1].size))
         if count > 1 or not lines.size:  # several small examples side by side
             return [
@@ -106,6 +107,10 @@ class Groups:
         """Return a zero for each channel of each example, ``(b, k)``, in float64."""
         n, c = len(x), x.shape[-1]
         return np.zeros((c, n) if self.images_innermost else (n, c))
+
+    def elements(self, x: Array) -> int:
+        """Return the number of elements of a group."""
+        return self.size * math.prod(x.shape[1:-1])
 
     def totals(self, each: Array) -> Array:
         """Sum what is known of the channels of a group; return the sum for each of them."""

@@ -201,3 +201,11 @@ def test_refuses_what_does_not_fit():
     params, _ = group_norm(1).init(key(0), (4,))
     with pytest.raises(ShapeError, match=r"expected a scale \(6,\)"):
         group_norm(1).apply(params, np.zeros((2, 6), np.float32))
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_an_empty_batch(name):
+    layer = own(name, 2, 1e-5)
+    params, _ = layer.init(key(0), (3, 5, 4))
+    y, dx, *_ = run(layer, params, *np.zeros((2, 0, 3, 5, 4), np.float32))
+    assert y.shape == dx.shape == (0, 3, 5, 4)
