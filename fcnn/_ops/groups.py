@@ -110,12 +110,15 @@ class Groups:
 
     def elements(self, x: Array) -> int:
         """Return the number of elements of a group."""
-        return self.size * math.prod(x.shape[1:-1])
+        return int(self.size * math.prod(x.shape[1:-1]))
 
     def totals(self, each: Array) -> Array:
         """Sum what is known of the channels of a group; return the sum for each of them."""
         b, k = each.shape
-        shape, axis = ((-1, self.size, k), 1) if self.images_innermost else ((b, -1, self.size), 2)
+        if self.images_innermost:
+            shape, axis = (b // self.size, self.size, k), 1
+        else:
+            shape, axis = (b, k // self.size, self.size), 2
         grouped = each.reshape(shape)
         total = grouped.sum(axis=axis, keepdims=True)
         return np.broadcast_to(total, grouped.shape).reshape(b, k)
