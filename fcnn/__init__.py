@@ -67,6 +67,14 @@ if TYPE_CHECKING:
         conv_transpose2d,
         conv_transpose3d,
     )
+    from fcnn.layers.example_norm import (
+        NormParams,
+        group_norm,
+        instance_norm,
+        layer_norm,
+        rms_norm,
+    )
+    from fcnn.layers.response_norm import local_response_norm
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -88,6 +96,14 @@ else:  # a type checker would take any misspelt name for one that this finds
             "conv_transpose2d",
             "conv_transpose3d",
         ),
+        "layers.example_norm": (
+            "NormParams",
+            "group_norm",
+            "instance_norm",
+            "layer_norm",
+            "rms_norm",
+        ),
+        "layers.response_norm": ("local_response_norm",),
         "train": ("fit",),
     }
 
@@ -113,6 +129,7 @@ __all__ = [
     "DenseParams",
     "Key",
     "Layer",
+    "NormParams",
     "add",
     "avg_pool2d",
     "batch_norm",
@@ -136,13 +153,17 @@ __all__ = [
     "fold_in",
     "fusion",
     "grad",
+    "group_norm",
     "initializers",
+    "instance_norm",
     "itemwise",
     "key",
     "layer",
     "load",
     "load_info",
     "load_model",
+    "layer_norm",
+    "local_response_norm",
     "log_softmax",
     "losses",
     "max_pool2d",
@@ -156,6 +177,7 @@ __all__ = [
     "reshape",
     "residual",
     "save",
+    "rms_norm",
     "serial",
     "shared",
     "sigmoid",

@@ -132,6 +132,8 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 FAMILIES = {
     "activations", "combinators", "conv", "conv_transpose", "dense", "dropout", "norm", "pool", "reshape",
+    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+    "example_norm", "response_norm",
 }  # fmt: skip
 
 
