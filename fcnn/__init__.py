@@ -53,11 +53,25 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.layers.elementwise import elementwise
+    from fcnn.layers.gates import glu
+    from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
+    from fcnn.layers.prelu import PreluParams, prelu
+    from fcnn.layers.rectifiers import celu, elu, leaky_relu, relu6, selu
+    from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
+    from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
+        "layers.elementwise": ("elementwise",),
+        "layers.gates": ("glu",),
+        "layers.hard": ("hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "soft_shrink"),
+        "layers.prelu": ("PreluParams", "prelu"),
+        "layers.rectifiers": ("celu", "elu", "leaky_relu", "relu6", "selu"),
+        "layers.smooth": ("gelu", "log_sigmoid", "mish", "silu", "softplus", "softsign"),
+        "layers.softmax_over": ("log_softmax_over", "softmax_over"),
         "train": ("fit",),
     }
 
@@ -83,14 +97,18 @@ __all__ = [
     "DenseParams",
     "Key",
     "Layer",
+    "PreluParams",
     "add",
     "avg_pool2d",
     "batch_norm",
+    "celu",
     "concat",
     "conv2d",
     "data",
     "dense",
     "dropout",
+    "elementwise",
+    "elu",
     "errors",
     "evaluate",
     "facts",
@@ -99,27 +117,45 @@ __all__ = [
     "flatten",
     "fold_in",
     "fusion",
+    "gelu",
+    "glu",
     "grad",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_swish",
+    "hard_tanh",
     "initializers",
     "itemwise",
     "key",
     "layer",
+    "leaky_relu",
+    "log_sigmoid",
     "log_softmax",
+    "log_softmax_over",
     "losses",
     "max_pool2d",
     "metrics",
+    "mish",
     "multiply",
     "named",
     "optim",
     "parallel",
     "predict",
+    "prelu",
     "relu",
+    "relu6",
     "reshape",
     "residual",
+    "selu",
     "serial",
     "shared",
     "sigmoid",
+    "silu",
+    "soft_shrink",
     "softmax",
+    "softmax_over",
+    "softplus",
+    "softsign",
     "split",
     "summary",
     "tanh",

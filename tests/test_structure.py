@@ -30,6 +30,7 @@ ROWS = {
     "fcnn._layer": 3,
     "fcnn._ops": 3,
     "fcnn._walk": 3.1,
+    "fcnn._pointwise": 3.1,
     "fcnn._sharing": 3.2,
     "fcnn.fusion": 3.3,
     "fcnn.layers": 4,
@@ -129,7 +130,8 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 
 FAMILIES = {
-    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+    "activations", "combinators", "conv", "dense", "dropout", "elementwise", "gates", "hard",
+    "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
 }  # fmt: skip
 
 
