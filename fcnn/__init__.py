@@ -53,9 +53,11 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.layers.dropout import spatial_dropout, stochastic_depth
     from fcnn.layers.elementwise import elementwise
     from fcnn.layers.gates import glu
     from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
+    from fcnn.layers.noise import alpha_dropout, gaussian_noise
     from fcnn.layers.prelu import PreluParams, prelu
     from fcnn.layers.rectifiers import celu, elu, leaky_relu, relu6, selu
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
@@ -72,6 +74,8 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.rectifiers": ("celu", "elu", "leaky_relu", "relu6", "selu"),
         "layers.smooth": ("gelu", "log_sigmoid", "mish", "silu", "softplus", "softsign"),
         "layers.softmax_over": ("log_softmax_over", "softmax_over"),
+        "layers.dropout": ("spatial_dropout", "stochastic_depth"),
+        "layers.noise": ("alpha_dropout", "gaussian_noise"),
         "train": ("fit",),
     }
 
@@ -99,6 +103,7 @@ __all__ = [
     "Layer",
     "PreluParams",
     "add",
+    "alpha_dropout",
     "avg_pool2d",
     "batch_norm",
     "celu",
@@ -117,6 +122,7 @@ __all__ = [
     "flatten",
     "fold_in",
     "fusion",
+    "gaussian_noise",
     "gelu",
     "glu",
     "grad",
@@ -156,7 +162,9 @@ __all__ = [
     "softmax_over",
     "softplus",
     "softsign",
+    "spatial_dropout",
     "split",
+    "stochastic_depth",
     "summary",
     "tanh",
     "testing",

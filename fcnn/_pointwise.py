@@ -15,12 +15,26 @@ from fcnn._layer import EVAL, Context, Triple
 from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.pieces import piecewise
 from fcnn._typing import Array, ModelPullback, Shape
+from fcnn.errors import MissingKeyError
 from fcnn.prng import Key
 
 
 def keep_shape(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
     """Do what `init` does for a layer without params that gives the shape that it takes."""
     return (), shape
+
+
+def key_of(ctx: Context, name: str) -> Key:
+    """Return the context's key.
+
+    Raises:
+        MissingKeyError: if it has none.
+    """
+    if ctx.key is None:
+        raise MissingKeyError(
+            f"expected a key for {name} in training, got None; pass fcnn.training(key)"
+        )
+    return ctx.key
 
 
 def by_output(function: Epilogue) -> Triple:

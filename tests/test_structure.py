@@ -131,7 +131,7 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 FAMILIES = {
     "activations", "combinators", "conv", "dense", "dropout", "elementwise", "gates", "hard",
-    "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
+    "noise", "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
 }  # fmt: skip
 
 

@@ -32,8 +32,8 @@ def gelu(approximate: str = "none") -> Triple:
         ArgumentError: if ``approximate`` is neither.
 
     >>> import numpy as np, fcnn
-    >>> fcnn.gelu().apply((), np.array([[-1000.0, 1.0, 1000.0]])).round(3)
-    array([[  -0.   ,    0.841, 1000.   ]])
+    >>> fcnn.gelu().apply((), np.array([[-1.0, 0.0, 1.0]])).round(3)
+    array([[-0.159,  0.   ,  0.841]])
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", 2016,
     https://arxiv.org/abs/1606.08415.
@@ -49,8 +49,8 @@ def silu() -> Triple:
     """Multiply by the sigmoid: ``y = x · s``, ``dx = dy · (s + y · (1 - s))``; also called swish.
 
     >>> import numpy as np, fcnn
-    >>> fcnn.silu.apply((), np.array([[-1000.0, 1.0, 1000.0]])).round(3)
-    array([[  -0.   ,    0.731, 1000.   ]])
+    >>> fcnn.silu.apply((), np.array([[-1.0, 0.0, 1.0]])).round(3)
+    array([[-0.269,  0.   ,  0.731]])
 
     Source: S. Elfwing et al., "Sigmoid-weighted linear units for neural network function
     approximation in reinforcement learning", 2017, https://arxiv.org/abs/1702.03118.
@@ -66,8 +66,8 @@ def mish() -> Triple:
     ``dx = dy · (t + x · (1 - t²) · sigmoid(x))``, computed without cancellation.
 
     >>> import numpy as np, fcnn
-    >>> fcnn.mish.apply((), np.array([[-1000.0, 1.0, 1000.0]])).round(3)
-    array([[  -0.   ,    0.865, 1000.   ]])
+    >>> fcnn.mish.apply((), np.array([[-1.0, 0.0, 1.0]])).round(3)
+    array([[-0.303,  0.   ,  0.865]])
 
     Source: D. Misra, "Mish: a self regularized non-monotonic activation function", 2019,
     https://arxiv.org/abs/1908.08681.
@@ -89,8 +89,8 @@ def softplus(beta: float = 1.0) -> Triple:
         ArgumentError: if ``beta`` is not positive.
 
     >>> import numpy as np, fcnn
-    >>> fcnn.softplus().apply((), np.array([[-1000.0, 0.0, 1000.0]])).round(3)
-    array([[   0.   ,    0.693, 1000.   ]])
+    >>> fcnn.softplus().apply((), np.array([[-50.0, 0.0, 50.0]])).round(3)
+    array([[ 0.   ,  0.693, 50.   ]])
 
     Source: C. Dugas et al., "Incorporating second-order functional knowledge for better
     option pricing", 2000, https://papers.nips.cc/paper/1920.
@@ -105,8 +105,8 @@ def log_sigmoid() -> Triple:
     """Take the logarithm of the sigmoid: ``y = -log(1 + exp(-x))``; ``dx = dy · sigmoid(-x)``.
 
     >>> import numpy as np, fcnn
-    >>> fcnn.log_sigmoid.apply((), np.array([[-1000.0, 0.0, 1000.0]])).round(3)
-    array([[-1.00e+03, -6.93e-01,  0.00e+00]])
+    >>> fcnn.log_sigmoid.apply((), np.array([[-50.0, 0.0]])).round(3)
+    array([[-50.   ,  -0.693]])
     """
     return by_derivative(smooth.log_sigmoid)
 
