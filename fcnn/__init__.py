@@ -53,13 +53,16 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn._value import as_value
     from fcnn.layers.dropout import spatial_dropout, stochastic_depth
     from fcnn.layers.elementwise import elementwise
+    from fcnn.layers.embedding import EmbeddingParams, embedding
     from fcnn.layers.gates import glu
     from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
     from fcnn.layers.noise import alpha_dropout, gaussian_noise
     from fcnn.layers.prelu import PreluParams, prelu
     from fcnn.layers.rectifiers import celu, elu, leaky_relu, relu6, selu
+    from fcnn.layers.reshape import transpose
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.train import fit
@@ -76,6 +79,9 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.softmax_over": ("log_softmax_over", "softmax_over"),
         "layers.dropout": ("spatial_dropout", "stochastic_depth"),
         "layers.noise": ("alpha_dropout", "gaussian_noise"),
+        "_value": ("as_value",),
+        "layers.embedding": ("EmbeddingParams", "embedding"),
+        "layers.reshape": ("transpose",),
         "train": ("fit",),
     }
 
@@ -99,11 +105,13 @@ __all__ = [
     "Context",
     "ConvParams",
     "DenseParams",
+    "EmbeddingParams",
     "Key",
     "Layer",
     "PreluParams",
     "add",
     "alpha_dropout",
+    "as_value",
     "avg_pool2d",
     "batch_norm",
     "celu",
@@ -114,6 +122,7 @@ __all__ = [
     "dropout",
     "elementwise",
     "elu",
+    "embedding",
     "errors",
     "evaluate",
     "facts",
@@ -170,6 +179,7 @@ __all__ = [
     "testing",
     "train",
     "training",
+    "transpose",
     "tree",
     "typing",
     "value_and_grad",

@@ -130,8 +130,8 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 
 FAMILIES = {
-    "activations", "combinators", "conv", "dense", "dropout", "elementwise", "gates", "hard",
-    "noise", "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
+    "activations", "combinators", "conv", "dense", "dropout", "elementwise", "embedding", "gates",
+    "hard", "noise", "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
 }  # fmt: skip
 
 
