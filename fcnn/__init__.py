@@ -75,6 +75,18 @@ if TYPE_CHECKING:
         rms_norm,
     )
     from fcnn.layers.response_norm import local_response_norm
+    from fcnn._value import as_value
+    from fcnn.layers.dropout import spatial_dropout, stochastic_depth
+    from fcnn.layers.elementwise import elementwise
+    from fcnn.layers.embedding import EmbeddingParams, embedding
+    from fcnn.layers.gates import glu
+    from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
+    from fcnn.layers.noise import alpha_dropout, gaussian_noise
+    from fcnn.layers.prelu import PreluParams, prelu
+    from fcnn.layers.rectifiers import celu, elu, leaky_relu, relu6, selu
+    from fcnn.layers.reshape import transpose
+    from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
+    from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -104,6 +116,18 @@ else:  # a type checker would take any misspelt name for one that this finds
             "rms_norm",
         ),
         "layers.response_norm": ("local_response_norm",),
+        "layers.elementwise": ("elementwise",),
+        "layers.gates": ("glu",),
+        "layers.hard": ("hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "soft_shrink"),
+        "layers.prelu": ("PreluParams", "prelu"),
+        "layers.rectifiers": ("celu", "elu", "leaky_relu", "relu6", "selu"),
+        "layers.smooth": ("gelu", "log_sigmoid", "mish", "silu", "softplus", "softsign"),
+        "layers.softmax_over": ("log_softmax_over", "softmax_over"),
+        "layers.dropout": ("spatial_dropout", "stochastic_depth"),
+        "layers.noise": ("alpha_dropout", "gaussian_noise"),
+        "_value": ("as_value",),
+        "layers.embedding": ("EmbeddingParams", "embedding"),
+        "layers.reshape": ("transpose",),
         "train": ("fit",),
     }
 
@@ -127,13 +151,18 @@ __all__ = [
     "Context",
     "ConvParams",
     "DenseParams",
+    "EmbeddingParams",
     "Key",
     "Layer",
     "NormParams",
+    "PreluParams",
     "add",
+    "alpha_dropout",
+    "as_value",
     "avg_pool2d",
     "batch_norm",
     "checkpoint",
+    "celu",
     "concat",
     "conv1d",
     "conv2d",
@@ -144,6 +173,9 @@ __all__ = [
     "data",
     "dense",
     "dropout",
+    "elementwise",
+    "elu",
+    "embedding",
     "errors",
     "evaluate",
     "facts",
@@ -152,8 +184,15 @@ __all__ = [
     "flatten",
     "fold_in",
     "fusion",
+    "gaussian_noise",
+    "gelu",
+    "glu",
     "grad",
     "group_norm",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_swish",
+    "hard_tanh",
     "initializers",
     "instance_norm",
     "itemwise",
@@ -164,30 +203,45 @@ __all__ = [
     "load_model",
     "layer_norm",
     "local_response_norm",
+    "leaky_relu",
+    "log_sigmoid",
     "log_softmax",
+    "log_softmax_over",
     "losses",
     "max_pool2d",
     "metrics",
+    "mish",
     "multiply",
     "named",
     "optim",
     "parallel",
     "predict",
+    "prelu",
     "relu",
+    "relu6",
     "reshape",
     "residual",
     "save",
     "rms_norm",
+    "selu",
     "serial",
     "shared",
     "sigmoid",
+    "silu",
+    "soft_shrink",
     "softmax",
+    "softmax_over",
+    "softplus",
+    "softsign",
+    "spatial_dropout",
     "split",
+    "stochastic_depth",
     "summary",
     "tanh",
     "testing",
     "train",
     "training",
+    "transpose",
     "tree",
     "typing",
     "value_and_grad",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fcnn.errors import ArgumentError
+from fcnn.errors import ArgumentError, ShapeError
 
 
 def whole(value: Any, what: str, least: int = 1) -> int:
@@ -56,3 +56,15 @@ def number(
         return float(value)
     interval = f"[{low:g}, {high:g}{')' if open_high or high == float('inf') else ']'}"
     raise ArgumentError(f"expected a number in {interval} for {what}, got {value!r}")
+
+
+def array_axis(axis: int, ndim: int) -> int:
+    """Return which axis of a batch of ``ndim`` axes is an example's axis.
+
+    Raises:
+        ShapeError: if an example has no such axis.
+    """
+    count = ndim - 1
+    if not -count <= axis < count:
+        raise ShapeError(f"expected an example with an axis {axis}, got one of {count} axes")
+    return axis % count + 1

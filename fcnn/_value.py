@@ -257,8 +257,38 @@ def _check_names(name: str, signature: inspect.Signature, kwargs: dict[str, Any]
 
 
 def as_value(constructor: Callable[[], V]) -> V:
-    """Call ``constructor`` once and let its name stand for the value."""
+    """Call a constructor without arguments once, and let its name stand for what it makes.
+
+    For layers, losses, transforms, initializers and schedules that have nothing to choose:
+    ``relu``, not ``relu()``. The value prints as its name, and pickles by it: it has to be
+    where its module holds it. Put it above the decorator that makes the constructor.
+
+    Args:
+        constructor: what `fcnn.layer` or one of its like returned, of no arguments.
+
+    Raises:
+        TypeError: if it needs arguments, or does not return a value of fcnn.
+
+    >>> import fcnn
+    >>> @fcnn.as_value
+    ... @fcnn.layer
+    ... def double():
+    ...     def init(key, shape):
+    ...         return (), shape
+    ...     def apply(params, x, ctx=fcnn.EVAL):
+    ...         return 2 * x
+    ...     def vjp(params, x, ctx=fcnn.EVAL):
+    ...         return 2 * x, lambda dy: ((), 2 * dy)
+    ...     return init, apply, vjp
+    >>> fcnn.serial(fcnn.dense(3), double)
+    serial(dense(3), double)
+    """
     value = constructor()
+    if not isinstance(value, Value):
+        raise TypeError(
+            f"expected a constructor of a layer or the like, got one that returns "
+            f"{type(value).__name__}; put as_value above @fcnn.layer"
+        )
     object.__setattr__(value, "spec", attrs.evolve(value.spec, is_name=True))
     object.__setattr__(value, "__doc__", constructor.__doc__)
     return value

@@ -31,6 +31,7 @@ ROWS = {
     "fcnn._layer": 3,
     "fcnn._ops": 3,
     "fcnn._walk": 3.1,
+    "fcnn._pointwise": 3.1,
     "fcnn._sharing": 3.2,
     "fcnn.fusion": 3.3,
     "fcnn.layers": 4,
@@ -134,6 +135,8 @@ FAMILIES = {
     "activations", "combinators", "conv", "conv_transpose", "dense", "dropout", "norm", "pool", "reshape",
     "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
     "example_norm", "response_norm",
+    "activations", "combinators", "conv", "dense", "dropout", "elementwise", "embedding", "gates",
+    "hard", "noise", "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
 }  # fmt: skip
 
 
