@@ -29,6 +29,10 @@ from fcnn.prng import Key, abstract_key
 _OTHER_NAMES = {
     "mse": "mean_squared_error",
     "l2": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "l1": "mean_absolute_error",
+    "kldiv": "softmax_kl_divergence (of logits) or kl_divergence",
+    "kldivergence": "softmax_kl_divergence (of logits) or kl_divergence",
     "bce": "sigmoid_cross_entropy (of logits) or binary_cross_entropy",
     "binarycrossentropy": "sigmoid_cross_entropy (of logits) or binary_cross_entropy",
     "bcewithlogits": "sigmoid_cross_entropy",

@@ -1,7 +1,8 @@
 """Gradients of a loss over a model: the VJPs of both, composed, shard by shard.
 
 The mean loss of a batch is the mean of its shards' losses weighted by their numbers of
-examples, L = Σ wᵢ Lᵢ with wᵢ = nᵢ / n, and so is its gradient. The weight is given to the
+examples, L = Σ wᵢ Lᵢ with wᵢ = nᵢ / n, and so is its gradient. (A loss that weights examples says
+which losses of the shards have the sum L.) The weight is given to the
 loss's pullback as its dvalue, which scales the small array at the output instead of the large
 ones at the params; the gradients are then added in the order of the shards. Observations of
 statistics do not pass through the loss, and are averaged with the same weights.
@@ -18,6 +19,7 @@ from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Tree
 from fcnn.errors import ArgumentError
+from fcnn.losses._loss import shard_losses
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
 
@@ -116,9 +118,17 @@ def value_and_grad(
         else:
             parts = cut(n, shard_size)
             weights = [(part.stop - part.start) / n for part in parts]
+            targets = [_batch.take(target, part) for part in parts]
+            losses = shard_losses(loss, targets)
             shards = [
-                (_batch.take(x, part), _batch.take(target, part), i, weight)
-                for i, (part, weight) in enumerate(zip(parts, weights, strict=True))
+                (
+                    _batch.take(x, part),
+                    targets[i],
+                    i,
+                    weights[i] if losses is None else 1.0,
+                    None if losses is None else losses[i],
+                )
+                for i, part in enumerate(parts)
             ]
             done = map_shards(of_shard, (params, ctx), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
@@ -170,7 +180,9 @@ def _of_shard(
     model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
 ) -> tuple[float, Any, Any]:
     params, ctx = common
-    x, target, i, weight = shard
+    x, target, i, weight, own_loss = shard
+    if own_loss is not None:
+        loss = own_loss
     if ctx.key is not None:
         ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
     value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)

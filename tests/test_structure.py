@@ -58,8 +58,10 @@ ROWS = {
 PACKAGES = {
     "fcnn._ops",
     "fcnn.checkpoint",
+    "fcnn.initializers",
     "fcnn.layers",
     "fcnn.losses",
+    "fcnn.metrics",
     "fcnn.optim",
     "fcnn.parallel",
     "fcnn.data",

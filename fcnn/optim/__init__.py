@@ -38,6 +38,14 @@ from fcnn.optim.moments import (
 )
 from fcnn.optim.optimizers import adam, adamw, rmsprop, sgd
 from fcnn.optim.partitions import PartitionState, partition
+from fcnn.optim.penalties import (
+    Penalty,
+    add_penalty,
+    l1_penalty,
+    l2_penalty,
+    penalized,
+    penalty,
+)
 from fcnn.optim.schedules import (
     Schedule,
     as_schedule,
@@ -65,6 +73,7 @@ __all__ = [
     "Optimizer",
     "ParamsEmaState",
     "PartitionState",
+    "Penalty",
     "ScaleByAdamState",
     "ScaleByLearningRateState",
     "ScaleByRmsState",
@@ -76,6 +85,7 @@ __all__ = [
     "adam",
     "adamw",
     "add_decayed_weights",
+    "add_penalty",
     "apply_updates",
     "as_schedule",
     "chain",
@@ -87,11 +97,15 @@ __all__ = [
     "descend",
     "ema",
     "freeze",
+    "l1_penalty",
+    "l2_penalty",
     "masked",
     "matrices",
     "optimizer",
     "params_ema",
     "partition",
+    "penalized",
+    "penalty",
     "rmsprop",
     "scale",
     "scale_by_adam",
