@@ -18,6 +18,28 @@ from fcnn.optim._states import (
     current_learning_rate,
     current_params_ema,
 )
+from fcnn.optim.accumulating import (
+    ScaleByAdadeltaState,
+    ScaleByAdagradState,
+    adadelta,
+    adagrad,
+    scale_by_adadelta,
+    scale_by_adagrad,
+)
+from fcnn.optim.adam_optimizers import (
+    adamax,
+    amsgrad,
+    nadam,
+    radam,
+)
+from fcnn.optim.adam_variants import (
+    ScaleByAmsgradState,
+    ScaleByNadamState,
+    scale_by_adamax,
+    scale_by_amsgrad,
+    scale_by_nadam,
+    scale_by_radam,
+)
 from fcnn.optim.combine import chain, descend
 from fcnn.optim.masks import (
     MaskedState,
@@ -37,6 +59,11 @@ from fcnn.optim.moments import (
     trace,
 )
 from fcnn.optim.optimizers import adam, adamw, rmsprop, sgd
+from fcnn.optim.orthogonal import (
+    ScaleByMuonState,
+    muon,
+    scale_by_muon,
+)
 from fcnn.optim.partitions import PartitionState, partition
 from fcnn.optim.schedules import (
     Schedule,
@@ -47,6 +74,11 @@ from fcnn.optim.schedules import (
     step_decay,
     warmup,
 )
+from fcnn.optim.signs import (
+    ScaleByLionState,
+    lion,
+    scale_by_lion,
+)
 from fcnn.optim.transforms import (
     ScaleByScheduleState,
     add_decayed_weights,
@@ -54,6 +86,10 @@ from fcnn.optim.transforms import (
     scale,
     scale_by_learning_rate,
     scale_by_schedule,
+)
+from fcnn.optim.trust_ratio import (
+    lamb,
+    scale_by_trust_ratio,
 )
 from fcnn.optim.wrappers import AccumulateState, accumulate, params_ema
 
@@ -65,17 +101,27 @@ __all__ = [
     "Optimizer",
     "ParamsEmaState",
     "PartitionState",
+    "ScaleByAdadeltaState",
+    "ScaleByAdagradState",
     "ScaleByAdamState",
+    "ScaleByAmsgradState",
     "ScaleByLearningRateState",
+    "ScaleByLionState",
+    "ScaleByMuonState",
+    "ScaleByNadamState",
     "ScaleByRmsState",
     "ScaleByScheduleState",
     "Schedule",
     "TraceState",
     "Transform",
     "accumulate",
+    "adadelta",
+    "adagrad",
     "adam",
+    "adamax",
     "adamw",
     "add_decayed_weights",
+    "amsgrad",
     "apply_updates",
     "as_schedule",
     "chain",
@@ -87,17 +133,31 @@ __all__ = [
     "descend",
     "ema",
     "freeze",
+    "lamb",
+    "lion",
     "masked",
     "matrices",
+    "muon",
+    "nadam",
     "optimizer",
     "params_ema",
     "partition",
+    "radam",
     "rmsprop",
     "scale",
+    "scale_by_adadelta",
+    "scale_by_adagrad",
     "scale_by_adam",
+    "scale_by_adamax",
+    "scale_by_amsgrad",
     "scale_by_learning_rate",
+    "scale_by_lion",
+    "scale_by_muon",
+    "scale_by_nadam",
+    "scale_by_radam",
     "scale_by_rms",
     "scale_by_schedule",
+    "scale_by_trust_ratio",
     "schedule",
     "set_to_zero",
     "sgd",

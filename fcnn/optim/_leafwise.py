@@ -156,7 +156,9 @@ def run(
         for i, row in enumerate(found):
             if marks[i]:
                 made.append((mixed if add else observed)(row[0], row[1]))
-                new = row[2:]
+                new = list(row[2:])
+                if any(m is not None and shape_of(m) != shape_of(row[0]) for m in new):
+                    raise DifferError
             else:
                 update, new = _at_leaf(i, row, plan, add)
                 made.append(update)

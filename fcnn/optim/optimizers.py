@@ -21,11 +21,17 @@ from fcnn.optim.transforms import add_decayed_weights, scale_by_learning_rate
 Rate: TypeAlias = float | Callable[[int], float]
 
 
-def _chain(learning_rate: Rate, *transforms: Transform) -> Transform:
+def descent(learning_rate: Rate, *transforms: Transform) -> Transform:
+    """Return the chain of transforms and of a learning rate, which `optimizer` takes."""
     return chain(*transforms, scale_by_learning_rate(learning_rate))
 
 
-def _decay(weight_decay: float, mask: Mask | None) -> tuple[Transform, ...]:
+def decay_of(weight_decay: float, mask: Mask | None) -> tuple[Transform, ...]:
+    """Return the transform of a weight decay, in a tuple; none where it is 0.
+
+    Raises:
+        ArgumentError: if there is a mask and no decay.
+    """
     if mask is not None and not weight_decay:
         raise ArgumentError(
             f"expected a weight_decay greater than 0 with mask, got {weight_decay}; mask says "
@@ -70,7 +76,7 @@ def sgd(
             f"pass momentum=0.9, or leave nesterov out"
         )
     inertia = (trace(momentum, nesterov=nesterov),) if momentum else ()
-    return _chain(learning_rate, *_decay(weight_decay, mask), *inertia)
+    return descent(learning_rate, *decay_of(weight_decay, mask), *inertia)
 
 
 @optimizer
@@ -92,7 +98,7 @@ def adam(
     >>> optim.adam(optim.warmup(10, 0.001))
     adam(warmup(10, 0.001))
     """
-    return _chain(learning_rate, scale_by_adam(b1=b1, b2=b2, eps=eps))
+    return descent(learning_rate, scale_by_adam(b1=b1, b2=b2, eps=eps))
 
 
 @optimizer
@@ -128,7 +134,7 @@ def adamw(
     adamw(0.001, mask=matrices)
     """
     adam = scale_by_adam(b1=b1, b2=b2, eps=eps)
-    return _chain(learning_rate, adam, *_decay(weight_decay, mask))
+    return descent(learning_rate, adam, *decay_of(weight_decay, mask))
 
 
 @optimizer
@@ -155,4 +161,4 @@ def rmsprop(
     """
     momentum = _check.number(momentum, "momentum", 0.0, 1.0, open_high=True)
     inertia = (trace(momentum),) if momentum else ()
-    return _chain(learning_rate, scale_by_rms(decay, eps=eps), *inertia)
+    return descent(learning_rate, scale_by_rms(decay, eps=eps), *inertia)
