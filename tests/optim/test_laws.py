@@ -14,6 +14,13 @@ SCHEDULES = [
     optim.step_decay(0.1, every=2, factor=0.5),
     optim.cosine(0.1, 5),
     optim.warmup(3, optim.cosine(0.1, 5, final=0.01)),
+    optim.exponential(0.1, every=3, factor=0.5),
+    optim.piecewise((0.1, 0.2, 0.0), (2, 7)),
+    optim.polynomial(0.1, 50, power=1.5),
+    optim.one_cycle(0.1, 70),
+    optim.cosine_restarts(0.1, 10),
+    optim.cosine_restarts(0.1, 10, factor=2),
+    optim.join((0.1, optim.cosine(0.1, 30), optim.warmup(20, 0.3)), (20, 60)),
 ]
 
 
