@@ -18,6 +18,36 @@ from fcnn.optim._states import (
     current_learning_rate,
     current_params_ema,
 )
+from fcnn.optim.accumulating import (
+    ScaleByAdadeltaState,
+    ScaleByAdagradState,
+    adadelta,
+    adagrad,
+    scale_by_adadelta,
+    scale_by_adagrad,
+)
+from fcnn.optim.adam_optimizers import (
+    adamax,
+    amsgrad,
+    nadam,
+    radam,
+)
+from fcnn.optim.adam_variants import (
+    ScaleByAmsgradState,
+    ScaleByNadamState,
+    scale_by_adamax,
+    scale_by_amsgrad,
+    scale_by_nadam,
+    scale_by_radam,
+)
+from fcnn.optim.annealing import (
+    cosine_restarts,
+    exponential,
+    join,
+    one_cycle,
+    piecewise,
+    polynomial,
+)
 from fcnn.optim.combine import chain, descend
 from fcnn.optim.masks import (
     MaskedState,
@@ -37,6 +67,11 @@ from fcnn.optim.moments import (
     trace,
 )
 from fcnn.optim.optimizers import adam, adamw, rmsprop, sgd
+from fcnn.optim.orthogonal import (
+    ScaleByMuonState,
+    muon,
+    scale_by_muon,
+)
 from fcnn.optim.partitions import PartitionState, partition
 from fcnn.optim.penalties import (
     Penalty,
@@ -55,6 +90,11 @@ from fcnn.optim.schedules import (
     step_decay,
     warmup,
 )
+from fcnn.optim.signs import (
+    ScaleByLionState,
+    lion,
+    scale_by_lion,
+)
 from fcnn.optim.transforms import (
     ScaleByScheduleState,
     add_decayed_weights,
@@ -62,6 +102,10 @@ from fcnn.optim.transforms import (
     scale,
     scale_by_learning_rate,
     scale_by_schedule,
+)
+from fcnn.optim.trust_ratio import (
+    lamb,
+    scale_by_trust_ratio,
 )
 from fcnn.optim.wrappers import AccumulateState, accumulate, params_ema
 
@@ -74,44 +118,74 @@ __all__ = [
     "ParamsEmaState",
     "PartitionState",
     "Penalty",
+    "ScaleByAdadeltaState",
+    "ScaleByAdagradState",
     "ScaleByAdamState",
+    "ScaleByAmsgradState",
     "ScaleByLearningRateState",
+    "ScaleByLionState",
+    "ScaleByMuonState",
+    "ScaleByNadamState",
     "ScaleByRmsState",
     "ScaleByScheduleState",
     "Schedule",
     "TraceState",
     "Transform",
     "accumulate",
+    "adadelta",
+    "adagrad",
     "adam",
+    "adamax",
     "adamw",
     "add_decayed_weights",
     "add_penalty",
+    "amsgrad",
     "apply_updates",
     "as_schedule",
     "chain",
     "clip_by_global_norm",
     "constant_schedule",
     "cosine",
+    "cosine_restarts",
     "current_learning_rate",
     "current_params_ema",
     "descend",
     "ema",
+    "exponential",
     "freeze",
     "l1_penalty",
     "l2_penalty",
+    "join",
+    "lamb",
+    "lion",
     "masked",
     "matrices",
+    "muon",
+    "nadam",
+    "one_cycle",
     "optimizer",
     "params_ema",
     "partition",
     "penalized",
     "penalty",
+    "piecewise",
+    "polynomial",
+    "radam",
     "rmsprop",
     "scale",
+    "scale_by_adadelta",
+    "scale_by_adagrad",
     "scale_by_adam",
+    "scale_by_adamax",
+    "scale_by_amsgrad",
     "scale_by_learning_rate",
+    "scale_by_lion",
+    "scale_by_muon",
+    "scale_by_nadam",
+    "scale_by_radam",
     "scale_by_rms",
     "scale_by_schedule",
+    "scale_by_trust_ratio",
     "schedule",
     "set_to_zero",
     "sgd",

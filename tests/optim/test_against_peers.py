@@ -57,6 +57,49 @@ TORCH: list[tuple[optim.Optimizer, str, dict[str, Any]]] = [
     (optim.adamw(0.1, weight_decay=0.3), "AdamW", {"weight_decay": 0.3}),
     (optim.rmsprop(0.1), "RMSprop", {"alpha": 0.9}),
     (optim.rmsprop(0.1, decay=0.99, momentum=0.5), "RMSprop", {"alpha": 0.99, "momentum": 0.5}),
+    (optim.adagrad(0.1), "Adagrad", {}),
+    (
+        optim.adagrad(0.1, eps=1e-3, weight_decay=0.1),
+        "Adagrad",
+        {"eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.adadelta(0.1), "Adadelta", {}),
+    (
+        optim.adadelta(0.1, decay=0.7, eps=1e-3, weight_decay=0.1),
+        "Adadelta",
+        {"rho": 0.7, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.adamax(0.1), "Adamax", {}),
+    (optim.adamax(0.1, b1=0.5, b2=0.9, eps=1e-2), "Adamax", {"betas": (0.5, 0.9), "eps": 1e-2}),
+    (optim.amsgrad(0.1), "Adam", {"amsgrad": True}),
+    (
+        optim.amsgrad(0.1, b1=0.5, b2=0.8, eps=1e-3, weight_decay=0.1),
+        "AdamW",
+        {"amsgrad": True, "betas": (0.5, 0.8), "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.nadam(0.1), "NAdam", {}),
+    (
+        optim.nadam(0.1, b1=0.8, b2=0.9, momentum_decay=0.1, weight_decay=0.1),
+        "NAdam",
+        {
+            "betas": (0.8, 0.9),
+            "momentum_decay": 0.1,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
+    ),
+    (optim.radam(0.1), "RAdam", {}),
+    (
+        optim.radam(0.1, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+        "RAdam",
+        {
+            "betas": (0.8, 0.95),
+            "eps": 1e-3,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
+    ),
+    (optim.radam(0.1, b2=0.5), "RAdam", {"betas": (0.9, 0.5)}),  # never rectified
 ]
 
 
@@ -71,6 +114,59 @@ def test_200_steps_as_pytorch_makes_them(optimizer: Any, name: str, options: Any
             tensor.grad = torch.tensor(grads[key])
         peer.step()
     agree(ours(optimizer), {key: t.detach().numpy() for key, t in theirs.items()})
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("consistent_rms", [None, 0.2])
+def test_200_steps_of_muon_as_pytorch_makes_them(
+    nesterov: bool, consistent_rms: Any, monkeypatch: Any
+) -> None:
+    """PyTorch's matrices are (out, in); it computes in bfloat16, here in float64.
+
+    With a large learning rate the steps overshoot, and rounding errors grow exponentially.
+    """
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda matrix: matrix.double().clone())
+    ours_muon = optim.muon(
+        0.003,
+        momentum=0.8,
+        nesterov=nesterov,
+        weight_decay=0.1,
+        consistent_rms=consistent_rms,
+        adam_learning_rate=0.01,
+    )
+    rng = np.random.default_rng(0)
+    params: Any = {"b": rng.normal(size=4), "tall": rng.normal(size=(6, 4)),
+                   "wide": rng.normal(size=(2, 2, 1, 7))}  # fmt: skip
+    theirs = {
+        name: torch.tensor(params[name].reshape(-1, params[name].shape[-1]).T.copy())
+        for name in ("tall", "wide")
+    }
+    bias = torch.tensor(params["b"])
+    peers = [
+        torch.optim.Muon(
+            list(theirs.values()),
+            lr=0.003,
+            momentum=0.8,
+            nesterov=nesterov,
+            weight_decay=0.1,
+            adjust_lr_fn="match_rms_adamw" if consistent_rms else None,
+        ),
+        torch.optim.Adam([bias], lr=0.01),
+    ]
+    state = ours_muon.init(params)
+    for step in range(STEPS):
+        grads = gradient(params, step)
+        for name, tensor in theirs.items():
+            tensor.grad = torch.tensor(grads[name].reshape(-1, grads[name].shape[-1]).T.copy())
+        bias.grad = torch.tensor(grads["b"])
+        for peer in peers:
+            peer.step()
+        params, state = ours_muon.step(params, grads, state)
+    expected = {
+        name: tensor.numpy().T.reshape(params[name].shape) for name, tensor in theirs.items()
+    }
+    agree(params, {**expected, "b": bias.numpy()})
 
 
 def _chain(*transforms: optim.Transform) -> optim.Optimizer:
@@ -131,6 +227,31 @@ OPTAX: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
     "partition": (
         optim.partition({"x": optim.adam(0.1), "y": optim.sgd(0.1, momentum=0.5)}, LABELS),
         lambda o: o.partition({"x": o.adam(0.1), "y": o.sgd(0.1, momentum=0.5)}, LABELS),
+    ),
+    "adadelta": (
+        optim.adadelta(0.5, decay=0.8),
+        lambda o: o.adadelta(0.5, rho=0.8),
+    ),
+    "adamax": (optim.adamax(0.1, b1=0.8), lambda o: o.adamax(0.1, b1=0.8)),
+    "lion": (
+        optim.lion(0.01, b1=0.8, b2=0.95, weight_decay=0.1),
+        lambda o: o.lion(0.01, b1=0.8, b2=0.95, weight_decay=0.1),
+    ),
+    "lion with a mask": (
+        optim.lion(0.01, weight_decay=0.1, mask=KERNELS),
+        lambda o: o.lion(0.01, weight_decay=0.1, mask=KERNELS),
+    ),
+    "lamb": (
+        optim.lamb(0.01, weight_decay=0.1, mask=KERNELS),
+        lambda o: o.lamb(0.01, weight_decay=0.1, mask=KERNELS),
+    ),
+    "scale_by_trust_ratio": (
+        _chain(optim.scale_by_trust_ratio()),
+        lambda o: o.chain(o.scale_by_trust_ratio(), o.sgd(0.1)),
+    ),
+    "muon": (
+        optim.muon(0.003, momentum=0.9, nesterov=False, eps=1e-30),
+        lambda o: o.contrib.muon(0.003, beta=0.9, nesterov=False, eps=1e-30),
     ),
     "accumulate": (
         optim.accumulate(optim.adam(0.1), 3),
