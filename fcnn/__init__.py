@@ -51,12 +51,31 @@ from fcnn.layers import (
 from fcnn.prng import Key, fold_in, key, split
 
 if TYPE_CHECKING:
-    from fcnn import data, losses, metrics, optim, testing, train, typing
+    from fcnn import data, explain, losses, metrics, optim, testing, train, typing
+    from fcnn._derivatives.examples import per_example_gradients
+    from fcnn._derivatives.forward import jvp
+    from fcnn._derivatives.hessian import hvp
+    from fcnn._derivatives.inputs import input_gradient
+    from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
-    _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
+    _MODULES = (
+        "data",
+        "explain",
+        "losses",
+        "metrics",
+        "optim",
+        "testing",
+        "train",
+        "typing",
+    )
     _HOMES = {
+        "_derivatives.examples": ("per_example_gradients",),
+        "_derivatives.forward": ("jvp",),
+        "_derivatives.hessian": ("hvp",),
+        "_derivatives.inputs": ("input_gradient",),
+        "_derivatives.jacobians": ("jacobian",),
         "_evaluate": ("evaluate", "predict"),
         "train": ("fit",),
     }
@@ -93,6 +112,7 @@ __all__ = [
     "dropout",
     "errors",
     "evaluate",
+    "explain",
     "facts",
     "fanout",
     "fit",
@@ -100,8 +120,12 @@ __all__ = [
     "fold_in",
     "fusion",
     "grad",
+    "hvp",
     "initializers",
+    "input_gradient",
     "itemwise",
+    "jacobian",
+    "jvp",
     "key",
     "layer",
     "log_softmax",
@@ -112,6 +136,7 @@ __all__ = [
     "named",
     "optim",
     "parallel",
+    "per_example_gradients",
     "predict",
     "relu",
     "reshape",
