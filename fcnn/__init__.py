@@ -59,6 +59,12 @@ if TYPE_CHECKING:
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
+    from fcnn import data, explain, losses, metrics, optim, testing, train, typing
+    from fcnn._derivatives.examples import per_example_gradients
+    from fcnn._derivatives.forward import jvp
+    from fcnn._derivatives.hessian import hvp
+    from fcnn._derivatives.inputs import input_gradient
+    from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
     from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.layers.conv import conv1d, conv3d
@@ -92,6 +98,8 @@ else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
         "checkpoint",
         "data",
+        "data",
+        "explain",
         "losses",
         "metrics",
         "optim",
@@ -100,6 +108,11 @@ else:  # a type checker would take any misspelt name for one that this finds
         "typing",
     )
     _HOMES = {
+        "_derivatives.examples": ("per_example_gradients",),
+        "_derivatives.forward": ("jvp",),
+        "_derivatives.hessian": ("hvp",),
+        "_derivatives.inputs": ("input_gradient",),
+        "_derivatives.jacobians": ("jacobian",),
         "_evaluate": ("evaluate", "predict"),
         "checkpoint": ("load", "load_info", "load_model", "save"),
         "layers.conv": ("conv1d", "conv3d"),
@@ -178,6 +191,7 @@ __all__ = [
     "embedding",
     "errors",
     "evaluate",
+    "explain",
     "facts",
     "fanout",
     "fit",
@@ -195,7 +209,12 @@ __all__ = [
     "hard_tanh",
     "initializers",
     "instance_norm",
+    "hvp",
+    "initializers",
+    "input_gradient",
     "itemwise",
+    "jacobian",
+    "jvp",
     "key",
     "layer",
     "load",
@@ -215,6 +234,7 @@ __all__ = [
     "named",
     "optim",
     "parallel",
+    "per_example_gradients",
     "predict",
     "prelu",
     "relu",

@@ -47,8 +47,10 @@ ROWS = {
     "fcnn._evaluate": 5,
     "fcnn._summary": 5,
     "fcnn.typing": 5,
+    "fcnn._derivatives": 5.5,
+    "fcnn.explain": 5.6,
     "fcnn.export": 5,
-    "fcnn.plot": 5,
+    "fcnn.plot": 6.5,
     "fcnn.train": 6,
     "fcnn.testing": 6,
     "fcnn": 7,
@@ -56,6 +58,9 @@ ROWS = {
     "fcnn.cli": 7,
 }
 PACKAGES = {
+    "fcnn._derivatives",
+    "fcnn.explain",
+    "fcnn.plot",
     "fcnn._ops",
     "fcnn.checkpoint",
     "fcnn.initializers",
