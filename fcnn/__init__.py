@@ -53,19 +53,20 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import checkpoint as checkpoint
     from fcnn import data as data
+    from fcnn import explain
     from fcnn import losses as losses
     from fcnn import metrics as metrics
     from fcnn import optim as optim
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
-    from fcnn import data, explain, losses, metrics, optim, testing, train, typing
     from fcnn._derivatives.examples import per_example_gradients
     from fcnn._derivatives.forward import jvp
     from fcnn._derivatives.hessian import hvp
     from fcnn._derivatives.inputs import input_gradient
     from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
+    from fcnn._value import as_value
     from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.layers.conv import conv1d, conv3d
     from fcnn.layers.conv_transpose import (
@@ -73,6 +74,9 @@ if TYPE_CHECKING:
         conv_transpose2d,
         conv_transpose3d,
     )
+    from fcnn.layers.dropout import spatial_dropout, stochastic_depth
+    from fcnn.layers.elementwise import elementwise
+    from fcnn.layers.embedding import EmbeddingParams, embedding
     from fcnn.layers.example_norm import (
         NormParams,
         group_norm,
@@ -80,17 +84,13 @@ if TYPE_CHECKING:
         layer_norm,
         rms_norm,
     )
-    from fcnn.layers.response_norm import local_response_norm
-    from fcnn._value import as_value
-    from fcnn.layers.dropout import spatial_dropout, stochastic_depth
-    from fcnn.layers.elementwise import elementwise
-    from fcnn.layers.embedding import EmbeddingParams, embedding
     from fcnn.layers.gates import glu
     from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
     from fcnn.layers.noise import alpha_dropout, gaussian_noise
     from fcnn.layers.prelu import PreluParams, prelu
     from fcnn.layers.rectifiers import celu, elu, leaky_relu, relu6, selu
     from fcnn.layers.reshape import transpose
+    from fcnn.layers.response_norm import local_response_norm
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.train import fit
@@ -174,8 +174,8 @@ __all__ = [
     "as_value",
     "avg_pool2d",
     "batch_norm",
-    "checkpoint",
     "celu",
+    "checkpoint",
     "concat",
     "conv1d",
     "conv2d",
@@ -207,22 +207,21 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
-    "initializers",
-    "instance_norm",
     "hvp",
     "initializers",
     "input_gradient",
+    "instance_norm",
     "itemwise",
     "jacobian",
     "jvp",
     "key",
     "layer",
+    "layer_norm",
+    "leaky_relu",
     "load",
     "load_info",
     "load_model",
-    "layer_norm",
     "local_response_norm",
-    "leaky_relu",
     "log_sigmoid",
     "log_softmax",
     "log_softmax_over",
@@ -241,8 +240,8 @@ __all__ = [
     "relu6",
     "reshape",
     "residual",
-    "save",
     "rms_norm",
+    "save",
     "selu",
     "serial",
     "shared",

@@ -139,11 +139,9 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 
 FAMILIES = {
-    "activations", "combinators", "conv", "conv_transpose", "dense", "dropout", "norm", "pool", "reshape",
-    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
-    "example_norm", "response_norm",
-    "activations", "combinators", "conv", "dense", "dropout", "elementwise", "embedding", "gates",
-    "hard", "noise", "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
+    "activations", "combinators", "conv", "conv_transpose", "dense", "dropout", "elementwise",
+    "embedding", "example_norm", "gates", "hard", "noise", "norm", "pool", "prelu", "rectifiers",
+    "reshape", "response_norm", "smooth", "softmax_over",
 }  # fmt: skip
 
 
