@@ -89,6 +89,7 @@ def predict(
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
 ) -> Any: ...
+@_doors.hinting
 def predict(
     model: Layer,
     params: Tree,
@@ -134,6 +135,7 @@ def _parts(inputs: Tree, shard_size: int) -> list[slice]:
     return parallel.cut(_batch.length(inputs), whole(shard_size, "shard_size"))
 
 
+@_doors.hinting
 def evaluate(
     model: Layer,
     loss: Loss,

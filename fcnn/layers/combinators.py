@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from fcnn import fusion
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._sharing import SHARED, Ties
@@ -193,10 +195,18 @@ def check_layers(name: str, layers: Sequence[Any], least: int = 0) -> None:
     """Refuse what is not a layer, or fewer layers than a combinator needs."""
     for i, each in enumerate(layers):
         if not isinstance(each, Layer):
-            hint = "; call the constructor" if callable(each) else ""
-            raise ArgumentError(f"expected a layer as {name}[{i}], got {each!r}{hint}")
+            raise ArgumentError(f"expected a layer as {name}[{i}], got {each!r}{_hint(each)}")
     if len(layers) < least:
         raise ArgumentError(f"expected {name} of at least {least} layer(s), got {len(layers)}")
+
+
+def _hint(each: Any) -> str:
+    """What to write instead of what is not a layer."""
+    if isinstance(each, list | tuple):
+        return "; pass the layers one by one: *layers"
+    if isinstance(each, np.ufunc | str):
+        return "; use a layer, such as fcnn.relu"
+    return "; call the constructor" if callable(each) else ""
 
 
 def check_steps(parts: Sequence[Part]) -> None:

@@ -74,7 +74,9 @@ def epochs(
         shard_size: see `steps`.
         executor: what computes the shards (see `fcnn.parallel`). If None and a batch has more
             than one shard: one thread per core, or this thread alone, whichever is faster in
-            the first steps. The bits of the result are the same for all.
+            the first steps. On free-threaded Python (3.13t or later) threads are the default:
+            this thread alone only if it is faster by half. The bits of the result are the same
+            for all.
         changed: see `steps`.
         progress: show a bar for each epoch, on a terminal or in a notebook.
 
@@ -169,7 +171,7 @@ def _epochs(
                             watch(state)
                         advance()
                 checked = state
-                evaluation = _validate(plan, state, validation, found[-1])
+                evaluation = _validate(plan, state, validation, found[0])
                 seconds = time.perf_counter() - began
                 yield Epoch.after(state, of, evaluation, seconds)
         except GeneratorExit:

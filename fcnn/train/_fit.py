@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from fcnn._check import whole
-from fcnn._doors import check_function, check_key, check_loss, check_model
+from fcnn._doors import check_function, check_key, check_loss, check_model, hinting
 from fcnn._layer import Layer
 from fcnn._scores import Metric
 from fcnn._typing import Tree
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fcnn.data import Dataset
 
 
+@hinting
 def fit(
     model: Layer,
     loss: Loss,
