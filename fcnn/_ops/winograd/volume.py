@@ -30,7 +30,7 @@ from fcnn._typing import Array
 CHANNELS = 16  # at least, of output, and of the input that a filter's planes meet
 IMAGES = 8  # at least: shorter runs are transformed slowly
 PIXELS = 1024  # at least, of output in all planes and images
-TOGETHER = 2  # tiles that a block holds at least
+TOGETHER = 4  # tiles that a block holds at least
 
 
 def suits(x: Array, weight: Array, window: Window, groups: int) -> bool:
@@ -44,7 +44,7 @@ def suits(x: Array, weight: Array, window: Window, groups: int) -> bool:
         and min(kd * c, o) >= CHANNELS
         and len(x) * depth * high * wide >= PIXELS
         and tiles(high) * tiles(wide) * ALPHA**2 <= WASTE * FILTER**2 * high * wide
-        and TOGETHER * unit_size(x, weight, 1) <= blocks.within(blocks.TILES)
+        and TOGETHER * unit_size(x, weight, 1) <= blocks.within(blocks.PLANES)
     )
 
 
@@ -59,7 +59,7 @@ def parts(x: Array, weight: Array, window: Window) -> Iterator[slice]:
     """Cut the planes of output so that a block of several tiles is within the budget."""
     depth = window.out[0]
     fixed, each = unit_size(x, weight, 0), unit_size(x, weight, 1) - unit_size(x, weight, 0)
-    most = max(1, (blocks.within(blocks.TILES) // TOGETHER - fixed) // each)
+    most = max(1, (blocks.within(blocks.PLANES) // TOGETHER - fixed) // each)
     planes = -(-depth // -(-depth // most))
     for first in range(0, depth, planes):
         yield slice(first, min(first + planes, depth))
@@ -69,7 +69,7 @@ def tile_blocks(x: Array, weight: Array, window: Window, planes: slice) -> list[
     """Cut the rows and columns of output into blocks of whole tiles."""
     size = unit_size(x, weight, planes.stop - planes.start)
     out = window.out[1], window.out[2]
-    return cut(out, size, blocks.TILES, unit=(TILE, TILE))
+    return cut(out, size, blocks.PLANES, unit=(TILE, TILE))
 
 
 def planes_at(window: Window, planes: slice) -> tuple[slice, slice]:
