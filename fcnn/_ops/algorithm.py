@@ -26,11 +26,11 @@ class Forward(Protocol):
     def blocks(self, pool: Pair = (1, 1)) -> list[Block]:
         """Cut the output into blocks of whole pools."""
 
-    def compute(self, block: Block, out: Array, bias: Array | None) -> Array:
+    def compute(self, block: Block, out: Array, bias: Array | None) -> Array | None:
         """Write a block of the output without its bias into ``out``.
 
-        Return the arranged input (columns or tiles), which the adjoint may reuse. The bias is
-        passed because it decides whether the rounding of a 0 can be seen.
+        Return the arranged input (columns or tiles), which the adjoint may reuse, or None. The
+        bias is passed because it decides whether the rounding of a 0 can be seen.
         """
 
 

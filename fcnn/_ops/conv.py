@@ -55,7 +55,7 @@ def correlate(
     blocks = forward.blocks()
     for block in blocks:
         out = block.of(y)
-        columns = kept_columns(forward.compute(block, out, bias), blocks, x)
+        columns = kept_columns(forward.compute(block, out, bias), blocks)
         finish(out, bias_of(bias, block), epilogue)
     return nhwc(y), columns
 

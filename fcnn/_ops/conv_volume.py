@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from fcnn._ops import blocks, conv
+from fcnn._ops import blocks, conv, conv_planes
 from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.layout import nhwc
 from fcnn._ops.window import Window, inside
+from fcnn._ops.winograd import volume
 from fcnn._typing import Array
 
 
@@ -38,6 +39,10 @@ def correlate(
     epilogue: Epilogue | None = None,
 ) -> tuple[Array, None]:
     """Do as `fcnn._ops.conv.correlate`, for ``weight (kd, kh, kw, c_in // groups, c_out)``."""
+    if volume.suits(x, weight, window, groups):
+        y = conv_planes.correlate(x, weight, window, bias, epilogue)
+        if y is not None:
+            return y, None
     n, filters, images = len(x), _filters(weight), window.without_first()
     parts = []
     for planes in _parts(x, window, bias is not None and bias.ndim > 1):
@@ -62,6 +67,10 @@ def correlate_adjoints(
     columns: None = None,
 ) -> tuple[Array, Array | None, Array | None]:
     """Do as `fcnn._ops.conv.correlate_adjoints`."""
+    if volume.suits(x, weight, window, groups):
+        grads = conv_planes.correlate_adjoints(x, weight, dy, window, y, epilogue, bias, input_grad)
+        if grads is not None:
+            return grads
     filters, images = _filters(weight), window.without_first()
     dfilters: Any = 0
     dbias: Any = [] if bias == "untied" else 0

@@ -94,16 +94,12 @@ def padded(
     return part, 0, 0
 
 
-def kept_columns(columns: Array, parts: list[Block], x: Array) -> Array | None:
-    """Return the columns for the adjoint to reuse, if they are of the only block and small.
-
-    Columns that are a part of x itself cost nothing to make again.
-    """
-    if np.may_share_memory(columns, x):
+def kept_columns(columns: Array | None, parts: list[Block]) -> Array | None:
+    """Return the columns for the adjoint to reuse, if they are of the only block and small."""
+    if columns is None or len(parts) > 1:
         return None
-    if len(parts) > 1 or columns.strides[0] * len(columns) > blocks.within(blocks.KEPT):
-        return None
-    return columns
+    is_small = columns.strides[0] * len(columns) <= blocks.within(blocks.KEPT)
+    return columns if is_small else None
 
 
 def _overlaps(window: Window) -> bool:
