@@ -53,6 +53,7 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.layers.depthwise import DepthwiseConvParams, depthwise_conv2d
     from fcnn.layers.example_norm import (
         NormParams,
         group_norm,
@@ -66,6 +67,7 @@ else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
+        "layers.depthwise": ("DepthwiseConvParams", "depthwise_conv2d"),
         "layers.example_norm": (
             "NormParams",
             "group_norm",
@@ -97,6 +99,7 @@ __all__ = [
     "Context",
     "ConvParams",
     "DenseParams",
+    "DepthwiseConvParams",
     "Key",
     "Layer",
     "NormParams",
@@ -107,6 +110,7 @@ __all__ = [
     "conv2d",
     "data",
     "dense",
+    "depthwise_conv2d",
     "dropout",
     "errors",
     "evaluate",

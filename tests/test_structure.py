@@ -130,7 +130,7 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 FAMILIES = {
     "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
-    "example_norm", "response_norm",
+    "depthwise", "example_norm", "response_norm",
 }  # fmt: skip
 
 
