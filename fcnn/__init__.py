@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from fcnn.layers.dropout import spatial_dropout, stochastic_depth
     from fcnn.layers.elementwise import elementwise
     from fcnn.layers.embedding import EmbeddingParams, embedding
+    from fcnn.layers.depthwise import DepthwiseConvParams, depthwise_conv2d
     from fcnn.layers.example_norm import (
         NormParams,
         group_norm,
@@ -121,6 +122,7 @@ else:  # a type checker would take any misspelt name for one that this finds
             "conv_transpose2d",
             "conv_transpose3d",
         ),
+        "layers.depthwise": ("DepthwiseConvParams", "depthwise_conv2d"),
         "layers.example_norm": (
             "NormParams",
             "group_norm",
@@ -165,6 +167,7 @@ __all__ = [
     "ConvParams",
     "DenseParams",
     "EmbeddingParams",
+    "DepthwiseConvParams",
     "Key",
     "Layer",
     "NormParams",
@@ -185,6 +188,7 @@ __all__ = [
     "conv_transpose3d",
     "data",
     "dense",
+    "depthwise_conv2d",
     "dropout",
     "elementwise",
     "elu",

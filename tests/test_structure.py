@@ -142,6 +142,8 @@ FAMILIES = {
     "activations", "combinators", "conv", "conv_transpose", "dense", "dropout", "elementwise",
     "embedding", "example_norm", "gates", "hard", "noise", "norm", "pool", "prelu", "rectifiers",
     "reshape", "response_norm", "smooth", "softmax_over",
+    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+    "depthwise", "example_norm", "response_norm",
 }  # fmt: skip
 
 
