@@ -53,11 +53,23 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
+    from fcnn.layers.global_pool import global_avg_pool, global_max_pool
+    from fcnn.layers.lp_pool import lp_pool2d
+    from fcnn.layers.pad import crop2d, pad1d, pad2d
+    from fcnn.layers.pool import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
+    from fcnn.layers.resample import pixel_shuffle, pixel_unshuffle, resize2d, upsample2d
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
     _HOMES = {
         "_evaluate": ("evaluate", "predict"),
+        "layers.adaptive_pool": ("adaptive_avg_pool", "adaptive_max_pool"),
+        "layers.global_pool": ("global_avg_pool", "global_max_pool"),
+        "layers.lp_pool": ("lp_pool2d",),
+        "layers.pad": ("crop2d", "pad1d", "pad2d"),
+        "layers.pool": ("avg_pool1d", "avg_pool3d", "max_pool1d", "max_pool3d"),
+        "layers.resample": ("pixel_shuffle", "pixel_unshuffle", "resize2d", "upsample2d"),
         "train": ("fit",),
     }
 
@@ -83,11 +95,16 @@ __all__ = [
     "DenseParams",
     "Key",
     "Layer",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
     "add",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "concat",
     "conv2d",
+    "crop2d",
     "data",
     "dense",
     "dropout",
@@ -99,6 +116,8 @@ __all__ = [
     "flatten",
     "fold_in",
     "fusion",
+    "global_avg_pool",
+    "global_max_pool",
     "grad",
     "initializers",
     "itemwise",
@@ -106,16 +125,24 @@ __all__ = [
     "layer",
     "log_softmax",
     "losses",
+    "lp_pool2d",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "metrics",
     "multiply",
     "named",
     "optim",
+    "pad1d",
+    "pad2d",
     "parallel",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "predict",
     "relu",
     "reshape",
     "residual",
+    "resize2d",
     "serial",
     "shared",
     "sigmoid",
@@ -128,6 +155,7 @@ __all__ = [
     "training",
     "tree",
     "typing",
+    "upsample2d",
     "value_and_grad",
     "walk",
 ]

@@ -129,7 +129,8 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 
 FAMILIES = {
-    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+    "activations", "adaptive_pool", "combinators", "conv", "dense", "dropout", "global_pool",
+    "lp_pool", "norm", "pad", "pool", "resample", "reshape",
 }  # fmt: skip
 
 

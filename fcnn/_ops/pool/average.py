@@ -1,4 +1,4 @@
-"""Average pooling and its adjoint."""
+"""Sums and means of windows, and their adjoints."""
 
 from __future__ import annotations
 
@@ -20,25 +20,42 @@ def avg_pool(x: Array, window: Window, *, count_include_pad: bool = False) -> Ar
     Or, with ``count_include_pad``, of all its pixels, those of the padding being 0.
     ``x (n, h, w, c)``, ``y (n, oh, ow, c)``.
     """
-    (kh, kw), (oh, ow) = window.kernel, window.out
-    y = np.empty((oh, x.shape[3], ow, len(x)), x.dtype)
-    weights = _weights(window, x.dtype, count_include_pad)
-    for band, image in padded_bands(x, window, 0.0):
-        lines = reduce_by(np.add, [window_columns(image, window, j) for j in range(kw)])
-        reduce_by(np.add, [window_rows(lines, window, i) for i in range(kh)], y[band])
-        np.multiply(y[band], weights[band], out=y[band])
-    return nhwc(y)
+    return _pool(x, window, _weights(window, x.dtype, count_include_pad))
 
 
 def avg_pool_adjoint(dy: Array, window: Window, *, count_include_pad: bool = False) -> Array:
     """Return ``dx (n, h, w, c)``: each pixel of a window gets an equal share of its dy."""
+    return _pool_adjoint(dy, window, _weights(window, dy.dtype, count_include_pad))
+
+
+def sum_pool(x: Array, window: Window) -> Array:
+    """Return ``y[n, y, x, c]``, the sum of the window's pixels inside the image."""
+    return _pool(x, window, None)
+
+
+def sum_pool_adjoint(dy: Array, window: Window) -> Array:
+    """Return ``dx (n, h, w, c)``: each pixel of a window gets its dy."""
+    return _pool_adjoint(dy, window, None)
+
+
+def _pool(x: Array, window: Window, weights: Array | None) -> Array:
+    (kh, kw), (oh, ow) = window.kernel, window.out
+    y = np.empty((oh, x.shape[3], ow, len(x)), x.dtype)
+    for band, image in padded_bands(x, window, 0.0):
+        lines = reduce_by(np.add, [window_columns(image, window, j) for j in range(kw)])
+        reduce_by(np.add, [window_rows(lines, window, i) for i in range(kh)], y[band])
+        if weights is not None:
+            np.multiply(y[band], weights[band], out=y[band])
+    return nhwc(y)
+
+
+def _pool_adjoint(dy: Array, window: Window, weights: Array | None) -> Array:
     (h, w), ((top, bottom), (left, right)) = window.image, window.pads
     (oh, _), sh, rows = window.out, window.stride[0], hcwn(dy)
     reach = window.dilation[0] * (window.kernel[0] - 1) + 1
-    weights = _weights(window, dy.dtype, count_include_pad)
     dx = np.zeros((h + top + bottom, dy.shape[3], w + left + right, len(dy)), dy.dtype)
     for band in bands(oh, dx.nbytes // len(dx) * sh, ELEMENTWISE):
-        share = rows[band] * weights[band]
+        share = rows[band] if weights is None else rows[band] * weights[band]
         lines = np.zeros(((len(share) - 1) * sh + reach, *share.shape[1:]), dy.dtype)
         for i in range(window.kernel[0]):
             target = window_rows(lines, window, i)
