@@ -75,9 +75,7 @@ def _sides(
         yield np.moveaxis(part, axis_of(i, rank), 0), pads, size
 
 
-def _copies(
-    rows: Array, pads: Pair, size: int, mode: str
-) -> Iterator[tuple[Array, Array | None]]:
+def _copies(rows: Array, pads: Pair, size: int, mode: str) -> Iterator[tuple[Array, Array | None]]:
     """Yield each margin of the first axis, and the rows that it copies, in the same order."""
     before, after = pads
     stop = before + size

@@ -15,6 +15,7 @@ Source of the coordinates: with pixel centres at half integers, output pixel o l
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -89,9 +90,7 @@ def take_nearest(x: Array, sizes: tuple[int, ...]) -> Array:
     return outermost(rows.copy() if np.may_share_memory(rows, x) else rows)
 
 
-def _along(
-    rows: Array, axis: int, taps: Taps, size: int, out: int, is_transposed: bool
-) -> Array:
+def _along(rows: Array, axis: int, taps: Taps, size: int, out: int, is_transposed: bool) -> Array:
     """Multiply along one axis of a contiguous array by the matrix (out, size), or transposed."""
     if size == out:
         return rows  # each of the taps is then the identity
@@ -111,8 +110,7 @@ def _along(
 @functools.lru_cache(maxsize=64)
 def _matrix(taps: Taps, size: int, out: int, is_transposed: bool, copies: int, dtype: str) -> Any:
     """Return the taps as a sparse matrix, so many times on the diagonal."""
-    from scipy import sparse
-
+    sparse: Any = importlib.import_module("scipy.sparse")
     rows, columns, values = taps(size, out)
     matrix = sparse.coo_array((values, (rows, columns)), shape=(out, size))
     matrix = matrix.T if is_transposed else matrix

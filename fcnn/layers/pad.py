@@ -141,7 +141,9 @@ def _padding(rank: int, padding: Any, mode: str, value: float) -> Triple:
     if mode not in MODES:
         raise ArgumentError(f"expected mode {', '.join(map(repr, MODES))}, got {mode!r}")
     if fill and mode != "zeros":
-        raise ArgumentError(f'expected a value with mode "zeros" alone, got {value!r} with {mode!r}')
+        raise ArgumentError(
+            f'expected a value with mode "zeros" alone, got {value!r} with {mode!r}'
+        )
 
     def out_shape(shape: Shape) -> Shape:
         if len(shape) != rank + 1:

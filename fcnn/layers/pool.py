@@ -14,6 +14,7 @@ from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops import pool
 from fcnn._ops.pool.geometry import Windows
 from fcnn._ops.pool.steps import Pool
+from fcnn._ops.window import Pair
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
 from fcnn.prng import Key
@@ -30,6 +31,12 @@ class Pooling(Windows):
         names = ("pool_size", "stride", "padding", "dilation")
         rank = int(pool.spec.name[-2])  # of max_pool2d
         return cls.checked(rank, **{name: given[name] for name in names if name in given})
+
+    @property
+    def tile(self) -> Pair:
+        """The rows and columns of the window of a two-dimensional pool."""
+        rows, columns = self.pool_size
+        return rows, columns
 
     def triple(self, kernel: Pool) -> Triple:
         """Return the functions of the layer that pools by this kernel."""

@@ -118,9 +118,7 @@ def pixel_shuffle(factor: Size) -> Triple:
             )
         return shape[0] * rows, shape[1] * columns, shape[2] // (rows * columns)
 
-    return _linear_map(
-        out_shape, lambda x: shuffle(x, tile), lambda dy, shape: unshuffle(dy, tile)
-    )
+    return _linear_map(out_shape, lambda x: shuffle(x, tile), lambda dy, shape: unshuffle(dy, tile))
 
 
 @layer
@@ -153,9 +151,7 @@ def pixel_unshuffle(factor: Size) -> Triple:
             )
         return shape[0] // rows, shape[1] // columns, shape[2] * rows * columns
 
-    return _linear_map(
-        out_shape, lambda x: unshuffle(x, tile), lambda dy, shape: shuffle(dy, tile)
-    )
+    return _linear_map(out_shape, lambda x: unshuffle(x, tile), lambda dy, shape: shuffle(dy, tile))
 
 
 def _checked(mode: str) -> str:

@@ -65,9 +65,7 @@ class Windows:
     @property
     def reach(self) -> tuple[int, ...]:
         """How many elements of each axis a window spans, dilation included."""
-        return tuple(
-            d * (k - 1) + 1 for k, d in zip(self.pool_size, self.dilation, strict=True)
-        )
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.pool_size, self.dilation, strict=True))
 
     def window(self, image: Shape) -> Window:
         """Return where the windows of a two-dimensional pool stand on an image ``(h, w, c)``."""

@@ -1,8 +1,8 @@
 """Pooling by the p-norm, and its adjoint.
 
 With s the sum of the p-th powers of a window and y = s^(1/p), the derivative of y by an element x
-of the window is (x/y)^(p - 1), computed as x^(p - 1) · s^(1/p - 1). It has no limit at s = 0, where
-a norm has a kink; there it is 0.
+of the window is (x/y)^(p - 1), computed as x^(p - 1) · s^(1/p - 1). For p > 1 it has no limit at
+s = 0, where a norm has a kink; there it is 0.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from fcnn._ops.window import Window
 from fcnn._typing import Array
 
 _POWERS = {0.5: np.sqrt, 1: np.positive, 2: np.square}  # ten times as fast as np.power
+
 
 def power_sums(x: Array, window: Window, p: float) -> Array:
     """Return ``s``, the sum over each window of x^p, or |x|^p if p is not a whole number."""
@@ -27,7 +28,7 @@ def root(s: Array, p: float) -> Array:
 
 def power_pool_adjoint(x: Array, s: Array, dy: Array, window: Window, p: float) -> Array:
     """Return ``dx`` of ``root(power_sums(x))``."""
-    is_smooth = s != 0
+    is_smooth = np.logical_or(s != 0, p == 1)
     factor = np.power(np.abs(s), s.dtype.type(1 / p - 1), where=is_smooth, out=np.zeros_like(s))
     shares = np.multiply(dy, factor, where=is_smooth, out=factor)
     # The derivative of an odd power is even; that of an even power, or of |x|^p, is odd.

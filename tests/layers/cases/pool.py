@@ -19,5 +19,6 @@ CASES = [
     (avg_pool3d(2, stride=1, padding=1, count_include_pad=True), (2, 3, 2, 1)),
     (lp_pool2d(2, 2), (5, 4, 2)),
     (lp_pool2d(1, (1, 2), stride=1, padding="same"), (3, 4, 2)),
+    (lp_pool2d(3, 2, stride=1), (3, 4, 2)),
     (lp_pool2d(2.5, (2, 3), stride=2, padding=(1, 0)), (5, 4, 2)),
 ]  # fmt: skip
