@@ -6,6 +6,7 @@ architectures for object recognition", 2010, https://doi.org/10.1007/978-3-642-1
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Self
 
 import attrs
@@ -40,15 +41,16 @@ class Pooling(Windows):
 
     def triple(self, kernel: Pool) -> Triple:
         """Return the functions of the layer that pools by this kernel."""
+        steps = functools.lru_cache(maxsize=64)(self.steps)
 
         def init(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
             return (), self.out_shape(shape)
 
         def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
-            return pool.pool_vjp(x, self.steps(x.shape[1:]), kernel)[0]
+            return pool.pool_vjp(x, steps(x.shape[1:]), kernel)[0]
 
         def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-            y, pull = pool.pool_vjp(x, self.steps(x.shape[1:]), kernel)
+            y, pull = pool.pool_vjp(x, steps(x.shape[1:]), kernel)
             return y, lambda dy: ((), pull(dy))
 
         return init, apply, vjp
