@@ -97,13 +97,18 @@ def _along(rows: Array, axis: int, taps: Taps, size: int, out: int, is_transpose
     count, shape = size if is_transposed else out, rows.shape
     lines = rows.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
     many = max(1, min(len(lines), PIECE // max(size, out)))
-    y = np.empty((len(lines), count, lines.shape[2]), rows.dtype)
-    for first in range(0, len(lines), many):
-        part = lines[first : first + many]
-        matrix = _matrix(taps, size, out, is_transposed, len(part), rows.dtype.char)
-        y[first : first + many] = (matrix @ part.reshape(-1, part.shape[2])).reshape(
-            len(part), count, -1
-        )
+    parts = [lines[first : first + many] for first in range(0, len(lines), many)]
+    products = (
+        _matrix(taps, size, out, is_transposed, len(part), rows.dtype.char)
+        @ part.reshape(-1, part.shape[2])
+        for part in parts
+    )
+    if len(parts) == 1:
+        (y,) = products
+    else:
+        y = np.empty((len(lines) * count, lines.shape[2]), rows.dtype)
+        for i, product in enumerate(products):
+            y[i * many * count :][: len(product)] = product
     return y.reshape(*shape[:axis], count, *shape[axis + 1 :])
 
 

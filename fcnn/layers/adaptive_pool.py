@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, layer
-from fcnn._ops.pool.adaptive import max_of_windows, max_of_windows_adjoint
+from fcnn._ops.pool.adaptive import Cuts, max_of_windows, max_of_windows_adjoint
 from fcnn._ops.resample import adaptive_windows, means, resample, resample_adjoint
+from fcnn._ops.spatial import outermost
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
@@ -78,14 +79,18 @@ def adaptive_max_pool(size: int | tuple[int | None, ...]) -> Triple:
     def init(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
         return (), (*_sizes(target, shape), shape[-1])
 
+    def cuts_of(shape: Shape) -> list[Cuts]:
+        sizes = zip(shape[:-1], _sizes(target, shape), strict=True)
+        return [adaptive_windows(size, out) for size, out in sizes]
+
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
-        return vjp(params, x)[0]
+        return outermost(max_of_windows(x, cuts_of(x.shape[1:]))[-1])
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        spatial, sizes = x.shape[1:-1], _sizes(target, x.shape[1:])
-        cuts = [adaptive_windows(size, out) for size, out in zip(spatial, sizes, strict=True)]
-        y, index = max_of_windows(x, cuts)
-        return y, lambda dy: ((), max_of_windows_adjoint(dy, index, spatial))
+        cuts = cuts_of(x.shape[1:])
+        stages = max_of_windows(x, cuts)
+        y = outermost(stages[-1].copy())
+        return y, lambda dy: ((), max_of_windows_adjoint(stages, dy, cuts))
 
     return init, apply, vjp
 

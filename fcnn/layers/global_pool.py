@@ -12,6 +12,7 @@ import numpy as np
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._ops.pool.adaptive import max_of_windows, max_of_windows_adjoint
 from fcnn._ops.pool.whole import spatial_mean, spatial_mean_adjoint
+from fcnn._ops.spatial import outermost
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ShapeError
@@ -59,11 +60,12 @@ def global_max_pool(*, keepdims: bool = False) -> Triple:
     """
 
     def most(x: Array) -> tuple[Array, Callable[[Array], Array]]:
-        spatial = x.shape[1:-1]
-        y, index = max_of_windows(x, [[(0, size)] for size in spatial])
+        cuts = [[(0, size)] for size in x.shape[1:-1]]
+        stages = max_of_windows(x, cuts)
+        y = outermost(stages[-1])
 
         def pull(dy: Array) -> Array:
-            return max_of_windows_adjoint(dy.reshape(index.shape), index, spatial)
+            return max_of_windows_adjoint(stages, dy.reshape(y.shape), cuts)
 
         return np.array(y.reshape(len(x), -1)), pull
 

@@ -1,7 +1,8 @@
 """Where the windows of a pooling layer stand, along one, two or three axes.
 
-The pools of this package slide over images. A sequence is an image of one row. A volume is pooled
-in two steps, each plane over rows and columns, and the results over depth: `Windows.steps`.
+The pools of this package slide over images. A sequence is taken for an image whose rows are the
+channels, so that bands of rows are blocks of channels. A volume is pooled in two steps, each plane
+over rows and columns, and the results over depth: `Windows.steps`.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Windows:
         if len(shape) != rank + 1:
             raise ShapeError(f"expected {_INPUTS[rank]}, got (n, {str(shape)[1:]}")
         if rank == 1:
-            return (self._slide((1, shape[0]), (None, 0)),)
+            return (self._slide((shape[1], shape[0]), (None, 0)),)
         planes = self._slide((shape[-3], shape[-2]), (rank - 2, rank - 1))
         return (planes,) if rank == 2 else (planes, self._slide((shape[0], 1), (0, None)))
 
@@ -92,7 +93,7 @@ class Windows:
         return (*(depth.out[0] for depth in rest), *out, shape[-1])
 
     def _slide(self, image: Pair, axes: tuple[int | None, int | None]) -> Window:
-        """Slide over an image whose rows and columns are these axes; None for one of size 1."""
+        """Slide over an image whose rows and columns are these axes; None: not along it."""
         kernel, stride, dilation = (
             _pick(each, axes) for each in (self.pool_size, self.stride, self.dilation)
         )

@@ -10,17 +10,16 @@ from fcnn._ops.spatial import innermost, outermost
 from fcnn._typing import Array
 
 PIECE = 1 << 6
-"""Elements that are summed in the precision of the data; sums of pieces are in float64."""
+"""Rows that are added in the precision of the data, a row at a time; the rest is in float64."""
 
 
 def spatial_mean(x: Array) -> Array:
     """Return the mean of ``x (n, ..., c)`` over all axes but the first and the last: ``(n, c)``."""
-    n, *spatial, c = x.shape
-    size = min(spatial[-1], PIECE)
-    whole = spatial[-1] - spatial[-1] % size
-    pieces = x[..., :whole, :].reshape(n, *spatial[:-1], whole // size, size, c)
-    total = _sum(np.add.reduce(pieces, axis=-2)) + _sum(np.add.reduce(x[..., whole:, :], axis=-2))
-    mean: Array = (total / math.prod(spatial)).astype(x.dtype)
+    n, size, *others = x.shape
+    whole = size - size % PIECE
+    pieces = x[:, :whole].reshape(n, whole // PIECE, PIECE, *others)
+    total = _sum(np.add.reduce(pieces, axis=2)) + _sum(np.add.reduce(x[:, whole:], axis=1)[:, None])
+    mean: Array = (total / math.prod(x.shape[1:-1])).astype(x.dtype)
     return mean
 
 
