@@ -97,18 +97,19 @@ def _along(rows: Array, axis: int, taps: Taps, size: int, out: int, is_transpose
     count, shape = size if is_transposed else out, rows.shape
     lines = rows.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
     many = max(1, min(len(lines), PIECE // max(size, out)))
-    parts = [lines[first : first + many] for first in range(0, len(lines), many)]
-    products = (
-        _matrix(taps, size, out, is_transposed, len(part), rows.dtype.char)
-        @ part.reshape(-1, part.shape[2])
-        for part in parts
-    )
-    if len(parts) == 1:
-        (y,) = products
+
+    def product(part: Array) -> Array:
+        copies, length, width = part.shape
+        matrix = _matrix(taps, size, out, is_transposed, copies, rows.dtype.char)
+        result: Array = matrix @ part.reshape(copies * length, width)
+        return result.reshape(copies, count, width)
+
+    if many == len(lines):
+        y = product(lines)
     else:
-        y = np.empty((len(lines) * count, lines.shape[2]), rows.dtype)
-        for i, product in enumerate(products):
-            y[i * many * count :][: len(product)] = product
+        y = np.empty((len(lines), count, lines.shape[2]), rows.dtype)
+        for first in range(0, len(lines), many):
+            y[first : first + many] = product(lines[first : first + many])
     return y.reshape(*shape[:axis], count, *shape[axis + 1 :])
 
 

@@ -67,7 +67,7 @@ def global_max_pool(*, keepdims: bool = False) -> Triple:
         def pull(dy: Array) -> Array:
             return max_of_windows_adjoint(stages, dy.reshape(y.shape), cuts)
 
-        return np.array(y.reshape(len(x), -1)), pull
+        return np.array(y.reshape(len(x), x.shape[-1])), pull
 
     return _over_space(most, keepdims)
 

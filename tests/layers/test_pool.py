@@ -163,3 +163,27 @@ def test_adaptive_pools_refuse_what_does_not_fit():
         fcnn.adaptive_max_pool(2).init(key(0), (5,))
     with pytest.raises(ShapeError, match="spatial axis"):
         fcnn.global_avg_pool().apply((), np.zeros((2, 5)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (fcnn.max_pool1d(2), (4, 2)),
+        (fcnn.avg_pool3d(2), (4, 2, 3, 2)),
+        (fcnn.lp_pool2d(2, 2), (4, 4, 2)),
+        (fcnn.global_avg_pool(), (4, 4, 2)),
+        (fcnn.global_max_pool(), (4, 4, 2)),
+        (fcnn.adaptive_avg_pool(3), (4, 4, 2)),
+        (fcnn.adaptive_max_pool(3), (4, 4, 2)),
+        (fcnn.upsample2d(2), (4, 4, 2)),
+        (fcnn.resize2d(3, "bilinear"), (4, 4, 2)),
+        (fcnn.pixel_unshuffle(2), (4, 4, 2)),
+        (fcnn.pad2d(1, "circular"), (4, 4, 2)),
+        (fcnn.crop2d(1), (4, 4, 2)),
+    ],
+    ids=str,
+)
+def test_a_batch_may_be_empty(layer, shape):
+    y, pullback = layer.vjp((), np.zeros((0, *shape)))
+    assert y.shape == (0, *layer.init(key(0), shape)[1])
+    assert pullback(y)[1].shape == (0, *shape)

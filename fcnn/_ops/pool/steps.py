@@ -71,15 +71,15 @@ def _volume_vjp(x: Array, planes: Window, lines: Window, pool: Pool) -> tuple[Ar
     in_planes, pull_planes = pool(nhwc(rows), planes)
     over_planes = hcwn(in_planes).shape
     oh, _, ow, _ = over_planes
-    depths = hcwn(in_planes).reshape(-1, d, n)  # (oh*c*ow, d, n)
+    depths = hcwn(in_planes).reshape(oh * c * ow, d, n)
     y, pull_lines = pool(depths.transpose(2, 1, 0)[:, :, None], lines)
 
     def pull(dy: Array) -> Array:
         od = dy.shape[1]
-        drows = np.ascontiguousarray(dy.transpose(1, 2, 4, 3, 0)).reshape(od, -1, 1, n)
+        drows = np.ascontiguousarray(dy.transpose(1, 2, 4, 3, 0)).reshape(od, oh * c * ow, 1, n)
         ddepths = pull_lines(nhwc(drows))[:, :, 0].transpose(2, 1, 0)  # (oh*c*ow, d, n)
         dplanes = nhwc(np.ascontiguousarray(ddepths).reshape(over_planes))
         dx = hcwn(pull_planes(dplanes)).reshape(h, c, w, d, n)
         return dx.transpose(4, 3, 0, 2, 1)
 
-    return hcwn(y).reshape(-1, oh, c, ow, n).transpose(4, 0, 1, 3, 2), pull
+    return hcwn(y).reshape(y.shape[1], oh, c, ow, n).transpose(4, 0, 1, 3, 2), pull
