@@ -54,6 +54,12 @@ if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
     from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
+    from fcnn.layers.conv import conv1d, conv3d
+    from fcnn.layers.conv_transpose import (
+        conv_transpose1d,
+        conv_transpose2d,
+        conv_transpose3d,
+    )
     from fcnn.layers.global_pool import global_avg_pool, global_max_pool
     from fcnn.layers.lp_pool import lp_pool2d
     from fcnn.layers.pad import crop2d, pad1d, pad2d
@@ -70,6 +76,12 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.pad": ("crop2d", "pad1d", "pad2d"),
         "layers.pool": ("avg_pool1d", "avg_pool3d", "max_pool1d", "max_pool3d"),
         "layers.resample": ("pixel_shuffle", "pixel_unshuffle", "resize2d", "upsample2d"),
+        "layers.conv": ("conv1d", "conv3d"),
+        "layers.conv_transpose": (
+            "conv_transpose1d",
+            "conv_transpose2d",
+            "conv_transpose3d",
+        ),
         "train": ("fit",),
     }
 
@@ -103,7 +115,12 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "concat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "crop2d",
     "data",
     "dense",

@@ -31,7 +31,7 @@ class Row:
         params: how many numbers it learns.
         statistics: how many running statistics it keeps.
         multiply_adds: of one example; None if the layer does not say.
-        receptive_field: rows and columns of the input that an output sees; None if unknown.
+        receptive_field: how much of the input an output sees along each axis; None if unknown.
     """
 
     layer: str
@@ -40,7 +40,7 @@ class Row:
     params: int
     statistics: int
     multiply_adds: int | None
-    receptive_field: tuple[int, int] | None
+    receptive_field: tuple[int, ...] | None
 
 
 @attrs.frozen(repr=False)
@@ -161,7 +161,7 @@ def _cells_of(row: Row) -> tuple[str, ...]:
     if row.out_shape is None:
         return name, "", "", "", "", ""
     field = row.receptive_field
-    sees = _UNKNOWN if field is None else f"{field[0]}×{field[1]}"
+    sees = _UNKNOWN if field is None else "×".join(map(str, field))
     counts = _number(row.params), _number(row.statistics), _number(row.multiply_adds)
     return name, str(row.out_shape), *counts, sees
 

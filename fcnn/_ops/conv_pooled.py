@@ -41,7 +41,7 @@ def correlate_pooled(
     for block in blocks:
         height, width = block.size
         out = np.empty((height, c_out, width, n), x.dtype) if raw is None else block.of(raw)
-        columns = kept_columns(forward.compute(block, out, bias), blocks)
+        columns = kept_columns(forward.compute(block, out, bias), blocks, x)
         pooled = block.pooled(pool)
         most = pool_tiles(out, pool, pooled.of(y))
         finish(most, bias_of(bias, pooled), epilogue)

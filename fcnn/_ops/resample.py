@@ -69,7 +69,7 @@ def resample(x: Array, sizes: tuple[int, ...], taps: Taps) -> Array:
     """Return ``y (n, *sizes, c)`` of ``x (n, ..., c)``: the taps along each spatial axis."""
     rows, rank = contiguous(x), len(sizes)
     for i in reversed(range(rank)):
-        rows = _along(rows, axis_of(i, rank), taps, x.shape[1 + i], sizes[i], False)
+        rows = _along(rows, axis_of(i), taps, x.shape[1 + i], sizes[i], False)
     return outermost(rows.copy() if np.may_share_memory(rows, x) else rows)
 
 
@@ -77,7 +77,7 @@ def resample_adjoint(dy: Array, sizes: tuple[int, ...], taps: Taps) -> Array:
     """Return ``dx (n, *sizes, c)`` of `resample` from dy: the transposed taps along each axis."""
     rows, rank = contiguous(dy), len(sizes)
     for i in range(rank):
-        rows = _along(rows, axis_of(i, rank), taps, sizes[i], dy.shape[1 + i], True)
+        rows = _along(rows, axis_of(i), taps, sizes[i], dy.shape[1 + i], True)
     return outermost(rows.copy() if np.may_share_memory(rows, dy) else rows)
 
 
@@ -86,7 +86,7 @@ def take_nearest(x: Array, sizes: tuple[int, ...]) -> Array:
     rows, rank = contiguous(x), len(sizes)
     for i in reversed(range(rank)):
         if sizes[i] != x.shape[1 + i]:
-            rows = np.take(rows, nearest_index(x.shape[1 + i], sizes[i]), axis=axis_of(i, rank))
+            rows = np.take(rows, nearest_index(x.shape[1 + i], sizes[i]), axis=axis_of(i))
     return outermost(rows.copy() if np.may_share_memory(rows, x) else rows)
 
 

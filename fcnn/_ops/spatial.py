@@ -1,26 +1,26 @@
 """The order of `fcnn._ops.layout` for any number of spatial axes.
 
-In memory the last spatial axis stands between the channels and the images: ``(h, c, w, n)`` for
-images, ``(c, length, n)`` for sequences, ``(d, h, c, w, n)`` for volumes.
+In memory the first spatial axis comes before the channels, the others after them, and then the
+images: ``(h, c, w, n)`` for images, ``(length, c, n)`` for sequences, ``(d, c, h, w, n)`` for
+volumes.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops.layout import order
 from fcnn._typing import Array
 
 
 def innermost(x: Array) -> Array:
-    """Return ``x (n, ..., w, c)`` as a view ``(..., c, w, n)``."""
-    axes = range(1, x.ndim - 2)
-    return x.transpose(*axes, x.ndim - 1, x.ndim - 2, 0)
+    """Return ``x (n, ..., c)`` as a view in the order of memory."""
+    return x.transpose(order(x.ndim))
 
 
 def outermost(rows: Array) -> Array:
-    """Return ``rows (..., c, w, n)`` as a view ``(n, ..., w, c)``: the inverse of `innermost`."""
-    axes = range(rows.ndim - 3)
-    return rows.transpose(rows.ndim - 1, *axes, rows.ndim - 2, rows.ndim - 3)
+    """Return a view ``(n, ..., c)``: the inverse of `innermost`."""
+    return rows.transpose(rows.ndim - 1, 0, *range(2, rows.ndim - 1), 1)
 
 
 def contiguous(x: Array) -> Array:
@@ -28,6 +28,6 @@ def contiguous(x: Array) -> Array:
     return np.ascontiguousarray(innermost(x))
 
 
-def axis_of(i: int, rank: int) -> int:
-    """Return which axis of `innermost` is the i-th of ``rank`` spatial axes."""
-    return i if i < rank - 1 else rank
+def axis_of(i: int) -> int:
+    """Return which axis of `innermost` is the i-th spatial axis."""
+    return i and i + 1

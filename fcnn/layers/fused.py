@@ -27,9 +27,11 @@ from fcnn._ops.window import Pair, Window
 from fcnn._typing import Array, ModelPullback
 from fcnn._walk import parts_of
 from fcnn.fusion import Fused, RunPullback, of_layer, rule
+from fcnn.layers._convolution import Convolution
+from fcnn.layers._sliding import ConvParams
 from fcnn.layers.activations import relu
 from fcnn.layers.branches import add, concat, residual
-from fcnn.layers.conv import Convolution, ConvParams, conv2d
+from fcnn.layers.conv import conv1d, conv2d, conv3d
 from fcnn.layers.norm import BatchNorm, batch_norm
 from fcnn.layers.pool import Pooling, max_pool2d
 
@@ -50,8 +52,12 @@ class ConvRun:
 
     @property
     def is_possible(self) -> bool:
-        """Whether the pool can be taken along: windows that tile, and one bias a filter."""
-        return self.pooling is None or (self.pooling.is_tiling and self.conv.bias != "untied")
+        """Whether the pool can be taken along: windows that tile, one bias a filter, zeros."""
+        return self.pooling is None or (
+            self.pooling.is_tiling
+            and self.conv.bias != "untied"
+            and self.conv.padding_mode == "zeros"
+        )
 
     def apply(self, params: ConvParams, x: Array, window: Window) -> Array:
         """Return the run's output; ``window`` is what `check` gave."""
@@ -113,7 +119,9 @@ class ConvRun:
         )
 
 
+@rule(conv1d, relu)
 @rule(conv2d, relu)
+@rule(conv3d, relu)
 @rule(conv2d, max_pool2d)
 @rule(conv2d, relu, max_pool2d)
 @rule(conv2d, max_pool2d, relu)
@@ -145,6 +153,10 @@ class FoldedParams(NamedTuple):
     bias: Array
 
 
+@rule(conv1d, batch_norm, eval_only=True)
+@rule(conv1d, batch_norm, relu, eval_only=True)
+@rule(conv3d, batch_norm, eval_only=True)
+@rule(conv3d, batch_norm, relu, eval_only=True)
 @rule(conv2d, batch_norm, eval_only=True)
 @rule(conv2d, batch_norm, relu, eval_only=True)
 @rule(conv2d, batch_norm, max_pool2d, eval_only=True)
@@ -182,7 +194,7 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
         def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             pixels = tuple(range(grads.bias.ndim - 1))  # of an untied bias; none otherwise
-            dfactor = (grads.weight * own.weight).sum(axis=(0, 1, 2))
+            dfactor = (grads.weight * own.weight).sum(axis=tuple(range(plain.rank + 1)))
             dbias: Any = ()
             if plain.bias:
                 dfactor = dfactor + (grads.bias * own.bias).sum(axis=pixels)

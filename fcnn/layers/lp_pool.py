@@ -10,7 +10,7 @@ from fcnn._check import number
 from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops.pool.geometry import Windows
 from fcnn._ops.pool.power import power_pool_adjoint, power_sums, root
-from fcnn._ops.window import Pair
+from fcnn._ops.window import Sizes
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
 from fcnn.prng import Key
@@ -65,12 +65,10 @@ def lp_pool2d(
     return init, apply, vjp
 
 
-def _window(layer: Layer) -> tuple[Pair, Pair]:
+def _window(layer: Layer) -> tuple[Sizes, Sizes]:
     given = layer.spec.arguments
     windows = Windows.checked(2, given["pool_size"], given["stride"], given["padding"])
-    rows, columns = windows.reach
-    down, across = windows.stride
-    return (rows, columns), (down, across)
+    return windows.reach, windows.stride
 
 
 facts(lp_pool2d, multiply_adds=0, window=_window)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fcnn._check import number, pair
 from fcnn._layer import EVAL, Context, Triple, layer
-from fcnn._ops import pad as kernels
-from fcnn._ops.pad import MODES, Margins
-from fcnn._ops.pool.geometry import margins
+from fcnn._ops.border import MODES, extend, extend_adjoint
+from fcnn._ops.pad import crop, pad
+from fcnn._ops.window import Pads, check_padding
 from fcnn._typing import Array, ModelPullback, Shape, Size
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, ShapeError
@@ -103,7 +105,7 @@ def crop2d(
     cut = None if cropping is None else _checked(cropping, 2, "cropping")
     target = None if size is None else pair(size, "size")
 
-    def cut_of(shape: Shape) -> Margins:
+    def cut_of(shape: Shape) -> Pads:
         if len(shape) != 3:
             raise ShapeError(f"expected images (n, h, w, c), got (n, {str(shape)[1:]}")
         over = [own - left for own, left in zip(shape, target or (1, 1), strict=False)]
@@ -118,20 +120,20 @@ def crop2d(
         return (), (shape[0] - sum(rows), shape[1] - sum(columns), shape[2])
 
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
-        return kernels.crop(x, cut_of(x.shape[1:]))
+        return crop(x, cut_of(x.shape[1:]))
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         cuts = cut_of(x.shape[1:])
-        return kernels.crop(x, cuts), lambda dy: ((), kernels.pad(dy, cuts, "zeros", 0.0))
+        return crop(x, cuts), lambda dy: ((), pad(dy, cuts))
 
     return init, apply, vjp
 
 
-def _checked(padding: Any, rank: int, what: str) -> Margins:
+def _checked(padding: Any, rank: int, what: str) -> Pads:
     """Return what is added to, or cut off, both ends of each axis."""
     if isinstance(padding, str):
         raise ArgumentError(f"expected {what} as a number or numbers, got {padding!r}")
-    pads = margins(padding, rank)
+    pads = check_padding(padding, rank)
     return () if isinstance(pads, str) else pads
 
 
@@ -164,15 +166,21 @@ def _padding(rank: int, padding: Any, mode: str, value: float) -> Triple:
 
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
         out_shape(x.shape[1:])
-        return kernels.pad(x, pads, mode, fill)
+        if mode == "zeros":
+            return pad(x, pads, fill)
+        return extend(x, pads, mode) if np.any(pads) else np.array(x)
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        y, shape = apply(params, x), x.shape
-        return y, lambda dy: ((), kernels.pad_adjoint(dy, pads, shape, mode))
+        def pullback(dy: Array) -> tuple[tuple[()], Array]:
+            if mode == "zeros" or not np.any(pads):
+                return (), crop(dy, pads)
+            return (), extend_adjoint(dy, pads, mode)
+
+        return apply(params, x), pullback
 
     return init, apply, vjp
 
 
-facts(pad1d, multiply_adds=0)
+facts(pad1d, multiply_adds=0, window=(1, 1))
 facts(pad2d, multiply_adds=0, window=(1, 1))
 facts(crop2d, multiply_adds=0, window=(1, 1))

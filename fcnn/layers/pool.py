@@ -7,7 +7,7 @@ architectures for object recognition", 2010, https://doi.org/10.1007/978-3-642-1
 from __future__ import annotations
 
 import functools
-from typing import Any, Self
+from typing import Self
 
 import attrs
 
@@ -15,8 +15,18 @@ from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops import pool
 from fcnn._ops.pool.geometry import Windows
 from fcnn._ops.pool.steps import Pool
-from fcnn._ops.window import Pair
-from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
+from fcnn._ops.window import Pair, Sizes
+from fcnn._typing import (
+    Array,
+    ModelPullback,
+    Padding,
+    Padding1d,
+    Padding3d,
+    Shape,
+    Size,
+    Size1d,
+    Size3d,
+)
 from fcnn._walk import facts
 from fcnn.prng import Key
 
@@ -90,11 +100,11 @@ def max_pool2d(
 
 @layer
 def max_pool1d(
-    pool_size: int,
+    pool_size: Size1d,
     *,
-    stride: int | None = None,
-    padding: str | int | tuple[int, int] = "valid",
-    dilation: int = 1,
+    stride: Size1d | None = None,
+    padding: Padding1d = "valid",
+    dilation: Size1d = 1,
 ) -> Triple:
     """Take the largest element of each window of a sequence, channel by channel.
 
@@ -113,11 +123,11 @@ def max_pool1d(
 
 @layer
 def max_pool3d(
-    pool_size: int | tuple[int, int, int],
+    pool_size: Size3d,
     *,
-    stride: int | tuple[int, int, int] | None = None,
-    padding: Any = "valid",
-    dilation: int | tuple[int, int, int] = 1,
+    stride: Size3d | None = None,
+    padding: Padding3d = "valid",
+    dilation: Size3d = 1,
 ) -> Triple:
     """Take the largest element of each window of a volume, channel by channel.
 
@@ -159,10 +169,10 @@ def avg_pool2d(
 
 @layer
 def avg_pool1d(
-    pool_size: int,
+    pool_size: Size1d,
     *,
-    stride: int | None = None,
-    padding: str | int | tuple[int, int] = "valid",
+    stride: Size1d | None = None,
+    padding: Padding1d = "valid",
     count_include_pad: bool = False,
 ) -> Triple:
     """Take the mean of each window of a sequence, channel by channel; padding is not counted.
@@ -181,10 +191,10 @@ def avg_pool1d(
 
 @layer
 def avg_pool3d(
-    pool_size: int | tuple[int, int, int],
+    pool_size: Size3d,
     *,
-    stride: int | tuple[int, int, int] | None = None,
-    padding: Any = "valid",
+    stride: Size3d | None = None,
+    padding: Padding3d = "valid",
     count_include_pad: bool = False,
 ) -> Triple:
     """Take the mean of each window of a volume, channel by channel; padding is not counted.
@@ -203,12 +213,10 @@ def _mean(count_include_pad: bool) -> Pool:
     return pool.avg_pool_padded_vjp if count_include_pad else pool.avg_pool_vjp
 
 
-def _window(layer: Layer) -> tuple[Any, Any]:
+def _window(layer: Layer) -> tuple[Sizes, Sizes]:
     pooled = Pooling.of(layer)
     return pooled.reach, pooled.stride
 
 
-for _each in (max_pool1d, max_pool3d, avg_pool1d, avg_pool3d):
-    facts(_each, multiply_adds=0)
-for _each in (max_pool2d, avg_pool2d):
+for _each in (max_pool1d, max_pool2d, max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d):
     facts(_each, multiply_adds=0, window=_window)

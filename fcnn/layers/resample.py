@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 from fcnn._check import pair
 from fcnn._layer import EVAL, Context, Layer, Triple, layer
 from fcnn._ops.resample import linear, nearest, resample, resample_adjoint, take_nearest
 from fcnn._ops.tiles import repeat, repeat_adjoint, shuffle, unshuffle
-from fcnn._ops.window import Pair
+from fcnn._ops.window import Pair, Sizes
 from fcnn._typing import Array, ModelPullback, Shape, Size
-from fcnn._walk import facts
+from fcnn._walk import Steps, facts
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.prng import Key
 
@@ -203,7 +204,20 @@ def _multiply_adds(layer: Layer, in_shape: Shape, out_shape: Shape) -> int:
     return 4 * math.prod(out_shape) if layer.spec.arguments["mode"] == "bilinear" else 0
 
 
-facts(upsample2d, multiply_adds=_multiply_adds)
+def _enlarged(layer: Layer) -> tuple[Sizes, Steps]:
+    """An output sees one pixel, or two of each axis; its neighbour is a part of a pixel away."""
+    factors = pair(layer.spec.arguments["factor"], "factor")
+    is_bilinear = layer.spec.arguments.get("mode") == "bilinear"
+    seen = tuple([2 if is_bilinear and factor > 1 else 1 for factor in factors])
+    return seen, tuple([Fraction(1, factor) for factor in factors])
+
+
+def _tile(layer: Layer) -> tuple[Sizes, Steps]:
+    tile = pair(layer.spec.arguments["factor"], "factor")
+    return tile, tile
+
+
+facts(upsample2d, multiply_adds=_multiply_adds, window=_enlarged)
 facts(resize2d, multiply_adds=_multiply_adds)
-facts(pixel_shuffle, multiply_adds=0)
-facts(pixel_unshuffle, multiply_adds=0)
+facts(pixel_shuffle, multiply_adds=0, window=_enlarged)
+facts(pixel_unshuffle, multiply_adds=0, window=_tile)

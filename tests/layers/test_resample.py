@@ -70,10 +70,24 @@ def test_cropping_undoes_padding(rng):
     )
 
 
-def test_the_receptive_field_of_a_padded_model():
-    model = fcnn.serial(fcnn.pad2d(1, "reflect"), fcnn.conv2d(2, 3), fcnn.max_pool2d(2, dilation=3))
-    last = list(fcnn.walk(model, (9, 9, 1)))[-1]
-    assert last.receptive_field == (6, 6)
+@pytest.mark.parametrize(
+    ("model", "shape", "expected"),
+    [
+        (
+            (fcnn.pad2d(1, "reflect"), fcnn.conv2d(2, 3), fcnn.max_pool2d(2, dilation=3)),
+            (9, 9, 1),
+            (6, 6),
+        ),
+        ((fcnn.max_pool2d(2), fcnn.upsample2d(2), fcnn.conv2d(1, 3)), (8, 8, 1), (4, 4)),
+        ((fcnn.upsample2d(2, "bilinear"),), (3, 3, 1), (2, 2)),
+        ((fcnn.pixel_unshuffle((2, 3)), fcnn.pixel_shuffle(2)), (6, 6, 4), (2, 3)),
+        ((fcnn.avg_pool1d(3, stride=2), fcnn.max_pool1d(2)), (9, 1), (5,)),
+        ((fcnn.max_pool3d((1, 2, 3)),), (4, 4, 6, 1), (1, 2, 3)),
+    ],
+    ids=str,
+)
+def test_the_receptive_field(model, shape, expected):
+    assert list(fcnn.walk(fcnn.serial(*model), shape))[-1].receptive_field == expected
 
 
 def test_refuses_what_does_not_fit():

@@ -24,8 +24,8 @@ Cuts: TypeAlias = Sequence[tuple[int, int]]
 def max_of_windows(x: Array, cuts: Sequence[Cuts]) -> list[Array]:
     """Return ``x (n, ..., c)`` and its maxima over windows along one axis after the other.
 
-    ``cuts`` has the windows along each spatial axis. The results are in the order ``(..., c, w,
-    n)`` of `fcnn._ops.spatial`; the last one is the maximum over whole windows.
+    ``cuts`` has the windows along each spatial axis. The results are in the order of
+    `fcnn._ops.spatial`; the last one is the maximum over whole windows.
     """
     stages = [contiguous(x)]
     for axis, cut in _last_axis_first(cuts):
@@ -54,7 +54,7 @@ def max_of_windows_adjoint(stages: list[Array], dy: Array, cuts: Sequence[Cuts])
 
 def _last_axis_first(cuts: Sequence[Cuts]) -> list[tuple[int, Cuts]]:
     """Return each spatial axis in the order of memory, and its windows."""
-    return [(axis_of(i, len(cuts)), cuts[i]) for i in reversed(range(len(cuts)))]
+    return [(axis_of(i), cuts[i]) for i in reversed(range(len(cuts)))]
 
 
 def _along(axis: int, place: int | slice) -> Any:

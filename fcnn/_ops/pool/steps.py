@@ -51,18 +51,8 @@ def pool_vjp(x: Array, steps: tuple[Window, ...], pool: Pool) -> tuple[Array, Pu
         return _volume_vjp(x, steps[0], steps[1], pool)
     if x.ndim == 4:
         return pool(x, steps[0])
-    y, pull = pool(_by_channel(x), steps[0])
-    return _by_length(y), lambda dy: _by_length(pull(_by_channel(dy)))
-
-
-def _by_channel(x: Array) -> Array:
-    """View ``(n, length, c)`` as ``(n, c, length, 1)``."""
-    return x.transpose(0, 2, 1)[..., None]
-
-
-def _by_length(x: Array) -> Array:
-    """View ``(n, c, length, 1)`` as ``(n, length, c)``."""
-    return x[..., 0].transpose(0, 2, 1)
+    y, pull = pool(x[:, :, None], steps[0])
+    return y[:, :, 0], lambda dy: pull(dy[:, :, None])[:, :, 0]
 
 
 def _volume_vjp(x: Array, planes: Window, lines: Window, pool: Pool) -> tuple[Array, Pull]:
