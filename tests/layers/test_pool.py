@@ -8,6 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 import fcnn
 from fcnn import key
+from fcnn._layer import core
+from fcnn._ops.layout import hcwn, nhwc
 from fcnn.errors import ArgumentError, ShapeError
 
 
@@ -187,3 +189,42 @@ def test_a_batch_may_be_empty(layer, shape):
     y, pullback = layer.vjp((), np.zeros((0, *shape)))
     assert y.shape == (0, *layer.init(key(0), shape)[1])
     assert pullback(y)[1].shape == (0, *shape)
+
+
+def test_a_dilated_pool_is_not_fused(rng):
+    conv, pool = fcnn.conv2d(2, 2), fcnn.max_pool2d(2, dilation=2)
+    model = fcnn.serial(conv, pool)
+    params, _ = model.init(key(0), (7, 7, 1))
+    x = rng.normal(size=(3, 7, 7, 1)).astype(np.float32)
+    expected = pool.apply((), conv.apply(params[0], x))
+    np.testing.assert_array_equal(model.apply(params, x), expected)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        fcnn.resize2d(4),
+        fcnn.resize2d(4, "bilinear"),
+        fcnn.upsample2d(1),
+        fcnn.upsample2d(1, "bilinear"),
+        fcnn.adaptive_avg_pool(4),
+        fcnn.adaptive_max_pool(4),
+        fcnn.pad2d(0),
+        fcnn.pad2d(0, "reflect"),
+        fcnn.crop2d(0),
+        fcnn.pixel_shuffle(1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_innermost", [False, True])
+def test_nothing_is_shared_where_nothing_changes(rng, layer, is_innermost):
+    x = rng.normal(size=(2, 4, 4, 3))
+    x = nhwc(np.ascontiguousarray(hcwn(x))) if is_innermost else x
+    y, pullback = core(layer.vjp)((), x)
+    dx = pullback(x)[1]
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(dx, x)
+    assert not np.shares_memory(y, x)
+    assert not np.shares_memory(dx, x)
+    assert not np.shares_memory(dx, y)
+    assert not np.shares_memory(layer.apply((), x), x)
