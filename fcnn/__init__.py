@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from fcnn._evaluate import evaluate, predict
     from fcnn._value import as_value
     from fcnn.checkpoint import load, load_info, load_model, save
+    from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
     from fcnn.layers.conv import conv1d, conv3d
     from fcnn.layers.conv_transpose import (
         conv_transpose1d,
@@ -94,6 +95,11 @@ if TYPE_CHECKING:
     from fcnn.layers.response_norm import local_response_norm
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
+    from fcnn.layers.global_pool import global_avg_pool, global_max_pool
+    from fcnn.layers.lp_pool import lp_pool2d
+    from fcnn.layers.pad import crop2d, pad1d, pad2d
+    from fcnn.layers.pool import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
+    from fcnn.layers.resample import pixel_shuffle, pixel_unshuffle, resize2d, upsample2d
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -116,6 +122,12 @@ else:  # a type checker would take any misspelt name for one that this finds
         "_derivatives.jacobians": ("jacobian",),
         "_evaluate": ("evaluate", "predict"),
         "checkpoint": ("load", "load_info", "load_model", "save"),
+        "layers.adaptive_pool": ("adaptive_avg_pool", "adaptive_max_pool"),
+        "layers.global_pool": ("global_avg_pool", "global_max_pool"),
+        "layers.lp_pool": ("lp_pool2d",),
+        "layers.pad": ("crop2d", "pad1d", "pad2d"),
+        "layers.pool": ("avg_pool1d", "avg_pool3d", "max_pool1d", "max_pool3d"),
+        "layers.resample": ("pixel_shuffle", "pixel_unshuffle", "resize2d", "upsample2d"),
         "layers.conv": ("conv1d", "conv3d"),
         "layers.conv_transpose": (
             "conv_transpose1d",
@@ -175,7 +187,12 @@ __all__ = [
     "add",
     "alpha_dropout",
     "as_value",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "add",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "celu",
     "checkpoint",
@@ -186,6 +203,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "crop2d",
     "data",
     "dense",
     "depthwise_conv2d",
@@ -205,6 +223,8 @@ __all__ = [
     "gaussian_noise",
     "gelu",
     "glu",
+    "global_avg_pool",
+    "global_max_pool",
     "grad",
     "group_norm",
     "hard_shrink",
@@ -230,14 +250,21 @@ __all__ = [
     "log_softmax",
     "log_softmax_over",
     "losses",
+    "lp_pool2d",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "metrics",
     "mish",
     "multiply",
     "named",
     "optim",
+    "pad1d",
+    "pad2d",
     "parallel",
     "per_example_gradients",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "predict",
     "prelu",
     "relu",
@@ -247,6 +274,7 @@ __all__ = [
     "rms_norm",
     "save",
     "selu",
+    "resize2d",
     "serial",
     "shared",
     "sigmoid",
@@ -267,6 +295,7 @@ __all__ = [
     "transpose",
     "tree",
     "typing",
+    "upsample2d",
     "value_and_grad",
     "walk",
 ]

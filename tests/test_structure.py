@@ -144,6 +144,8 @@ FAMILIES = {
     "reshape", "response_norm", "smooth", "softmax_over",
     "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
     "depthwise", "example_norm", "response_norm",
+    "activations", "adaptive_pool", "combinators", "conv", "conv_transpose", "dense", "dropout",
+    "global_pool", "lp_pool", "norm", "pad", "pool", "resample", "reshape",
 }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ class ConvRun:
         """Return the run's output and its pullback to the convolution's params and x."""
         if self.pooling is None:
             return self.conv.vjp(params, x, ctx, window, self.epilogue)
-        pool = self.pooling.pool_size
+        pool = self.pooling.tile
         x = images_innermost(x)
         y, raw, columns = self._pooled(params, x, window, keep=True)
         weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
@@ -112,7 +112,7 @@ class ConvRun:
             of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
 
     def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:
-        pool: Pair = self.pooling.pool_size  # type: ignore[union-attr]
+        pool: Pair = self.pooling.tile  # type: ignore[union-attr]
         weight, bias = self.conv.weight(params), self.conv.bias_of(params)
         return correlate_pooled(
             x, weight, window, self.conv.groups, bias, self.epilogue, pool, keep
