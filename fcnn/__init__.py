@@ -53,10 +53,14 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import data, losses, metrics, optim, testing, train, typing
     from fcnn._evaluate import evaluate, predict
+    from fcnn._freezing import FrozenParams
     from fcnn._value import as_value
+    from fcnn.layers.checkpointed import checkpointed
+    from fcnn.layers.combinators import repeat
     from fcnn.layers.dropout import spatial_dropout, stochastic_depth
     from fcnn.layers.elementwise import elementwise
     from fcnn.layers.embedding import EmbeddingParams, embedding
+    from fcnn.layers.frozen import frozen
     from fcnn.layers.gates import glu
     from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
     from fcnn.layers.noise import alpha_dropout, gaussian_noise
@@ -82,6 +86,10 @@ else:  # a type checker would take any misspelt name for one that this finds
         "_value": ("as_value",),
         "layers.embedding": ("EmbeddingParams", "embedding"),
         "layers.reshape": ("transpose",),
+        "_freezing": ("FrozenParams",),
+        "layers.checkpointed": ("checkpointed",),
+        "layers.combinators": ("repeat",),
+        "layers.frozen": ("frozen",),
         "train": ("fit",),
     }
 
@@ -106,6 +114,7 @@ __all__ = [
     "ConvParams",
     "DenseParams",
     "EmbeddingParams",
+    "FrozenParams",
     "Key",
     "Layer",
     "PreluParams",
@@ -115,6 +124,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "celu",
+    "checkpointed",
     "concat",
     "conv2d",
     "data",
@@ -130,6 +140,7 @@ __all__ = [
     "fit",
     "flatten",
     "fold_in",
+    "frozen",
     "fusion",
     "gaussian_noise",
     "gelu",
@@ -159,6 +170,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "repeat",
     "reshape",
     "residual",
     "selu",

@@ -30,6 +30,7 @@ ROWS = {
     "fcnn._layer": 3,
     "fcnn._ops": 3,
     "fcnn._walk": 3.1,
+    "fcnn._freezing": 3.1,
     "fcnn._pointwise": 3.1,
     "fcnn._sharing": 3.2,
     "fcnn.fusion": 3.3,
@@ -130,8 +131,9 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 
 FAMILIES = {
-    "activations", "combinators", "conv", "dense", "dropout", "elementwise", "embedding", "gates",
-    "hard", "noise", "norm", "pool", "prelu", "rectifiers", "reshape", "smooth", "softmax_over",
+    "activations", "checkpointed", "combinators", "conv", "dense", "dropout", "elementwise",
+    "embedding", "frozen", "gates", "hard", "noise", "norm", "pool", "prelu", "rectifiers",
+    "reshape", "smooth", "softmax_over",
 }  # fmt: skip
 
 
