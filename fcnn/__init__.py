@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from fcnn.layers.reshape import transpose
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
+    from fcnn.layers.squeeze_excite import squeeze_excite
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
@@ -90,6 +91,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.checkpointed": ("checkpointed",),
         "layers.combinators": ("repeat",),
         "layers.frozen": ("frozen",),
+        "layers.squeeze_excite": ("squeeze_excite",),
         "train": ("fit",),
     }
 
@@ -185,6 +187,7 @@ __all__ = [
     "softsign",
     "spatial_dropout",
     "split",
+    "squeeze_excite",
     "stochastic_depth",
     "summary",
     "tanh",

@@ -145,7 +145,7 @@ def test_no_family_of_layers_knows_another(family):
 
 
 def test_every_file_of_layers_is_a_family_or_known_to_join_them():
-    others = {"", "_joins", "_side_by_side", "branches", "fused"}
+    others = {"", "_joins", "_side_by_side", "branches", "fused", "squeeze_excite"}
     files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
     assert files == FAMILIES | others
 
