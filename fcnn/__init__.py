@@ -66,19 +66,22 @@ if TYPE_CHECKING:
     from fcnn._derivatives.inputs import input_gradient
     from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
+    from fcnn._freezing import FrozenParams
     from fcnn._value import as_value
     from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
+    from fcnn.layers.checkpointed import checkpointed
+    from fcnn.layers.combinators import repeat
     from fcnn.layers.conv import conv1d, conv3d
     from fcnn.layers.conv_transpose import (
         conv_transpose1d,
         conv_transpose2d,
         conv_transpose3d,
     )
+    from fcnn.layers.depthwise import DepthwiseConvParams, depthwise_conv2d
     from fcnn.layers.dropout import spatial_dropout, stochastic_depth
     from fcnn.layers.elementwise import elementwise
     from fcnn.layers.embedding import EmbeddingParams, embedding
-    from fcnn.layers.depthwise import DepthwiseConvParams, depthwise_conv2d
     from fcnn.layers.example_norm import (
         NormParams,
         group_norm,
@@ -86,20 +89,22 @@ if TYPE_CHECKING:
         layer_norm,
         rms_norm,
     )
+    from fcnn.layers.frozen import frozen
     from fcnn.layers.gates import glu
+    from fcnn.layers.global_pool import global_avg_pool, global_max_pool
     from fcnn.layers.hard import hard_shrink, hard_sigmoid, hard_swish, hard_tanh, soft_shrink
+    from fcnn.layers.lp_pool import lp_pool2d
     from fcnn.layers.noise import alpha_dropout, gaussian_noise
+    from fcnn.layers.pad import crop2d, pad1d, pad2d
+    from fcnn.layers.pool import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
     from fcnn.layers.prelu import PreluParams, prelu
     from fcnn.layers.rectifiers import celu, elu, leaky_relu, relu6, selu
+    from fcnn.layers.resample import pixel_shuffle, pixel_unshuffle, resize2d, upsample2d
     from fcnn.layers.reshape import transpose
     from fcnn.layers.response_norm import local_response_norm
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
-    from fcnn.layers.global_pool import global_avg_pool, global_max_pool
-    from fcnn.layers.lp_pool import lp_pool2d
-    from fcnn.layers.pad import crop2d, pad1d, pad2d
-    from fcnn.layers.pool import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
-    from fcnn.layers.resample import pixel_shuffle, pixel_unshuffle, resize2d, upsample2d
+    from fcnn.layers.squeeze_excite import squeeze_excite
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -155,6 +160,11 @@ else:  # a type checker would take any misspelt name for one that this finds
         "_value": ("as_value",),
         "layers.embedding": ("EmbeddingParams", "embedding"),
         "layers.reshape": ("transpose",),
+        "_freezing": ("FrozenParams",),
+        "layers.checkpointed": ("checkpointed",),
+        "layers.combinators": ("repeat",),
+        "layers.frozen": ("frozen",),
+        "layers.squeeze_excite": ("squeeze_excite",),
         "train": ("fit",),
     }
 
@@ -178,24 +188,25 @@ __all__ = [
     "Context",
     "ConvParams",
     "DenseParams",
-    "EmbeddingParams",
     "DepthwiseConvParams",
+    "EmbeddingParams",
+    "FrozenParams",
     "Key",
     "Layer",
     "NormParams",
     "PreluParams",
-    "add",
-    "alpha_dropout",
-    "as_value",
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "add",
+    "alpha_dropout",
+    "as_value",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
     "celu",
     "checkpoint",
+    "checkpointed",
     "concat",
     "conv1d",
     "conv2d",
@@ -219,12 +230,13 @@ __all__ = [
     "fit",
     "flatten",
     "fold_in",
+    "frozen",
     "fusion",
     "gaussian_noise",
     "gelu",
-    "glu",
     "global_avg_pool",
     "global_max_pool",
+    "glu",
     "grad",
     "group_norm",
     "hard_shrink",
@@ -269,12 +281,13 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "repeat",
     "reshape",
     "residual",
+    "resize2d",
     "rms_norm",
     "save",
     "selu",
-    "resize2d",
     "serial",
     "shared",
     "sigmoid",
@@ -286,6 +299,7 @@ __all__ = [
     "softsign",
     "spatial_dropout",
     "split",
+    "squeeze_excite",
     "stochastic_depth",
     "summary",
     "tanh",

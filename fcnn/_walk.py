@@ -27,6 +27,12 @@ Wiring: TypeAlias = Literal["chain", "branches", "items"]
 """What a combinator's layers read: the one before, the same input, or an item of the input."""
 
 
+class Attribute(str):
+    """A step of the way to a layer's params that is a field of a node."""
+
+    __slots__ = ()
+
+
 class Part(NamedTuple):
     """A layer of a combinator.
 
@@ -211,12 +217,16 @@ def _walk(
     is_chain, seen, ends = made.wiring == "chain", field, []
     for step, child, way, item in made.parts(layer):
         place = ".".join(each for each in (path, step) if each)
-        below = params_path + "".join(f"[{i!r}]" for i in way)
+        below = params_path + "".join(_shown(i) for i in way)
         here = shape[item] if made.wiring == "items" else shape
         seen = yield from _walk(child, here, place, below, depth + 1, seen if is_chain else field)
         ends.append(seen)
         shape = out_shape(child, shape) if is_chain else shape
     return seen if is_chain else _widest(ends)
+
+
+def _shown(step: int | str) -> str:
+    return f".{step}" if isinstance(step, Attribute) else f"[{step!r}]"
 
 
 def _rank(shape: Any) -> int:

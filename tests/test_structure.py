@@ -31,6 +31,7 @@ ROWS = {
     "fcnn._layer": 3,
     "fcnn._ops": 3,
     "fcnn._walk": 3.1,
+    "fcnn._freezing": 3.1,
     "fcnn._pointwise": 3.1,
     "fcnn._sharing": 3.2,
     "fcnn.fusion": 3.3,
@@ -146,6 +147,9 @@ FAMILIES = {
     "depthwise", "example_norm", "response_norm",
     "activations", "adaptive_pool", "combinators", "conv", "conv_transpose", "dense", "dropout",
     "global_pool", "lp_pool", "norm", "pad", "pool", "resample", "reshape",
+    "activations", "checkpointed", "combinators", "conv", "dense", "dropout", "elementwise",
+    "embedding", "frozen", "gates", "hard", "noise", "norm", "pool", "prelu", "rectifiers",
+    "reshape", "smooth", "softmax_over",
 }  # fmt: skip
 
 
@@ -158,6 +162,7 @@ def test_no_family_of_layers_knows_another(family):
 
 def test_every_file_of_layers_is_a_family_or_known_to_join_them():
     others = {"", "_convolution", "_joins", "_side_by_side", "_sliding", "branches", "fused"}
+    others = {"", "_joins", "_side_by_side", "branches", "fused", "squeeze_excite"}
     files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
     assert files == FAMILIES | others
 

@@ -39,7 +39,7 @@ def test_is_pytorchs(vocabulary, features, seed, padded):
 
 def test_sums_over_many_places_are_exact_to_float32(rng):
     """Runs of several lengths: one place, some, more than one run."""
-    x = np.repeat(np.arange(5, dtype=np.uint8), [1, 700, 0, 100_000, 3])
+    x = np.repeat(np.arange(5, dtype=np.uint8), [1, 700, 0, 800_000, 3])
     rng.shuffle(x)
     dy = 1 + rng.random((len(x), 2), np.float32)
     layer = fcnn.embedding(5, 2)
@@ -48,7 +48,8 @@ def test_sums_over_many_places_are_exact_to_float32(rng):
     exact = np.zeros((5, 2))
     np.add.at(exact, x, dy.astype(float))
     assert dparams.weight.dtype == np.float32
-    np.testing.assert_allclose(dparams.weight, exact, rtol=3e-7)
+    np.testing.assert_allclose(dparams.weight, exact, rtol=5e-7)
+    np.testing.assert_allclose(dparams.weight[3], exact[3], rtol=6e-8)  # of more than a run
 
 
 def test_the_vector_of_padding_is_zero_whatever_the_weight(rng):
