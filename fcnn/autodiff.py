@@ -11,7 +11,8 @@ statistics do not pass through the loss, and are averaged with the same weights.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from fcnn import _batch
 from fcnn._check import whole
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from fcnn.losses import Loss
 
 T = TypeVar("T")
+Augment: TypeAlias = Callable[[Any, int], Any]
+"""``(inputs, start) -> inputs`` for the examples of a batch from ``start`` on; it must pickle."""
 
 
 @overload
@@ -107,11 +110,15 @@ def value_and_grad(
         shard_size = whole(shard_size, "shard_size")
     of_shard = functools.partial(_of_shard, model, loss, has_aux)
 
-    def f(params: Any, x: Any, target: Any, ctx: Context = EVAL) -> Any:
+    def f(
+        params: Any, x: Any, target: Any, ctx: Context = EVAL, augment: Augment | None = None
+    ) -> Any:
         if type(ctx) is not Context:
             refuse_context(ctx)
         n = _batch.check_targets(x, target)
         if shard_size is None:
+            if augment is not None:
+                x = augment(x, 0)
             value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)
         else:
             parts = cut(n, shard_size)
@@ -123,12 +130,13 @@ def value_and_grad(
                     _batch.take(x, part),
                     targets[i],
                     i,
+                    part.start,
                     weights[i] if losses is None else 1.0,
                     None if losses is None else losses[i],
                 )
                 for i, part in enumerate(parts)
             ]
-            done = map_shards(of_shard, (params, ctx), shards, executor)
+            done = map_shards(of_shard, (params, ctx, augment), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
             value, grads = sum(values), _batch.add_gradients(gradients, weights)
             prediction = _batch.concatenate(predictions) if has_aux else None
@@ -177,8 +185,10 @@ def _weighted(
 def _of_shard(
     model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
 ) -> tuple[float, Any, Any]:
-    params, ctx = common
-    x, target, i, weight, own_loss = shard
+    params, ctx, augment = common
+    x, target, i, start, weight, own_loss = shard
+    if augment is not None:
+        x = augment(x, start)
     if own_loss is not None:
         loss = own_loss
     if ctx.key is not None:

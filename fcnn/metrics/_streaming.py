@@ -69,6 +69,8 @@ def _plus(a: Any, b: Any) -> Any:
 class Streaming(Value):
     """A metric of examples that come in parts; its four functions are pure.
 
+    Calling it measures all examples at once, so that it stands where a metric does.
+
     - ``init() -> state`` of no examples;
     - ``update(state, prediction, target) -> state`` with those of a part;
     - ``merge(state, state) -> state`` of both, the first's examples first;
@@ -87,6 +89,10 @@ class Streaming(Value):
     merge: Callable[[State, State], State]
     result: Callable[[State], Any]
     spec: Spec
+
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        """Return the metric of examples that are all there."""
+        return self.result(self.update(self.init(), prediction, target))
 
 
 def _streaming(constructor: Callable[..., Any]) -> Callable[..., Streaming]:

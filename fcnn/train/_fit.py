@@ -84,7 +84,7 @@ def fit(
         params: start from these instead of from new ones.
         state: go on from here, whatever the batch size was: ``run.state`` of an earlier run.
         changed: see `fcnn.train.steps`.
-        augment: ``(key, inputs) -> inputs``, applied to each batch.
+        augment: ``(key, inputs) -> inputs``, see `fcnn.train.steps`.
         metrics: functions ``(prediction, target) -> number`` by name; see `fcnn.train.epochs`.
         shard_size: see `fcnn.train.steps`.
         executor: see `fcnn.train.epochs`.

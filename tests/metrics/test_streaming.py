@@ -89,6 +89,7 @@ def test_parts_make_the_whole(s, prediction, target):
     close(s.result(state), whole)
     alone = s.update(s.init(), prediction, target)
     np.testing.assert_array_equal(s.result(alone), whole)
+    np.testing.assert_array_equal(s(prediction, target), whole)
 
 
 @every
