@@ -48,7 +48,17 @@ from fcnn.optim.annealing import (
     piecewise,
     polynomial,
 )
+from fcnn.optim.averaging import (
+    ScheduleFreeState,
+    schedule_free,
+    schedule_free_adamw,
+    schedule_free_params,
+    schedule_free_sgd,
+)
 from fcnn.optim.combine import chain, descend
+from fcnn.optim.full_batch import (
+    scipy_minimize,
+)
 from fcnn.optim.masks import (
     MaskedState,
     freeze,
@@ -73,6 +83,10 @@ from fcnn.optim.orthogonal import (
     scale_by_muon,
 )
 from fcnn.optim.partitions import PartitionState, partition
+from fcnn.optim.path_masks import (
+    PathMask,
+    by_path,
+)
 from fcnn.optim.schedules import (
     Schedule,
     as_schedule,
@@ -82,10 +96,17 @@ from fcnn.optim.schedules import (
     step_decay,
     warmup,
 )
+from fcnn.optim.sharpness import (
+    sam,
+)
 from fcnn.optim.signs import (
     ScaleByLionState,
     lion,
     scale_by_lion,
+)
+from fcnn.optim.skips import (
+    SkipNonfiniteState,
+    skip_nonfinite,
 )
 from fcnn.optim.transforms import (
     ScaleByScheduleState,
@@ -109,6 +130,7 @@ __all__ = [
     "Optimizer",
     "ParamsEmaState",
     "PartitionState",
+    "PathMask",
     "ScaleByAdadeltaState",
     "ScaleByAdagradState",
     "ScaleByAdamState",
@@ -120,6 +142,8 @@ __all__ = [
     "ScaleByRmsState",
     "ScaleByScheduleState",
     "Schedule",
+    "ScheduleFreeState",
+    "SkipNonfiniteState",
     "TraceState",
     "Transform",
     "accumulate",
@@ -132,6 +156,7 @@ __all__ = [
     "amsgrad",
     "apply_updates",
     "as_schedule",
+    "by_path",
     "chain",
     "clip_by_global_norm",
     "constant_schedule",
@@ -158,6 +183,7 @@ __all__ = [
     "polynomial",
     "radam",
     "rmsprop",
+    "sam",
     "scale",
     "scale_by_adadelta",
     "scale_by_adagrad",
@@ -173,8 +199,14 @@ __all__ = [
     "scale_by_schedule",
     "scale_by_trust_ratio",
     "schedule",
+    "schedule_free",
+    "schedule_free_adamw",
+    "schedule_free_params",
+    "schedule_free_sgd",
+    "scipy_minimize",
     "set_to_zero",
     "sgd",
+    "skip_nonfinite",
     "step_decay",
     "trace",
     "transform",
