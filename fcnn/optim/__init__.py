@@ -48,7 +48,17 @@ from fcnn.optim.annealing import (
     piecewise,
     polynomial,
 )
+from fcnn.optim.averaging import (
+    ScheduleFreeState,
+    schedule_free,
+    schedule_free_adamw,
+    schedule_free_params,
+    schedule_free_sgd,
+)
 from fcnn.optim.combine import chain, descend
+from fcnn.optim.full_batch import (
+    scipy_minimize,
+)
 from fcnn.optim.masks import (
     MaskedState,
     freeze,
@@ -80,6 +90,9 @@ from fcnn.optim.penalties import (
     l2_penalty,
     penalized,
     penalty,
+from fcnn.optim.path_masks import (
+    PathMask,
+    by_path,
 )
 from fcnn.optim.schedules import (
     Schedule,
@@ -90,10 +103,17 @@ from fcnn.optim.schedules import (
     step_decay,
     warmup,
 )
+from fcnn.optim.sharpness import (
+    sam,
+)
 from fcnn.optim.signs import (
     ScaleByLionState,
     lion,
     scale_by_lion,
+)
+from fcnn.optim.skips import (
+    SkipNonfiniteState,
+    skip_nonfinite,
 )
 from fcnn.optim.transforms import (
     ScaleByScheduleState,
@@ -118,6 +138,7 @@ __all__ = [
     "ParamsEmaState",
     "PartitionState",
     "Penalty",
+    "PathMask",
     "ScaleByAdadeltaState",
     "ScaleByAdagradState",
     "ScaleByAdamState",
@@ -129,6 +150,8 @@ __all__ = [
     "ScaleByRmsState",
     "ScaleByScheduleState",
     "Schedule",
+    "ScheduleFreeState",
+    "SkipNonfiniteState",
     "TraceState",
     "Transform",
     "accumulate",
@@ -142,6 +165,7 @@ __all__ = [
     "amsgrad",
     "apply_updates",
     "as_schedule",
+    "by_path",
     "chain",
     "clip_by_global_norm",
     "constant_schedule",
@@ -172,6 +196,7 @@ __all__ = [
     "polynomial",
     "radam",
     "rmsprop",
+    "sam",
     "scale",
     "scale_by_adadelta",
     "scale_by_adagrad",
@@ -187,8 +212,14 @@ __all__ = [
     "scale_by_schedule",
     "scale_by_trust_ratio",
     "schedule",
+    "schedule_free",
+    "schedule_free_adamw",
+    "schedule_free_params",
+    "schedule_free_sgd",
+    "scipy_minimize",
     "set_to_zero",
     "sgd",
+    "skip_nonfinite",
     "step_decay",
     "trace",
     "transform",

@@ -74,13 +74,41 @@ def moved(function: Callable[..., Any], params: T, updates: Tree) -> T:
         raise
 
 
-def blended(function: Callable[..., Any], kept: Tree, params: Tree) -> Tree:
-    """Return ``function(kept, param)`` at each leaf, statistics included.
+def blended(
+    function: Callable[..., Any],
+    kept: T,
+    params: Tree,
+    statistic: Callable[..., Any] | None = None,
+) -> T:
+    """Return ``function(kept, param)`` at each leaf, statistics included if they have no other.
 
     Raises:
         TreeError: with the path, if structures or shapes differ.
     """
-    return _map(function, None, kept, params)
+    return _map(function, statistic, kept, params)
+
+
+def averaged_step(
+    iterate: Callable[..., Any],
+    between: Callable[..., Any],
+    params: T,
+    z: Tree,
+    updates: Tree,
+) -> tuple[T, Tree]:
+    """Return ``between(param, z, new z)`` and the new ``z``, which is ``iterate(z, update)``.
+
+    Observations are mixed into the params.
+
+    Raises:
+        TreeError: with the path, if updates or z are of other params.
+    """
+    try:
+        new = _map(iterate, keep_first, z, updates)
+        return _map(lambda p, a, b, _: between(p, a, b), mixed, params, z, new, updates), new
+    except TreeError:
+        check_fit(params, updates)
+        check_state(params, z)
+        raise
 
 
 def check_fit(params: Tree, updates: Tree) -> None:
@@ -205,9 +233,9 @@ def observed(stored: Any, *others: Any) -> Any:
     return seen
 
 
-def mixed(stored: Any, seen: Any) -> Any:
-    """Return a statistic with an observation mixed in."""
-    return of_kind(stored, tree.mix(np.asarray(stored), observed(stored, seen)))
+def mixed(stored: Any, *others: Any) -> Any:
+    """Return a statistic with an observation, the last leaf, mixed in."""
+    return of_kind(stored, tree.mix(np.asarray(stored), observed(stored, *others)))
 
 
 def _with_path(refused: RefusedError, at_statistic: Any, first: Tree, *rest: Tree) -> FcnnError:

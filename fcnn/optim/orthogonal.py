@@ -11,7 +11,6 @@ import numpy as np
 from fcnn import _check, tree
 from fcnn._ops.gemm import product
 from fcnn._typing import Array, Tree
-from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import Stage, leafwise
 from fcnn.optim._rows import refill
@@ -45,7 +44,7 @@ def scale_by_muon(
     ns_steps: int = 5,
     eps: float = 1e-7,
     consistent_rms: float | None = None,
-    mask: Mask | None = matrices,
+    mask: Mask | None = None,
 ) -> tuple[Init, Update]:
     """Make the momentum of each matrix nearly orthogonal: all directions get equal steps (Muon).
 
@@ -66,7 +65,7 @@ def scale_by_muon(
         consistent_rms: instead of the factor above, scale by ``consistent_rms ·
             sqrt(max(rows, columns))``, which gives all updates that root mean square; 0.2 is
             that of Adam, so that learning rates for Adam fit.
-        mask: the weights it applies to; by default those with two axes or more.
+        mask: the weights it applies to; None is those with two axes or more.
 
     Raises:
         ArgumentError: if an argument is out of its range.
@@ -107,7 +106,10 @@ def scale_by_muon(
         expect(state, ScaleByMuonState)
         return Stage(at, ScaleByMuonState, (state.mu,), (momentum, 1 - momentum))
 
-    return restrict(lambda params: ScaleByMuonState(tree.zeros_like(params)), leafwise(begin), mask)
+    def init(params: Tree) -> ScaleByMuonState:
+        return ScaleByMuonState(tree.zeros_like(params))
+
+    return restrict(init, leafwise(begin), matrices if mask is None else mask)
 
 
 def orthogonal(matrix: Array, steps: int, eps: float) -> Array:
@@ -145,7 +147,7 @@ def muon(
     ns_steps: int = 5,
     consistent_rms: float | None = None,
     weight_decay: float = 0.0,
-    mask: Mask = matrices,
+    mask: Mask | None = None,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
@@ -165,7 +167,8 @@ def muon(
         ns_steps: the number of Newton-Schulz iterations.
         consistent_rms: see `scale_by_muon`; with 0.2 one learning rate fits both.
         weight_decay: how much of Muon's weights is added to their direction.
-        mask: the weights that Muon moves and that decay; Adam moves the others.
+        mask: the weights that Muon moves and that decay, while Adam moves the others; None is
+            those with two axes or more.
         b1: Adam's weight of the old average of the gradients.
         b2: Adam's weight of the old average of their squares.
         eps: is added to the root of the latter.
@@ -177,24 +180,23 @@ def muon(
     >>> optim.muon(0.02, adam_learning_rate=0.001)
     muon(0.02, adam_learning_rate=0.001)
     """
-    if mask is None:
-        raise ArgumentError("expected a mask of the weights that Muon moves, got None; pass True")
+    of_muon: Mask = matrices if mask is None else mask
     direction = scale_by_muon(
         momentum,
         nesterov=nesterov,
         ns_steps=ns_steps,
         consistent_rms=consistent_rms,
-        mask=mask,
+        mask=of_muon,
     )
 
     def others(params: Tree) -> Tree:
-        rest: Tree = refill(params, iter([not flag for flag in chosen(mask, params)]))
+        rest: Tree = refill(params, iter([not flag for flag in chosen(of_muon, params)]))
         return rest
 
     parts = [direction, scale_by_adam(b1=b1, b2=b2, eps=eps, mask=others)]
     if weight_decay:
-        parts += decay_of(weight_decay, mask)
+        parts += decay_of(weight_decay, of_muon)
     if adam_learning_rate is None:
         return chain(*parts, scale_by_learning_rate(learning_rate))
-    of_muon = scale_by_learning_rate(learning_rate, mask=mask)
-    return chain(*parts, of_muon, scale_by_learning_rate(adam_learning_rate, mask=others))
+    rate = scale_by_learning_rate(learning_rate, mask=of_muon)
+    return chain(*parts, rate, scale_by_learning_rate(adam_learning_rate, mask=others))

@@ -337,3 +337,123 @@ def test_float32_follows_pytorch_within_its_precision(dtype: Any) -> None:
         rtol = 2e-5 if dtype == np.float32 else 1e-12
         assert params[key].dtype == dtype
         np.testing.assert_allclose(params[key], tensor.detach().numpy(), rtol=rtol, atol=rtol)
+
+
+WARMUP = optim.warmup(20, 0.1)
+SCHEDULE_FREE: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
+    "sgd": (
+        optim.schedule_free_sgd(0.1),
+        lambda o: o.contrib.schedule_free_sgd(0.1),
+    ),
+    "sgd with decay": (
+        optim.schedule_free_sgd(0.1, b1=0.5, weight_decay=0.1, weight_lr_power=1.0),
+        lambda o: o.contrib.schedule_free_sgd(0.1, b1=0.5, weight_decay=0.1, weight_lr_power=1.0),
+    ),
+    "adamw": (
+        optim.schedule_free_adamw(0.1, b2=0.9, weight_decay=0.1),
+        lambda o: o.contrib.schedule_free_adamw(0.1, b2=0.9, weight_decay=0.1),
+    ),
+    "masked and warmed up": (
+        optim.schedule_free(
+            optim.chain(optim.scale_by_rms(0.8), optim.add_decayed_weights(0.3, mask=KERNELS)),
+            WARMUP,
+        ),
+        # Optax counts the steps of the weights of the average from 1.
+        lambda o: o.contrib.schedule_free(
+            o.chain(
+                o.scale_by_rms(0.8, eps_in_sqrt=False),
+                o.add_decayed_weights(0.3, mask=KERNELS),
+                o.scale_by_learning_rate(lambda step: _warmup(step)),
+            ),
+            lambda step: _warmup(step - 1),
+        ),
+    ),
+}
+
+
+def _warmup(step: Any) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.minimum(0.1, 0.1 * (step + 1) / 20)
+
+
+@pytest.mark.parametrize("name", SCHEDULE_FREE)
+def test_200_steps_and_the_average_as_optax_makes_them(name: str) -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    optimizer, make = SCHEDULE_FREE[name]
+    params: Any = start()
+    state = optimizer.init(params)
+    for step in range(STEPS):
+        params, state = optimizer.step(params, gradient(params, step), state)
+    with jax.enable_x64(True):
+        peer = make(optax)
+        theirs: Any = start()
+        its_state = peer.init(theirs)
+        update = jax.jit(peer.update)
+        for step in range(STEPS):
+            updates, its_state = update(gradient(theirs, step), its_state, theirs)
+            theirs = {key: np.asarray(leaf + updates[key]) for key, leaf in theirs.items()}
+        average = optax.contrib.schedule_free_eval_params(its_state, theirs)
+        average = {key: np.asarray(leaf) for key, leaf in average.items()}
+    agree(params, theirs)
+    agree(optim.schedule_free_params(params, state), average)
+
+
+def spoiled(step: int, grads: dict[str, Any]) -> dict[str, Any]:
+    """Gradients of which some are not finite: two in a row from step 10 on, four from 20 on."""
+    bad = {3: np.nan, 10: np.inf, 11: -np.inf, 20: np.nan, 21: np.nan, 22: np.inf}.get(step)
+    if bad is None:
+        return grads
+    return {**grads, "b": np.where(np.arange(4) == 2, bad, grads["b"])}
+
+
+def test_200_steps_as_optaxs_apply_if_finite() -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    optimizer = optim.skip_nonfinite(optim.adam(0.1), 5)
+    params: Any = start()
+    state = optimizer.init(params)
+    with jax.enable_x64(True):
+        peer = optax.apply_if_finite(optax.adam(0.1), 5)
+        theirs: Any = start()
+        its_state = peer.init(theirs)
+        update = jax.jit(peer.update)
+        for step in range(200):
+            params, state = optimizer.step(params, spoiled(step, gradient(params, step)), state)
+            grads = spoiled(step, gradient(theirs, step))
+            updates, its_state = update(grads, its_state, theirs)
+            theirs = {key: np.asarray(leaf + updates[key]) for key, leaf in theirs.items()}
+            assert state.consecutive == its_state.notfinite_count
+            assert state.skipped == its_state.total_notfinite
+    assert state.skipped == 6
+    agree(params, theirs)
+
+
+def test_200_steps_as_optaxs_sam() -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    f = optim.sam(lambda params, step: (0.0, gradient(params, step)), rho=0.3)
+    optimizer = optim.sgd(0.1, momentum=0.5)
+    params: Any = start()
+    state = optimizer.init(params)
+    for step in range(STEPS):
+        params, state = optimizer.step(params, f(params, step)[1], state)
+    with jax.enable_x64(True):
+        adversary = optax.chain(optax.contrib.normalize(), optax.sgd(0.3))
+        peer = optax.contrib.sam(
+            optax.sgd(0.1, momentum=0.5), adversary, sync_period=2, opaque_mode=True
+        )
+        theirs: Any = start()
+        its_state = peer.init(theirs)
+        for step in range(STEPS):
+
+            def grad_fn(at: Any, _: Any, step: int = step) -> Any:
+                return gradient({key: np.asarray(leaf) for key, leaf in at.items()}, step)
+
+            updates, its_state = peer.update(grad_fn(theirs, 0), its_state, theirs, grad_fn=grad_fn)
+            theirs = {key: np.asarray(leaf + updates[key]) for key, leaf in theirs.items()}
+    agree(params, theirs)

@@ -27,6 +27,7 @@ OPTIMIZERS = {
     "nadam": optim.nadam(0.01),
     "radam": optim.radam(0.01),
     "lion": optim.lion(0.01, weight_decay=0.1),
+    "schedule-free": optim.schedule_free_adamw(optim.warmup(3, 0.01), weight_decay=0.1),
 }
 
 DIGESTS = {
@@ -56,6 +57,8 @@ DIGESTS = {
     "radam float64": "543b9b163a636980",
     "lion float32": "cccaf4f6cea5fc14",
     "lion float64": "02f50ddccdbbc286",
+    "schedule-free float32": "d7da8dc2139a2928",
+    "schedule-free float64": "6501abeb3040e16e",
 }
 
 

@@ -81,6 +81,9 @@ OPTIMIZERS: dict[
     # Its steps are proportional to the weights, so that x does not get from -1 to 1.
     "lamb": (lambda r: optim.lamb(optim.cosine(r, 400)), (0.1, None, 0.03)),
     "muon": (lambda r: optim.muon(optim.cosine(r, 400), mask=True), (0.1, 0.03, 0.1)),
+    "schedule-free sgd": (optim.schedule_free_sgd, (0.15, 0.01, 3.0)),
+    "schedule-free adamw": (optim.schedule_free_adamw, (0.1, 0.1, 0.1)),
+    "skip_nonfinite": (lambda r: optim.skip_nonfinite(optim.adam(r)), (0.1, 0.1, 0.1)),
     "params_ema": (lambda r: optim.params_ema(optim.adam(r), 0.9), (0.1, 0.1, 0.1)),
 }
 
@@ -107,3 +110,5 @@ def test_every_optimizer_minimises_every_objective(name: str, objective: str, ra
     assert [x.dtype for x in tree.leaves(params)] == [x.dtype for x in tree.leaves(start)]
     if name == "params_ema":
         assert value_and_grad(optim.current_params_ema(state))[0] < bound
+    if name.startswith("schedule-free"):
+        assert value_and_grad(optim.schedule_free_params(params, state))[0] < bound
