@@ -51,7 +51,7 @@ from fcnn.layers import (
 from fcnn.prng import Key, fold_in, key, split
 
 if TYPE_CHECKING:
-    from fcnn import data, explain, losses, metrics, optim, testing, train, typing
+    from fcnn import data, explain, losses, metrics, optim, plot, testing, train, typing
     from fcnn._derivatives.examples import per_example_gradients
     from fcnn._derivatives.forward import jvp
     from fcnn._derivatives.hessian import hvp
@@ -66,6 +66,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "losses",
         "metrics",
         "optim",
+        "plot",
         "testing",
         "train",
         "typing",
@@ -137,6 +138,7 @@ __all__ = [
     "optim",
     "parallel",
     "per_example_gradients",
+    "plot",
     "predict",
     "relu",
     "reshape",
