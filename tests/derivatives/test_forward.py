@@ -19,9 +19,12 @@ CONTEXTS = {"evaluation": fcnn.EVAL, "training": fcnn.training(key(3))}
 
 
 def differences(model, params, x, dparams, dx, ctx, h=1e-6):
+    def move(a, d, t):
+        return a + t * d if a.dtype.kind == "f" else a
+
     def at(t):
         moved = tree.map(lambda p, d: p + t * d, params, dparams, statistic=lambda p, d: p)
-        return model.apply(moved, tree.map(lambda a, d: a + t * d, x, dx), ctx)
+        return model.apply(moved, tree.map(lambda a, d: move(a, d, t), x, dx), ctx)
 
     return tree.map(lambda a, b: (a - b) / (2 * h), at(h), at(-h))
 
