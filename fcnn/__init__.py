@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
+    from fcnn import data, explain, losses, metrics, optim, plot, testing, train, typing
     from fcnn._derivatives.examples import per_example_gradients
     from fcnn._derivatives.forward import jvp
     from fcnn._derivatives.hessian import hvp
@@ -115,6 +116,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "losses",
         "metrics",
         "optim",
+        "plot",
         "testing",
         "train",
         "typing",
@@ -277,6 +279,7 @@ __all__ = [
     "per_example_gradients",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "plot",
     "predict",
     "prelu",
     "relu",

@@ -6,8 +6,8 @@ With x, dy (n, ...) of a batch, example i has
 * a convolution: the same, of the windows of x. A window's elements are found by convolving the
   elements' numbers with filters of a single 1: so padding, stride, dilation and the number of
   axes are the layer's own;
-* a scale and a bias of the last axis: ``dscale[i] = Σ dy[i] · x̂[i]``, with x̂ what the layer
-  gives for scale 1 and bias 0.
+* a factor of single elements, as the scale of a normalisation: ``dscale[i] = Σ dy[i] · x̂[i]``,
+  with x̂ what the layer gives for a factor of 1, less what it gives for 0.
 
 ``dbias[i] = Σ dy[i]`` in all of them. Which form the params have is guessed from their fields
 and shapes; the caller compares with the pullback.
@@ -34,16 +34,16 @@ BUDGET = 1 << 22
 def forms(layer: Layer, params: Any, x: Array, ctx: Context) -> Iterator[Callable[[Array], Any]]:
     """Yield functions of dy that may give the gradients of the examples."""
     fields = getattr(type(params), "__node_fields__", ())
-    weights = {n for n in fields if not isinstance(getattr(params, n), tuple)}
     marks: frozenset[str] = getattr(type(params), "__node_statistics__", frozenset())
+    weights = {n for n in fields if not isinstance(getattr(params, n), tuple)} - marks
     if weights - {"bias"} == {"weight"}:
         weight = params.weight
         if weight.ndim == 2:
             yield lambda dy: _affine(params, x, dy)
         if weight.ndim == x.ndim and {"filters", "groups"} <= set(layer.spec.arguments):
             yield lambda dy: _convolution(layer, params, x, dy)
-    if weights - {"bias"} - marks == {"scale"} and params.scale.shape == x.shape[-1:]:
-        yield lambda dy: _scaled(layer, params, x, ctx, dy)
+    if weights <= {"weight", "scale", "bias"} and len(weights - {"bias"}) <= 1:
+        yield lambda dy: _factor(layer, params, x, ctx, dy, *(weights - {"bias"}))
 
 
 def _gradients(params: Any, dy: Array, **of_weights: Array) -> Any:
@@ -52,9 +52,30 @@ def _gradients(params: Any, dy: Array, **of_weights: Array) -> Any:
         of_weights[name] = Observation(getattr(params, name), 1.0)  # type: ignore[assignment]
     bias = getattr(params, "bias", ())
     if not isinstance(bias, tuple):
-        between = tuple(range(1, dy.ndim - bias.ndim))
-        of_weights["bias"] = dy.sum(axis=between) if between else np.array(dy)
+        of_weights["bias"] = _summed(dy, bias.shape)
     return attrs.evolve(params, **of_weights)
+
+
+def _summed(dy: Array, shape: tuple[int, ...]) -> Array:
+    """Return ``(n, *shape)``: the sum over the axes along which an array of the shape is repeated.
+
+    These are the axes between, and those of length 1.
+    """
+    between = range(1, dy.ndim - len(shape))
+    ones = [dy.ndim - len(shape) + i for i, size in enumerate(shape) if size == 1]
+    axes = (*between, *(axis for axis in ones if axis > 0))
+    return (dy.sum(axis=axes) if axes else np.array(dy)).reshape(len(dy), *shape)
+
+
+def _factor(
+    layer: Layer, params: Any, x: Array, ctx: Context, dy: Array, name: str | None = None
+) -> Any:
+    if name is None:
+        return _gradients(params, dy)
+    factor = getattr(params, name)
+    one, none = (attrs.evolve(params, **{name: np.full_like(factor, v)}) for v in (1, 0))
+    rise = layer.apply(one, x, ctx) - layer.apply(none, x, ctx)
+    return _gradients(params, dy, **{name: _summed(dy * rise, factor.shape)})
 
 
 def _affine(params: Any, x: Array, dy: Array) -> Any:
@@ -63,15 +84,6 @@ def _affine(params: Any, x: Array, dy: Array) -> Any:
     if rows.shape[1] == 1:  # outer products, which matmul is slow at
         return _gradients(params, dy, weight=rows[:, 0, :, None] * drows)
     return _gradients(params, dy, weight=rows.swapaxes(1, 2) @ drows)
-
-
-def _scaled(layer: Layer, params: Any, x: Array, ctx: Context, dy: Array) -> Any:
-    plain = {"scale": np.ones_like(params.scale)}
-    if hasattr(params, "bias"):
-        plain["bias"] = np.zeros_like(params.bias)
-    seen = layer.apply(attrs.evolve(params, **plain), x, ctx)
-    dscale = (dy * seen).sum(axis=tuple(range(1, dy.ndim - 1)))
-    return _gradients(params, dy, scale=dscale)
 
 
 def _convolution(layer: Layer, params: Any, x: Array, dy: Array) -> Any:

@@ -90,5 +90,4 @@ def tensors(params):
 
 @pytest.fixture
 def net(rng):
-    pytest.importorskip("torch", exc_type=ImportError)
     return Net(rng)

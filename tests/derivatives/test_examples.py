@@ -14,7 +14,7 @@ from fcnn.testing._points import map_shape
 from .conftest import doubles, tensor, tensors, weights
 from .test_forward import halving
 
-CASES = Path(fcnn.__file__).parent.parent / "tests" / "layers" / "cases"
+CASES = Path(__file__).parent.parent / "layers" / "cases"
 TABLE = [case for path in sorted(CASES.glob("*.py")) for case in run_path(str(path))["CASES"]]
 
 

@@ -13,15 +13,18 @@ from fcnn.testing._points import map_shape
 
 from .conftest import doubles, like, tensor, tensors, weights
 
-CASES = Path(fcnn.__file__).parent.parent / "tests" / "layers" / "cases"
+CASES = Path(__file__).parent.parent / "layers" / "cases"
 TABLE = [case for path in sorted(CASES.glob("*.py")) for case in run_path(str(path))["CASES"]]
 CONTEXTS = {"evaluation": fcnn.EVAL, "training": fcnn.training(key(3))}
 
 
 def differences(model, params, x, dparams, dx, ctx, h=1e-6):
+    def move(a, d, t):
+        return a + t * d if a.dtype.kind == "f" else a
+
     def at(t):
         moved = tree.map(lambda p, d: p + t * d, params, dparams, statistic=lambda p, d: p)
-        return model.apply(moved, tree.map(lambda a, d: a + t * d, x, dx), ctx)
+        return model.apply(moved, tree.map(lambda a, d: move(a, d, t), x, dx), ctx)
 
     return tree.map(lambda a, b: (a - b) / (2 * h), at(h), at(-h))
 

@@ -11,6 +11,7 @@ from .conftest import tensor, tensors
 
 @pytest.mark.parametrize("train", [False, True])
 def test_is_torchs_gradient_of_the_input(net, train):
+    pytest.importorskip("torch", exc_type=ImportError)
     x = tensor(net.x).requires_grad_()
     expected = net.torch_loss(tensors(net.params), x, tensor(net.labels), train)
     expected.backward()
