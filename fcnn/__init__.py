@@ -53,14 +53,14 @@ from fcnn.prng import Key, fold_in, key, split
 if TYPE_CHECKING:
     from fcnn import checkpoint as checkpoint
     from fcnn import data as data
-    from fcnn import explain
+    from fcnn import explain, plot
     from fcnn import losses as losses
     from fcnn import metrics as metrics
+    from fcnn import models as models
     from fcnn import optim as optim
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
-    from fcnn import data, explain, losses, metrics, optim, plot, testing, train, typing
     from fcnn._derivatives.examples import per_example_gradients
     from fcnn._derivatives.forward import jvp
     from fcnn._derivatives.hessian import hvp
@@ -115,6 +115,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "explain",
         "losses",
         "metrics",
+        "models",
         "optim",
         "plot",
         "testing",
@@ -270,6 +271,7 @@ __all__ = [
     "max_pool3d",
     "metrics",
     "mish",
+    "models",
     "multiply",
     "named",
     "optim",

@@ -83,6 +83,10 @@ from fcnn.optim.orthogonal import (
     scale_by_muon,
 )
 from fcnn.optim.partitions import PartitionState, partition
+from fcnn.optim.path_masks import (
+    PathMask,
+    by_path,
+)
 from fcnn.optim.penalties import (
     Penalty,
     add_penalty,
@@ -90,9 +94,6 @@ from fcnn.optim.penalties import (
     l2_penalty,
     penalized,
     penalty,
-from fcnn.optim.path_masks import (
-    PathMask,
-    by_path,
 )
 from fcnn.optim.schedules import (
     Schedule,
@@ -137,8 +138,8 @@ __all__ = [
     "Optimizer",
     "ParamsEmaState",
     "PartitionState",
-    "Penalty",
     "PathMask",
+    "Penalty",
     "ScaleByAdadeltaState",
     "ScaleByAdagradState",
     "ScaleByAdamState",
