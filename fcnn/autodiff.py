@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from fcnn import _batch
 from fcnn._check import whole
-from fcnn._doors import check_model
+from fcnn._doors import check_loss, check_model
 from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Tree
-from fcnn.errors import ArgumentError
 from fcnn.losses._loss import shard_losses
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
@@ -106,8 +105,7 @@ def value_and_grad(
     ('DenseParams', (2, 1))
     """
     check_model(model)
-    if not hasattr(loss, "vjp"):
-        raise ArgumentError(f"expected a loss, got {loss!r}; fcnn.losses has them")
+    check_loss(loss)
     if shard_size is not None:
         shard_size = whole(shard_size, "shard_size")
     of_shard = functools.partial(_of_shard, model, loss, has_aux)

@@ -108,6 +108,14 @@ def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
     return register
 
 
+def copy_rules(pattern: Any, *others: Any) -> None:
+    """Register every rule that names ``pattern`` again, with each of the others in its place."""
+    for known in [each for each in _RULES if pattern in each.pattern]:
+        for other in others:
+            layers = [other if each == pattern else each for each in known.pattern]
+            rule(*layers, eval_only=known.eval_only)(known.make)
+
+
 class Place(NamedTuple):
     """A layer of a chain: its path, the way to its params, the layer itself."""
 
