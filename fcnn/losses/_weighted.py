@@ -23,8 +23,8 @@ def weighted(loss: Loss) -> Pair:
     examples instead, as Keras does, scale the weights to a mean of 1 over the data. A batch's
     loss is not the mean of the losses of its parts weighted by their lengths;
     `fcnn.value_and_grad` weights shards by their Σ wᵢ, and what `fcnn.fit` reports of an epoch is
-    the mean of its batches' losses by their numbers of examples. A batch whose weights are all 0 has the
-    loss 0 and the gradient 0.
+    the mean of its batches' losses by their numbers of examples. A batch whose weights are all 0
+    has the loss 0 and the gradient 0.
 
     Shapes: prediction and target as the loss takes them; weights ``(n,)``, from 0.
 
