@@ -19,7 +19,7 @@ from fcnn.losses import mean_squared_error
 from fcnn.models import unet
 from fcnn.optim import adamw
 
-NOISE = augment.gaussian_noise(0.5)
+NOISE = augment.noise(0.5)
 
 
 def recipe() -> _common.Recipe:

@@ -87,7 +87,7 @@ def draw(model: fcnn.Layer, params: object, test: Dataset, guesses: np.ndarray, 
     time = np.arange(LENGTH)
     for k, axes in enumerate(left.subplots(2, 2, sharex=True, sharey=True).flat):
         i = np.flatnonzero((test.targets == k) & (guesses == k))[0]
-        looked = fcnn.explain.saliency(model, params, test.inputs[i : i + 1])[0, :, 0]
+        looked = np.abs(fcnn.explain.saliency(model, params, test.inputs[i : i + 1]))[0, :, 0]
         axes.plot(time, test.inputs[i, :, 0], color="0.6", linewidth=0.8)
         points = axes.scatter(time, test.inputs[i, :, 0], c=looked / looked.max(), s=9)
         axes.set_title(KINDS[k])
@@ -95,7 +95,7 @@ def draw(model: fcnn.Layer, params: object, test: Dataset, guesses: np.ndarray, 
     left.supxlabel("sample")
     left.supylabel("mV")
     left.colorbar(points, ax=left.axes, label="saliency, of its largest")
-    fcnn.plot.confusion_matrix(test.targets, guesses, KINDS, ax=right.subplots())
+    fcnn.plot.confusion_matrix(guesses, test.targets, classes=KINDS, ax=right.subplots())
     figure.savefig(file, dpi=120)
     return f"Beats and confusion matrix: {file}"
 

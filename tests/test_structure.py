@@ -51,6 +51,7 @@ ROWS = {
     "fcnn._derivatives": 5.5,
     "fcnn.explain": 5.6,
     "fcnn.export": 5,
+    "fcnn.models": 5,
     "fcnn.plot": 6.5,
     "fcnn.train": 6,
     "fcnn.testing": 6,
@@ -156,8 +157,16 @@ def test_no_family_of_layers_knows_another(family):
 
 
 def test_every_file_of_layers_is_a_family_or_known_to_join_them():
-    others = {"", "_convolution", "_joins", "_side_by_side", "_sliding", "branches", "fused"}
-    others = {"", "_joins", "_side_by_side", "branches", "fused", "squeeze_excite"}
+    others = {
+        "",
+        "_convolution",
+        "_joins",
+        "_side_by_side",
+        "_sliding",
+        "branches",
+        "fused",
+        "squeeze_excite",
+    }
     files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
     assert files == FAMILIES | others
 

@@ -24,7 +24,7 @@ from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, layer
 from fcnn._ops.depthwise import depthwise, depthwise_adjoints
 from fcnn._ops.layout import nhwc
 from fcnn._ops.transpose import rows_of
-from fcnn._ops.window import Pair, Window, check_padding, slide
+from fcnn._ops.window import Pads, Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
 from fcnn.errors import ShapeError
@@ -48,7 +48,7 @@ class Depthwise:
     kernel_size: Pair
     depth_multiplier: int
     stride: Pair
-    padding: str | tuple[Pair, Pair]
+    padding: str | Pads
     dilation: Pair
     bias: bool
     weight_init: Any

@@ -9,6 +9,7 @@ Source: Z. Liu et al., "A ConvNet for the 2020s", 2022, https://arxiv.org/abs/22
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fcnn._layer import Layer
 from fcnn.errors import ArgumentError
@@ -23,7 +24,7 @@ from fcnn.layers.example_norm import layer_norm
 from fcnn.layers.global_pool import global_avg_pool
 from fcnn.layers.smooth import gelu
 
-_DRAW = {"weight_init": truncated_normal(0.02), "bias_init": zeros}
+_DRAW: dict[str, Any] = {"weight_init": truncated_normal(0.02), "bias_init": zeros}
 
 
 def convnext(
@@ -77,6 +78,6 @@ def _block(filters: int, drop: float) -> Layer:
     return residual(
         *(depthwise_conv2d(7, padding=3, **_DRAW), layer_norm(eps=1e-6)),
         *(dense(4 * filters, **_DRAW), gelu(), dense(filters, **_DRAW)),
-        depthwise_conv2d(1, bias=None, weight_init=constant(1e-6)),
+        depthwise_conv2d(1, bias=False, weight_init=constant(1e-6)),
         *((stochastic_depth(drop),) if drop else ()),
     )

@@ -21,7 +21,7 @@ def _conv(filters: int, size: int = 1, stride: int = 1) -> tuple[Layer, ...]:
 
 
 def _depthwise(stride: int) -> tuple[Layer, ...]:
-    return depthwise_conv2d(3, stride=stride, padding=1, bias=None), batch_norm()
+    return depthwise_conv2d(3, stride=stride, padding=1, bias=False), batch_norm()
 
 
 def mobilenet_v1(classes: int = 1000, *, width: float = 1.0, stride: int = 2) -> Layer:

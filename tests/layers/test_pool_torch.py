@@ -137,3 +137,12 @@ def test_a_maximum_that_is_not_finite_in_a_volume(size):
     x = np.full((1, size, 2, 2, 1), -np.inf)
     x[0, size // 2, 1, 0] = np.nan
     compare(fcnn.max_pool3d((size, 2, 2)), lambda z: functional.max_pool3d(z, (size, 2, 2)), x)
+
+
+@pytest.mark.parametrize("values", [[np.inf, 1.0], [np.nan, np.inf, -np.inf, 2.0]])
+def test_norms_and_global_means_of_what_is_not_finite(rng, values):
+    x = rng.choice(values, size=(2, 4, 4, 3))
+    x[rng.random(x.shape) < 0.6] = 1.0
+    compare(fcnn.lp_pool2d(2, 2), lambda z: functional.lp_pool2d(z, 2, 2), x)
+    compare(fcnn.global_avg_pool(), lambda z: z.mean((2, 3)), x)
+    compare(fcnn.adaptive_avg_pool(3), lambda z: functional.adaptive_avg_pool2d(z, 3), x)

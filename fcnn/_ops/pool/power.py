@@ -18,7 +18,8 @@ _POWERS = {0.5: np.sqrt, 1: np.positive, 2: np.square}  # ten times as fast as n
 
 def power_sums(x: Array, window: Window, p: float) -> Array:
     """Return ``s``, the sum over each window of x^p, or |x|^p if p is not a whole number."""
-    return sum_pool(_power(x, p, is_odd=p % 2 == 1), window)
+    with np.errstate(over="ignore"):
+        return sum_pool(_power(x, p, is_odd=p % 2 == 1), window)
 
 
 def root(s: Array, p: float) -> Array:
@@ -28,11 +29,12 @@ def root(s: Array, p: float) -> Array:
 
 def power_pool_adjoint(x: Array, s: Array, dy: Array, window: Window, p: float) -> Array:
     """Return ``dx`` of ``root(power_sums(x))``."""
-    is_smooth = np.logical_or(s != 0, p == 1)
-    factor = np.power(np.abs(s), s.dtype.type(1 / p - 1), where=is_smooth, out=np.zeros_like(s))
-    shares = np.multiply(dy, factor, where=is_smooth, out=factor)
-    # The derivative of an odd power is even; that of an even power, or of |x|^p, is odd.
-    return sum_pool_adjoint(shares, window) * _power(x, p - 1, is_odd=p % 2 != 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # 0 times inf is NaN
+        is_smooth = np.logical_or(s != 0, p == 1)
+        factor = np.power(np.abs(s), s.dtype.type(1 / p - 1), where=is_smooth, out=np.zeros_like(s))
+        shares = np.multiply(dy, factor, where=is_smooth, out=factor)
+        # The derivative of an odd power is even; that of an even power, or of |x|^p, is odd.
+        return sum_pool_adjoint(shares, window) * _power(x, p - 1, is_odd=p % 2 != 1)
 
 
 def _power(x: Array, p: float, *, is_odd: bool) -> Array:

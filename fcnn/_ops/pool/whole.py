@@ -18,7 +18,10 @@ def spatial_mean(x: Array) -> Array:
     n, size, *others = x.shape
     whole = size - size % PIECE
     pieces = x[:, :whole].reshape(n, whole // PIECE, PIECE, *others)
-    total = _sum(np.add.reduce(pieces, axis=2)) + _sum(np.add.reduce(x[:, whole:], axis=1)[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):  # inf - inf is NaN
+        total = _sum(np.add.reduce(pieces, axis=2)) + _sum(
+            np.add.reduce(x[:, whole:], axis=1)[:, None]
+        )
     mean: Array = (total / math.prod(x.shape[1:-1])).astype(x.dtype)
     return mean
 
