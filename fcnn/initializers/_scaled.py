@@ -59,11 +59,12 @@ def variance_scaling(
 
     For a weight ``(..., a, b)`` with a window ``...`` of w taps, as of a convolution
     ``(kh, kw, c_in / groups, filters)``, an output has ``fan_in = w a`` inputs, and an input
-    ``fan_out = w b / groups`` outputs. A transposed convolution has the weight of the convolution
-    that it is the adjoint of, ``(kh, kw, filters / groups, c_in)``, so that its fans are the other
-    way round: give ``transposed=True``. Strides are left out, as everywhere: with a stride s an
-    output of a transposed convolution has only ``fan_in / (s · s)`` inputs, for which
-    ``scale=2.0 * s * s`` makes up.
+    ``fan_out = w b / groups`` outputs. The transposed convolutions of fcnn give an initializer the
+    shape ``(..., c_in / groups, filters)`` too, so that nothing is to be said for them. For a
+    weight that is drawn in the layout of the convolution whose adjoint it is,
+    ``(..., filters / groups, c_in)``, fans are the other way round: give ``transposed=True``.
+    Strides are left out, as everywhere: with a stride s an output of a transposed convolution of
+    images has only ``fan_in / (s · s)`` inputs, for which ``scale=2.0 * s * s`` makes up.
 
     Args:
         scale: greater than 0; 2 before relu.
@@ -71,7 +72,7 @@ def variance_scaling(
         distribution: "normal"; "truncated_normal", within two standard deviations of a normal
             that is wider for it; or "uniform", within ``±√(3 scale / fan)``.
         groups: of the convolution; only ``fan_out`` (or ``fan_in``, if transposed) depends on it.
-        transposed: the weight is of a transposed convolution.
+        transposed: the weight has its outputs' axis before that of its inputs.
 
     Raises:
         ArgumentError: if an argument is out of its range.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 import attrs
 import numpy as np
@@ -19,6 +19,7 @@ from fcnn._typing import Array
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, DataError
 
+P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 State: TypeAlias = Any
 """What was seen so far: None, an array that cannot be written, or a tuple of such and numbers."""
@@ -95,7 +96,7 @@ class Streaming(Value):
         return self.result(self.update(self.init(), prediction, target))
 
 
-def _streaming(constructor: Callable[..., Any]) -> Callable[..., Streaming]:
+def _streaming(constructor: Callable[P, Any]) -> Callable[P, Streaming]:
     def make(made: Any, spec: Spec) -> Streaming:
         init, update, merge, result = made
         return Streaming(init, update, merge, result, spec)

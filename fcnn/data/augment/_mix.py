@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from fcnn.data.augment._crop import boxes
 from fcnn.errors import ArgumentError, LabelError, ShapeError
 from fcnn.prng import Key
 
+P = ParamSpec("P")
 Mix: TypeAlias = Callable[[Draws, Array], tuple[Array, Array]]
 """``(draws, images) -> (images, share)``, share (n, 1) being what is left of each image."""
 
 
-def _mixing(constructor: Callable[..., Any]) -> Callable[..., Augmentation]:
+def _mixing(constructor: Callable[P, tuple[Mix, int | None]]) -> Callable[P, Augmentation]:
     """Make a function that returns a `Mix` and a number of classes return an `Augmentation`."""
 
     def make(made: tuple[Mix, int | None], spec: Spec) -> Augmentation:
