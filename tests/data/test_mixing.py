@@ -77,18 +77,19 @@ class TestCrops:
         """Of images of coordinates, whose corners tell the window."""
         y, x = np.meshgrid(np.linspace(0, 1, 33), np.linspace(0, 1, 33), indexing="ij")
         images = np.stack([y, x], axis=-1)[None].repeat(3000, axis=0)
-        crops = augment.resized_crop(scale=(0.2, 0.5), ratio=(0.5, 2.0))(KEY, images)
+        crops = augment.resized_crop(scale=(0.2, 0.5), ratio=(0.8, 2.0))(KEY, images)
         heights, widths = (crops[:, -1, -1] - crops[:, 0, 0]).T
         area = heights * widths
         assert (area.min(), area.max()) == pytest.approx((0.2, 0.5), abs=0.01)
         assert area.mean() == pytest.approx(0.35, abs=0.01)
         shape = widths / heights
-        assert (shape.min(), shape.max()) == pytest.approx((0.5, 2.0), abs=0.02)
-        assert np.log(shape).mean() == pytest.approx(0, abs=0.03)
+        assert (shape.min(), shape.max()) == pytest.approx((0.8, 2.0), abs=0.02)
+        assert np.log(shape).mean() == pytest.approx(np.log(1.6) / 2, abs=0.03)
         assert crops.min() >= -1e-9
         assert crops.max() <= 1 + 1e-9
-        tops = crops[:, 0, 0, 0] / (1 - heights)
-        assert tops.mean() == pytest.approx(0.5, abs=0.02)
+        for place in (crops[:, 0, 0, 0] / (1 - heights), crops[:, 0, 0, 1] / (1 - widths)):
+            assert (place.min(), place.max()) == pytest.approx((0, 1), abs=0.01)
+            assert place.mean() == pytest.approx(0.5, abs=0.02)
         middle = crops[:, 16, 16]
         np.testing.assert_allclose(middle, (crops[:, 0, 0] + crops[:, -1, -1]) / 2, atol=1e-6)
 

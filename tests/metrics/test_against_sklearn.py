@@ -12,7 +12,7 @@ from fcnn import metrics
 
 sklearn = pytest.importorskip("sklearn.metrics", exc_type=ImportError)
 seeds = st.integers(0, 10**6)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=20, deadline=None)
 
 
 def draw(seed, classes, n=None):
