@@ -203,13 +203,15 @@ class Plan(tuple[Stage, ...]):
             run = " + ".join([repr(layer) for layer in stage.layers])
             rows.append(("  " * depth + (place or "model"), run))
             head = stage.layers[0]
+            made = combinator_of(head)
+            train = self.train and not (made and made.eval_only)
             for part in parts_of(head):
                 path = ".".join(each for each in (stage.steps[0], part.step) if each)
                 found = flatten(part.layer, path)
                 steps = [place.step for place in found]
                 inner = plan(
                     [place.layer for place in found],
-                    train=self.train,
+                    train=train,
                     fuse=self.fuse,
                     steps=steps,
                 )
