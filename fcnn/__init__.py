@@ -62,6 +62,8 @@ if TYPE_CHECKING:
         rms_norm,
     )
     from fcnn.layers.response_norm import local_response_norm
+    from fcnn.layers.separable import separable_conv2d
+    from fcnn.layers.standardized import weight_standardized
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = ("data", "losses", "metrics", "optim", "testing", "train", "typing")
@@ -76,6 +78,8 @@ else:  # a type checker would take any misspelt name for one that this finds
             "rms_norm",
         ),
         "layers.response_norm": ("local_response_norm",),
+        "layers.separable": ("separable_conv2d",),
+        "layers.standardized": ("weight_standardized",),
         "train": ("fit",),
     }
 
@@ -142,6 +146,7 @@ __all__ = [
     "reshape",
     "residual",
     "rms_norm",
+    "separable_conv2d",
     "serial",
     "shared",
     "sigmoid",
@@ -156,6 +161,7 @@ __all__ = [
     "typing",
     "value_and_grad",
     "walk",
+    "weight_standardized",
 ]
 
 
