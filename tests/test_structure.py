@@ -146,8 +146,7 @@ FAMILIES = {
     "dense", "depthwise", "dropout", "elementwise", "embedding", "example_norm", "frozen",
     "gates", "global_pool", "hard", "lp_pool", "noise", "norm", "pad", "pool", "prelu",
     "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
-    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
-    "depthwise", "example_norm", "response_norm", "standardized",
+    "standardized",
 }  # fmt: skip
 
 
