@@ -103,9 +103,11 @@ if TYPE_CHECKING:
     from fcnn.layers.resample import pixel_shuffle, pixel_unshuffle, resize2d, upsample2d
     from fcnn.layers.reshape import transpose
     from fcnn.layers.response_norm import local_response_norm
+    from fcnn.layers.separable import separable_conv2d
     from fcnn.layers.smooth import gelu, log_sigmoid, mish, silu, softplus, softsign
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.layers.squeeze_excite import squeeze_excite
+    from fcnn.layers.standardized import weight_standardized
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -168,6 +170,8 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.combinators": ("repeat",),
         "layers.frozen": ("frozen",),
         "layers.squeeze_excite": ("squeeze_excite",),
+        "layers.separable": ("separable_conv2d",),
+        "layers.standardized": ("weight_standardized",),
         "train": ("fit",),
     }
 
@@ -293,6 +297,7 @@ __all__ = [
     "rms_norm",
     "save",
     "selu",
+    "separable_conv2d",
     "serial",
     "shared",
     "sigmoid",
@@ -317,6 +322,7 @@ __all__ = [
     "upsample2d",
     "value_and_grad",
     "walk",
+    "weight_standardized",
 ]
 
 

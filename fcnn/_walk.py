@@ -50,10 +50,11 @@ class Part(NamedTuple):
 
 
 class Combinator(NamedTuple):
-    """How a constructor's layers are found, and what they read."""
+    """How a constructor's layers are found, what they read, and in which mode they run."""
 
     wiring: Wiring
     parts: Callable[[Layer], Sequence[Part]]
+    eval_only: bool = False
 
 
 class Visit(NamedTuple):
@@ -92,11 +93,16 @@ _NAMES: dict[Any, Callable[[Layer], str]] = {}
 _FACTS: dict[Any, Facts] = {}
 
 
-def combinator(constructor: Any, wiring: Wiring) -> Callable[[Any], Any]:
-    """Register ``parts(layer) -> [Part, ...]`` of a constructor whose layers are made of layers."""
+def combinator(
+    constructor: Any, wiring: Wiring, *, eval_only: bool = False
+) -> Callable[[Any], Any]:
+    """Register ``parts(layer) -> [Part, ...]`` of a constructor whose layers are made of layers.
+
+    With ``eval_only`` the parts run as in evaluation, in training too.
+    """
 
     def register(parts: Callable[[Layer], Sequence[Part]]) -> Any:
-        _COMBINATORS[constructor] = Combinator(wiring, parts)
+        _COMBINATORS[constructor] = Combinator(wiring, parts, eval_only)
         return parts
 
     return register

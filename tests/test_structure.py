@@ -146,12 +146,13 @@ FAMILIES = {
     "dense", "depthwise", "dropout", "elementwise", "embedding", "example_norm", "frozen",
     "gates", "global_pool", "hard", "lp_pool", "noise", "norm", "pad", "pool", "prelu",
     "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
+    "standardized",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_no_family_of_layers_knows_another(family):
-    """Neighbouring layers meet in `fused` alone; `branches` is made of `serial`."""
+    """Neighbours meet in `fused` alone; `branches` and `separable` are made of other layers."""
     found = {name for name in imports(f"fcnn.layers.{family}") if name.startswith("fcnn.layers")}
     assert found <= {"fcnn.layers._convolution", "fcnn.layers._sliding"}
 
@@ -167,6 +168,7 @@ def test_every_file_of_layers_is_a_family_or_known_to_join_them():
         "fused",
         "squeeze_excite",
     }
+    others = {"", "_joins", "_side_by_side", "branches", "fused", "separable"}
     files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
     assert files == FAMILIES | others
 

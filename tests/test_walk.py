@@ -128,6 +128,16 @@ def test_receptive_fields_of_sequences_and_volumes():
     assert str(summary(chain, (20, 1))).splitlines()[4].split()[-1] == "9"
 
 
+def test_items_of_other_ranks_have_receptive_fields_of_their_own():
+    model = itemwise(a=serial(relu, conv1d(1, 3)), b=conv3d(1, (1, 2, 3)), c=conv2d(1, 2))
+    shapes = {"a": (8, 1), "b": (8, 8, 8, 1), "c": (8, 8, 1)}
+    fields = {visit.path: visit.receptive_field for visit in walk(model, shapes)}
+    assert fields["itemwise[a].serial[0]"] == (1,)
+    assert fields["itemwise[a].serial[1]"] == (3,)
+    assert fields["itemwise[b]"] == (1, 2, 3)
+    assert fields["itemwise[c]"] == (2, 2)
+
+
 def test_a_way_down_and_up_again_joins_the_way_beside_it():
     """Behind the transposed convolution, neighbours stand as far apart as without a stride."""
     down = serial(conv2d(1, 3, padding="same", stride=2), conv_transpose2d(1, 2, stride=2))

@@ -101,19 +101,14 @@ def _central(line: Line, h: float, order: int) -> list[Array]:
 
 def _of_affine(at: Point, pulled: Any, dparams: Any, dx: Any) -> list[Array]:
     """Return the change if the layer is affine in params and in x, each while the other rests."""
+    if dx is None:  # then the gradient in params, which does not depend on them, rests
+        return [np.zeros_like(each) for each in floats(at.params)]
     count = len(floats(at.params))
-    zero: list[Array] = [np.zeros_like(each) for each in floats(at.params)]
-    of_params = zero
-    if dx is not None:
-        ahead, still = pulled(at.params, dx), pulled(at.params, np.zeros_like(dx))
-        of_params = [a - b for a, b in zip(ahead[:count], still[:count], strict=True)]
-    if dx is None:
-        return of_params
-    if dparams is None:
-        return [*of_params, np.zeros_like(at.x)]
+    ahead, still = pulled(at.params, dx), pulled(at.params, np.zeros_like(dx))
+    of_params = [a - b for a, b in zip(ahead[:count], still[:count], strict=True)]
     moved = tree.map(lambda p, d: d, at.params, dparams, statistic=lambda p, d: p)
-    still = tree.map(np.zeros_like, at.params, statistic=lambda p: p)
-    return [*of_params, pulled(moved, at.x)[-1] - pulled(still, at.x)[-1]]
+    none = tree.map(np.zeros_like, at.params, statistic=lambda p: p)
+    return [*of_params, pulled(moved, at.x)[-1] - pulled(none, at.x)[-1]]
 
 
 def _near(found: list[Array], rough: list[Array], here: list[Array]) -> bool:

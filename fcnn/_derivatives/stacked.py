@@ -36,6 +36,8 @@ def forms(layer: Layer, params: Any, x: Array, ctx: Context) -> Iterator[Callabl
     fields = getattr(type(params), "__node_fields__", ())
     marks: frozenset[str] = getattr(type(params), "__node_statistics__", frozenset())
     weights = {n for n in fields if not isinstance(getattr(params, n), tuple)} - marks
+    if not weights:  # no node
+        return
     if weights - {"bias"} == {"weight"}:
         weight = params.weight
         if weight.ndim == 2:

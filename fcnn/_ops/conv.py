@@ -20,6 +20,7 @@ import numpy as np
 
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.blocks import Block
+from fcnn._ops.conv_tiled import correlate_tiled_transposed, is_tiling
 from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
@@ -122,6 +123,8 @@ def correlate_transposed(
     if turned is not None:
         return correlate(dy, _exchanged(weight, groups), turned, groups, bias)[0]
     dy, weight = in_one_dtype(dy, weight)
+    if is_tiling(window) and (bias is None or bias.ndim == 1):
+        return correlate_tiled_transposed(dy, weight, groups, bias)
     shape = (len(dy), *window.image, weight.shape[2] * groups)
     like = np.broadcast_to(np.zeros((), dy.dtype), shape)  # the adjoint needs the shape of x alone
     adjoint, drows = DirectAdjoint(like, weight, window, groups, True), hcwn(dy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -49,9 +50,13 @@ def bias_gradient(dy: Array, bias: str | None) -> Array | None:
     """Return the sum of ``dy (n, ..., c)`` over n, and over pixels for a "tied" bias."""
     if bias is None:
         return None
-    by_pixel: Array = dy.sum(axis=0)
     if bias == "untied":
+        by_pixel: Array = dy.sum(axis=0)
         return by_pixel
-    pixels = tuple(range(by_pixel.ndim - 1))
-    sums: Array = by_pixel.sum(axis=pixels, dtype=np.float64)
+    # In the order of memory: what lies behind the channels is summed by a product with ones.
+    axes = sorted(range(dy.ndim), key=lambda axis: -dy.strides[axis])
+    at, ordered = axes.index(dy.ndim - 1), dy.transpose(axes)
+    inner = math.prod(ordered.shape[at + 1 :])
+    parts = ordered.reshape(-1 if dy.size else 0, dy.shape[-1], inner) @ np.ones(inner, dy.dtype)
+    sums: Array = parts.sum(axis=0, dtype=np.float64)
     return sums.astype(dy.dtype)

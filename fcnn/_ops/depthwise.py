@@ -26,7 +26,7 @@ from fcnn._ops.layout import nhwc
 from fcnn._ops.passes import passes_over
 from fcnn._ops.transpose import rows_of
 from fcnn._ops.window import Window, inside
-from fcnn._typing import Array
+from fcnn._typing import Array, Shape
 
 SHARE = 1 / 2  # of the budget, for the products of a band
 
@@ -55,15 +55,15 @@ def depthwise_adjoints(
     """Return ``(dweight, dbias, dx)``; dx is None if it is not asked for."""
     rows, drows = rows_of(x), rows_of(dy)
     kernel = weight[:, :, 0]
-    dweight = _weight_adjoint(rows, drows, window).astype(x.dtype)[:, :, None]
-    dbias = sums(channel_lines(drows)).astype(x.dtype)
-    if not input_grad:
-        return dweight, dbias, None
-    dx = np.empty(rows.shape, x.dtype)
-    places, zero = _filter_rows(window).T, np.zeros(x.shape[3], x.dtype)
-    columns = [(theirs, mine) for mine, theirs in reversed(_columns(window))]
-    tile = _tile(window)
     with passes_over(window.image[1] * len(x)):
+        dweight = _weight_adjoint(rows, drows, window).astype(x.dtype)[:, :, None]
+        dbias = sums(channel_lines(drows)).astype(x.dtype)
+        if not input_grad:
+            return dweight, dbias, None
+        dx = np.empty(rows.shape, x.dtype)
+        places, zero = _filter_rows(window).T, np.zeros(x.shape[3], x.dtype)
+        columns = [(theirs, mine) for mine, theirs in reversed(_columns(window))]
+        tile = _tile(window)
         _banded(drows, kernel[:, ::-1], places, columns, tile, zero, dx)
         if not all(all_finite(row) for row in dx[::tile]):
             _direct_adjoint(drows, kernel, window, dx)
@@ -207,10 +207,10 @@ def _weight_adjoint(rows: Array, drows: Array, window: Window) -> Array:
         (_merged(drows[:, :, mine]), _merged(rows[:, :, theirs]).swapaxes(1, 2))
         for mine, theirs in _columns(window)
     ]
-    alike: dict[bytes, tuple[Array, Array]] = {}
+    alike: dict[tuple[bytes, Shape], tuple[Array, Array]] = {}
     for target, source, at in _bands(_filter_rows(window), 2):
         start = at, np.zeros((kw, filters, *at.shape))
-        products = alike.setdefault(at.tobytes() + bytes(at.shape), start)[1]
+        products = alike.setdefault((at.tobytes(), at.shape), start)[1]
         for k, (dys, xs) in enumerate(columns):
             for j in range(each):
                 products[k, j::each] += np.matmul(dys[j::each, target], xs[:, :, source])

@@ -6,15 +6,19 @@ images innermost (`fcnn._ops.layout`), in which the kernels leave them. Others a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import attrs
 import numpy as np
 
-from fcnn._ops.blocks import ELEMENTWISE, within
+from fcnn._ops.blocks import within
 from fcnn._ops.channels import channel_rows
 from fcnn._ops.layout import nhwc
 from fcnn._typing import Array
+
+PIXELS = 1 / 4  # of the budget, for a block with channels innermost
+ROWS = 1  # with images innermost: parts of a row are read at half the speed of a whole one
 
 
 @attrs.frozen
@@ -32,12 +36,18 @@ class Order:
         """Return the number of elements of a block's rows in memory."""
         return int(channel_rows(x)[0, 0].size) if self.images_innermost else int(x.shape[-1])
 
+    def _pixels(self, x: Array) -> int:
+        """Return the number of pixels of a block at most."""
+        share, pixel = (ROWS if self.images_innermost else PIXELS), x.shape[-1] * x.itemsize
+        there = self.run(x) if self.images_innermost else math.prod(x.shape[:-1])
+        return max(1, min(int(there), within(share) // max(1, int(pixel))))
+
     def blocks(self, x: Array) -> list[Array]:
         """Cut ``x (n, ..., c)`` into blocks ``(c, pixels)``: views, or of a copy in this order.
 
         With images innermost a block is a row of the images, or a part of it.
         """
-        size = _pixels(x)
+        size = self._pixels(x)
         if not self.images_innermost:
             pixels = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
             return [pixels[i : i + size].T for i in range(0, len(pixels), size)]
@@ -56,7 +66,7 @@ class Order:
 
     def scratch(self, x: Array) -> Callable[[Array], Array]:
         """Return a function that returns scratch memory like a block of x."""
-        c, memory = x.shape[-1], np.empty(_pixels(x) * x.shape[-1], x.dtype)
+        c, memory = x.shape[-1], np.empty(self._pixels(x) * x.shape[-1], x.dtype)
 
         def like(block: Array) -> Array:
             part = memory[: block.size]
@@ -72,11 +82,6 @@ class Order:
         if self.images_innermost:
             column = channels[:, None]
             return lambda block: column
-        repeated = np.empty((min(_pixels(x), x.size // len(channels)), len(channels)), x.dtype)
+        repeated = np.empty((self._pixels(x), len(channels)), x.dtype)
         repeated[...] = channels
         return lambda block: repeated[: block.shape[1]].T
-
-
-def _pixels(x: Array) -> int:
-    """Return the number of pixels of a block."""
-    return max(1, within(ELEMENTWISE) // max(1, int(x.shape[-1]) * x.itemsize))

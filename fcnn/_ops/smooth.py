@@ -90,13 +90,13 @@ def gelu_by_tanh(x: Array, y: Array, d: Array | None = None) -> None:
 
 
 def silu(x: Array, y: Array, d: Array | None = None) -> None:
-    """``y = x s`` and ``d = s + y (1 - s)``, with ``s = 1 / (1 + exp(-x))``."""
-    s = np.negative(x)
-    np.exp(s, out=s)
-    s += 1
-    np.divide(1, s, out=s)
-    np.multiply(x, s, out=y)
+    """``y = x / (1 + exp(-x))`` and ``d = s + y (1 - s)``, with ``s = 1 / (1 + exp(-x))``."""
+    q = np.negative(x)
+    np.exp(q, out=q)
+    q += 1
+    np.divide(x, q, out=y)
     if d is not None:
+        s = np.divide(1, q, out=q)
         np.subtract(1, s, out=d)
         d *= y
         d += s

@@ -69,6 +69,6 @@ def frozen(layer: Layer) -> Triple:
     return init, apply, vjp
 
 
-@combinator(frozen, wiring="branches")
+@combinator(frozen, wiring="branches", eval_only=True)
 def _frozen_parts(layer: Layer) -> list[Part]:
     return [Part("", layer.spec.arguments["layer"], (Attribute("params"),))]

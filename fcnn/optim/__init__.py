@@ -1,7 +1,15 @@
 """Optimizers, the gradient transforms that they are chained from, and learning-rate schedules.
 
-Start at `sgd`, `adam`, `adamw` or `rmsprop`; compose others with
+Start at `sgd`, `adam` or `adamw`; compose others with
 ``descend(chain(clip_by_global_norm(1.0), scale_by_adam(), scale_by_learning_rate(0.001)))``.
+
+- Optimizers: `sgd`, `adam`, `adamw`, `rmsprop`, `adagrad`, `adadelta`, `adamax`, `amsgrad`,
+  `nadam`, `radam`, `lion`, `lamb`, `muon`, `schedule_free_sgd`, `schedule_free_adamw`.
+- Around them: `accumulate`, `skip_nonfinite`, `params_ema`, `partition`, `freeze`, `masked`, with
+  masks such as `matrices` and `by_path`.
+- Schedules: `constant_schedule`, `step_decay`, `exponential`, `piecewise`, `polynomial`, `cosine`,
+  `cosine_restarts`, `one_cycle`, `warmup`, `join`.
+- Instead of a plain gradient: `sam`. Instead of steps on batches: `scipy_minimize`.
 """
 
 from fcnn.optim._contracts import (

@@ -25,9 +25,10 @@ from fcnn.optim._contracts import (
     check_transform,
     transform,
 )
-from fcnn.optim._leafwise import Leafwise, Stage, flagged, stateless
+from fcnn.optim._leafwise import Leafwise, flagged, stateless
 from fcnn.optim._leaves import check_fit
 from fcnn.optim._rows import DifferError, rows
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, expect, kept
 from fcnn.tree._node import children_of
 

@@ -12,8 +12,9 @@ from fcnn import _check, tree
 from fcnn._ops.gemm import product
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
-from fcnn.optim._leafwise import Stage, leafwise
+from fcnn.optim._leafwise import leafwise
 from fcnn.optim._rows import refill
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import expect, kept
 from fcnn.optim.combine import chain
 from fcnn.optim.masks import Mask, chosen, matrices, restrict

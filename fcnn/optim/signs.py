@@ -10,7 +10,8 @@ import numpy as np
 from fcnn import _check, tree
 from fcnn._typing import Array
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
-from fcnn.optim._leafwise import Stage, leafwise
+from fcnn.optim._leafwise import leafwise
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import expect, kept
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.moments import mean

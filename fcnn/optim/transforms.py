@@ -17,8 +17,9 @@ from fcnn import _check, tree
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Update, transform
-from fcnn.optim._leafwise import Stage, leafwise, stateless
+from fcnn.optim._leafwise import leafwise, stateless
 from fcnn.optim._leaves import transformed
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, ScaleByLearningRateState, expect
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.schedules import as_schedule

@@ -154,6 +154,32 @@ class TestContract:
         expected = fcnn.grad(model, softmax_cross_entropy)(params, x, labels, ctx)
         assert tree.allclose(mean, expected, rtol=1e-10, atol=1e-12)
 
+    def test_layers_with_params_draw_what_they_draw_for_the_batch(self, rng):
+        @fcnn.layer
+        def noisy():
+            """y = x · params² · noise, a form that no stacked product has."""
+
+            def init(key, shape):
+                return np.ones(shape), shape
+
+            def apply(params, x, ctx=fcnn.EVAL):
+                return vjp(params, x, ctx)[0]
+
+            def vjp(params, x, ctx=fcnn.EVAL):
+                noise = fcnn.prng.normal(ctx.key, x.shape, dtype=x.dtype)
+
+                def pullback(dy):
+                    return (2 * params * dy * x * noise).sum(axis=0), dy * params**2 * noise
+
+                return x * params**2 * noise, pullback
+
+            return init, apply, vjp
+
+        params, x, ctx = rng.normal(size=4), rng.normal(size=(5, 4)), fcnn.training(key(2))
+        grads = fcnn.per_example_gradients(noisy(), squares())(params, x, np.zeros(5), ctx)
+        expected = fcnn.grad(noisy(), squares())(params, x, np.zeros(5), ctx)
+        np.testing.assert_allclose(grads.mean(axis=0), expected, rtol=1e-12)
+
     def test_shared_params_have_the_sum_of_their_places(self, rng):
         tied = fcnn.shared(fcnn.dense(3))
         model = fcnn.serial(tied, fcnn.tanh, fcnn.fanout(a=tied, b=fcnn.relu))

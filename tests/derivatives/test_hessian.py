@@ -76,6 +76,16 @@ def test_is_exact_where_nothing_curves_but_the_loss(rng):
     )
 
 
+def test_kinks_nearby_are_not_stepped_over():
+    """Of Σ relu(w)², twice the tangent where w > 0, however near to 0."""
+    model = fcnn.serial(fcnn.dense(6), fcnn.relu)
+    weight = np.array([[1.0, -1e-5, 1e-5, -1e-7, 1e-7, 2.0]])
+    params = (fcnn.DenseParams(weight, np.zeros(6)), ())
+    v = (fcnn.DenseParams(np.array([[1.0, 2, 3, 4, 5, 6]]), np.zeros(6)), ())
+    found = fcnn.hvp(model, mean_squared_error)(params, np.ones((1, 1)), np.zeros((1, 6)), v)
+    np.testing.assert_allclose(found[0].weight, [[2 / 6, 0, 1, 0, 10 / 6, 2]], rtol=1e-9)
+
+
 class TestContract:
     def test_dropout_and_shared_params(self, rng):
         tied = fcnn.shared(fcnn.dense(4))

@@ -62,6 +62,12 @@ class TestOfAnAffineModel:
         weight = params[1].weight[:, 1].reshape(2, 3, 1)
         np.testing.assert_allclose(found, np.broadcast_to(weight, x.shape), rtol=1e-13)
 
+    def test_the_noise_of_smoothgrad_does_not_change_the_class(self):
+        params = fcnn.DenseParams(np.array([[1.0, -1.0], [1.0, -1.0]]), np.array([0.01, 0.0]))
+        x = np.array([[2.0, -2.0]])
+        found = explain.smoothgrad(fcnn.dense(2), params, x, key=key(0), noise=1.0)
+        np.testing.assert_allclose(found, [[1.0, 1.0]], rtol=1e-13)
+
     def test_integrated_gradients_are_differences_times_weights(self, affine, rng):
         model, params, x = affine
         base = rng.normal(size=(2, 3, 1))

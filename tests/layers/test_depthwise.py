@@ -12,6 +12,7 @@ from fcnn._ops.layout import hcwn
 from fcnn._ops.transpose import rows_of
 from fcnn._ops.window import slide
 from fcnn.errors import ArgumentError, ShapeError
+from fcnn.testing import check_layer
 
 NAN, INF = np.nan, np.inf
 small, pairs = st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -133,3 +134,20 @@ def test_what_it_costs_and_sees():
     (first, second) = fcnn.walk(model, (9, 8, 3))
     assert (first.receptive_field, second.receptive_field) == ((5, 5), (7, 7))
     assert fcnn.summary(model, (9, 8, 3)).multiply_adds == 5 * 4 * 6 * 9 + 3 * 2 * 6 * 9
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_every_law_where_drawn(data):
+    kernel, stride, dilation = (data.draw(pairs) for _ in range(3))
+    padding = data.draw(st.sampled_from(["valid", "same", 1, (0, 2), ((2, 0), (0, 1))]))
+    layer = depthwise_conv2d(
+        kernel,
+        depth_multiplier=data.draw(st.integers(1, 2)),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        bias=data.draw(st.booleans()),
+    )
+    size = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    check_layer(layer, (*size, data.draw(small)), batch=data.draw(small))

@@ -25,13 +25,13 @@ activations = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(activations, shapes, keys)
 def test_activations(layer, shape, key):
     check_layer(layer, shape, key=key)
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(st.data(), shapes, keys)
 def test_of_an_axis(data, shape, key):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
@@ -42,7 +42,7 @@ def test_of_an_axis(data, shape, key):
     check_layer(fcnn.transpose(*data.draw(st.permutations(range(len(shape))))), shape, key=key)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(
     st.sampled_from([fcnn.spatial_dropout, fcnn.stochastic_depth, fcnn.alpha_dropout])
     | st.just(fcnn.gaussian_noise),
@@ -54,7 +54,7 @@ def test_noise(make, rate, shape, key):
     check_layer(make(rate), shape, key=key)
 
 
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(st.lists(activations, max_size=2), st.integers(0, 3), keys, st.booleans())
 def test_wrappers(inner, n, key, last):
     layer = fcnn.serial(fcnn.dense(3), fcnn.batch_norm(), *inner)
@@ -64,7 +64,7 @@ def test_wrappers(inner, n, key, last):
     check_layer(model, (3,), key=key, batch=4)
 
 
-@settings(max_examples=15)
+@settings(max_examples=5)
 @given(st.integers(2, 9), st.integers(1, 3), shapes, keys, st.booleans())
 def test_embedding(vocabulary, features, shape, key, padded):
     check_layer(
@@ -74,7 +74,7 @@ def test_embedding(vocabulary, features, shape, key, padded):
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=5)
 @given(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=2, max_size=3).map(tuple), keys)
 def test_squeeze_excite(reduction, shape, key):
     check_layer(fcnn.squeeze_excite(reduction), shape, key=key)

@@ -16,6 +16,7 @@ from fcnn import (
     tree,
 )
 from fcnn.errors import ArgumentError, ShapeError
+from fcnn.testing import check_layer
 
 NAN, INF = np.nan, np.inf
 PEERS = ["layer", "example", "rms", "group", "instance"]
@@ -209,3 +210,19 @@ def test_an_empty_batch(name):
     params, _ = layer.init(key(0), (3, 5, 4))
     y, dx, *_ = run(layer, params, *np.zeros((2, 0, 3, 5, 4), np.float32))
     assert y.shape == dx.shape == (0, 3, 5, 4)
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_every_law_where_drawn(data):
+    groups = data.draw(st.integers(1, 3))
+    pixels = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    layer = own(data.draw(st.sampled_from(PEERS)), groups, data.draw(st.floats(1e-3, 1)))
+    shape = (*pixels, groups * data.draw(st.integers(1, 2)))
+    check_layer(layer, shape, batch=data.draw(st.integers(1, 3)))
+
+
+def test_what_they_cost_and_see():
+    model = fcnn.serial(layer_norm(), group_norm(2), local_response_norm(5), instance_norm())
+    assert {visit.receptive_field for visit in fcnn.walk(model, (3, 4, 6))} == {(1, 1)}
+    assert fcnn.summary(model, (3, 4, 6)).multiply_adds == 3 * 4 * 6 * (1 + 1 + 5 + 1)

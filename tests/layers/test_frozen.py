@@ -148,6 +148,12 @@ def test_errors_name_the_layer_inside():
         FRONT.init(fcnn.key(0), (2, 5, 1))
 
 
+def test_its_plan_is_that_of_evaluation():
+    rows = str(fcnn.fusion.plan(FRONT, train=True))
+    assert "conv2d(3, 3) + batch_norm() + relu" in rows
+    assert "conv2d(3, 3) +" not in str(fcnn.fusion.plan(BODY, train=True))
+
+
 def test_the_summary_says_what_is_wrapped():
     model = serial(frozen(dense(2)), fcnn.checkpointed(dense(3)), fcnn.repeat(dense(3), 2))
     rows = [(row.layer, row.params, row.statistics) for row in fcnn.summary(model, (4,)).rows]

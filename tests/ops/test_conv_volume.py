@@ -41,7 +41,7 @@ def same(found, expected, atol=1e-11):
 
 @pytest.mark.parametrize("budget", [1 << 22, 1 << 19])
 @pytest.mark.parametrize("pads", PADS)
-@pytest.mark.parametrize("kd", [2, 3])
+@pytest.mark.parametrize("kd", [1, 2, 3])
 @pytest.mark.parametrize("bias", [None, "tied", "untied"])
 def test_both_ways_give_the_same(rng, by_images, monkeypatch, kd, pads, bias, budget):
     """Within one block of all planes, and cut into planes and blocks; through a relu too."""

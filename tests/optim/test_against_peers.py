@@ -353,6 +353,12 @@ SCHEDULE_FREE: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
         optim.schedule_free_adamw(0.1, b2=0.9, weight_decay=0.1),
         lambda o: o.contrib.schedule_free_adamw(0.1, b2=0.9, weight_decay=0.1),
     ),
+    "falling": (
+        optim.schedule_free_sgd(lambda step: 0.1 / (1 + 0.05 * step)),
+        lambda o: o.contrib.schedule_free(
+            o.sgd(lambda step: 0.1 / (1 + 0.05 * step)), lambda step: 0.1 / (1 + 0.05 * (step - 1))
+        ),
+    ),
     "masked and warmed up": (
         optim.schedule_free(
             optim.chain(optim.scale_by_rms(0.8), optim.add_decayed_weights(0.3, mask=KERNELS)),

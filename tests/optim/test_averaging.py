@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fcnn
 from fcnn import optim, tree
 from fcnn.errors import ArgumentError, TreeError
 
@@ -63,3 +64,17 @@ def test_what_is_wrong_is_refused(trees: Any) -> None:
     optimizer, params = optim.schedule_free_sgd(0.1), trees.params(0)
     with pytest.raises(TreeError, match=r"\[2\]; .*the state is of other params"):
         optimizer.step(params, trees.grads(1), optimizer.init((*params[:2], 1.0, params[3])))
+
+
+def test_the_documented_loop_over_epochs_evaluates_the_average() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype(np.float32)
+    data = fcnn.data.Dataset(x, (x[:, 0] > x[:, 1]).astype(int))
+    model = fcnn.serial(fcnn.dense(8), fcnn.tanh, fcnn.dense(2))
+    loss, optimizer = fcnn.losses.softmax_cross_entropy, optim.schedule_free_sgd(2.0)
+    state = fcnn.train.init(model, optimizer, data, fcnn.key(0))
+    losses = []
+    for epoch in fcnn.train.epochs(model, loss, optimizer, data, state, epochs=6, progress=False):
+        params = optim.schedule_free_params(epoch.state.params, epoch.state.opt_state)
+        losses.append(fcnn.evaluate(model, loss, params, data).loss)
+    assert losses[-1] < 0.75 * losses[0]

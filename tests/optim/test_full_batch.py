@@ -75,13 +75,13 @@ def test_a_network_keeps_dtypes_and_statistics(dtype: Any) -> None:
     f = fcnn.value_and_grad(model, fcnn.losses.mean_squared_error)
     ctx = fcnn.training()
     before = tree.digest(params)
-    trained, result = optim.scipy_minimize(lambda p: f(p, x, y, ctx), params, maxiter=80)
+    trained, result = optim.scipy_minimize(lambda p: f(p, x, y, ctx), params, maxiter=40)
     assert result.fun < f(params, x, y, ctx)[0] / 4
     assert f(trained, x, y, ctx)[0] == pytest.approx(result.fun, rel=1e-5)
     assert all(leaf.dtype == dtype for leaf in tree.leaves(trained))
     assert tree.equal((trained[1].mean, trained[1].var), (params[1].mean, params[1].var))
     assert tree.digest(params) == before
-    again, _ = optim.scipy_minimize(lambda p: f(p, x, y, ctx), params, maxiter=80)
+    again, _ = optim.scipy_minimize(lambda p: f(p, x, y, ctx), params, maxiter=40)
     assert tree.equal(again, trained)
 
 

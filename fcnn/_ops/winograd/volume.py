@@ -27,8 +27,8 @@ from fcnn._ops.winograd.tiling import WASTE, tiles
 from fcnn._ops.winograd.transforms import transform_filters, transform_input, transform_output
 from fcnn._typing import Array
 
-CHANNELS = 16  # at least, of output, and of the input that a filter's planes meet
-IMAGES = 8  # at least: shorter runs are transformed slowly
+CHANNELS = 8  # at least, of output, and of the input that a filter's planes meet
+IMAGES = 4  # at least: shorter runs are transformed slowly
 PIXELS = 1024  # at least, of output in all planes and images
 TOGETHER = 4  # tiles that a block holds at least
 

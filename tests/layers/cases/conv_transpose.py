@@ -5,6 +5,7 @@ CASES = [
     (conv_transpose1d(2, 3, dilation=2, bias="untied", flip=True), (4, 2)),
     (conv_transpose1d(4, 2, stride=3, output_padding=2, groups=2, bias=None), (3, 2)),
     (conv_transpose2d(3, 2, stride=2), (3, 4, 2)),
+    (conv_transpose2d(4, 2, stride=2, groups=2, bias=None), (2, 3, 2)),
     (conv_transpose2d(1, 1), (1, 1, 1)),
     (conv_transpose2d(2, 3, padding="same"), (4, 3, 2)),
     (conv_transpose2d(2, 3, stride=2, padding="same", bias="untied"), (3, 2, 2)),

@@ -26,5 +26,6 @@ CASES = [
     (serial(frozen(serial(conv2d(3, 2), batch_norm(), relu, dropout(0.3))), flatten, dense(2)),
      (4, 4, 2)),
     (serial(dense(3), frozen(serial(batch_norm(), dense(2))), tanh, dense(2)), (4,)),
+    (serial(frozen(dense(3)), batch_norm()), (3,)),
     (serial(frozen(shared(dense(3))), tanh, frozen(shared(dense(3))), dense(2)), (3,)),
 ]  # fmt: skip
