@@ -129,19 +129,22 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 
 FAMILIES = {
-    "activations", "combinators", "conv", "conv_transpose", "dense", "dropout", "norm", "pool", "reshape",
+    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+    "conv_transpose",
 }  # fmt: skip
+COMMON = {"_convolution", "_sliding", "_transposed"}
+"""What layers of several families, or of several ranks, are made of."""
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_no_family_of_layers_knows_another(family):
     """Neighbouring layers meet in `fused` alone; `branches` is made of `serial`."""
     found = {name for name in imports(f"fcnn.layers.{family}") if name.startswith("fcnn.layers")}
-    assert found <= {"fcnn.layers._convolution", "fcnn.layers._sliding"}
+    assert found <= {f"fcnn.layers.{name}" for name in COMMON}
 
 
 def test_every_file_of_layers_is_a_family_or_known_to_join_them():
-    others = {"", "_convolution", "_joins", "_side_by_side", "_sliding", "branches", "fused"}
+    others = {"", "_joins", "_side_by_side", "branches", "fused"} | COMMON
     files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
     assert files == FAMILIES | others
 
