@@ -147,14 +147,18 @@ FAMILIES = {
     "gates", "global_pool", "hard", "lp_pool", "noise", "norm", "pad", "pool", "prelu",
     "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
     "standardized",
+    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
+    "conv_transpose",
 }  # fmt: skip
+COMMON = {"_convolution", "_sliding", "_transposed"}
+"""What layers of several families, or of several ranks, are made of."""
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_no_family_of_layers_knows_another(family):
     """Neighbours meet in `fused` alone; `branches` and `separable` are made of other layers."""
     found = {name for name in imports(f"fcnn.layers.{family}") if name.startswith("fcnn.layers")}
-    assert found <= {"fcnn.layers._convolution", "fcnn.layers._sliding"}
+    assert found <= {f"fcnn.layers.{name}" for name in COMMON}
 
 
 def test_every_file_of_layers_is_a_family_or_known_to_join_them():
@@ -169,6 +173,7 @@ def test_every_file_of_layers_is_a_family_or_known_to_join_them():
         "squeeze_excite",
     }
     others = {"", "_joins", "_side_by_side", "branches", "fused", "separable"}
+    others = {"", "_joins", "_side_by_side", "branches", "fused"} | COMMON
     files = {name.removeprefix("fcnn.layers").lstrip(".") for name in FILES if ".layers" in name}
     assert files == FAMILIES | others
 
