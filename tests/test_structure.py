@@ -147,8 +147,6 @@ FAMILIES = {
     "gates", "global_pool", "hard", "lp_pool", "noise", "norm", "pad", "pool", "prelu",
     "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
     "standardized",
-    "activations", "combinators", "conv", "dense", "dropout", "norm", "pool", "reshape",
-    "conv_transpose",
 }  # fmt: skip
 COMMON = {"_convolution", "_sliding", "_transposed"}
 """What layers of several families, or of several ranks, are made of."""
