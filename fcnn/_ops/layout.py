@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from fcnn._ops import blocks
+from fcnn._ops import blocks, memory
 from fcnn._typing import Array
 
 PIECE = 1 << 12
@@ -39,7 +37,7 @@ def images_innermost(x: Array) -> Array:
     rows = hcwn(x)
     if rows.flags.c_contiguous or x.nbytes > blocks.within(blocks.INNERMOST):
         return x
-    return nhwc(np.ascontiguousarray(rows))
+    return nhwc(memory.ascontiguousarray(rows))
 
 
 def in_memory_order(x: Array) -> Array | None:

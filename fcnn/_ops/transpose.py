@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.layout import hcwn, runs
 from fcnn._typing import Array
 
@@ -22,10 +23,10 @@ def rows_of(x: Array) -> Array:
     rows = hcwn(x)
     n, h, w, c = x.shape
     if rows.flags.c_contiguous or not x.flags.c_contiguous or min(n, c) < FEW or not x.size:
-        return np.ascontiguousarray(rows)
-    out = np.empty(rows.shape, x.dtype)
-    padded = np.empty((n, w * c + PADDING), x.dtype)[:, : w * c]
-    turned = np.empty((w, c, n), x.dtype)
+        return memory.ascontiguousarray(rows)
+    out = memory.empty(rows.shape, x.dtype)
+    padded = memory.empty((n, w * c + PADDING), x.dtype)[:, : w * c]
+    turned = memory.empty((w, c, n), x.dtype)
     for image_row, target in zip(x.reshape(n, h, w * c).swapaxes(0, 1), out, strict=True):
         np.copyto(padded, image_row)
         np.copyto(turned.reshape(w * c, n), padded.T)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._ops import memory
 from fcnn._ops.affine import affine, affine_adjoint, affine_input_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._walk import facts
@@ -78,7 +77,7 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
 
     def columns(x: Array) -> Array:
         """Return each row as a column."""
-        return np.ascontiguousarray(x.T if x.ndim == 2 else x.reshape(-1, x.shape[-1]).T)
+        return memory.ascontiguousarray(x.T if x.ndim == 2 else x.reshape(-1, x.shape[-1]).T)
 
     def rows(columns: Array, shape: Shape) -> Array:
         """Return each column as a row, in the leading axes of ``shape``."""

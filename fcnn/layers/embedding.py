@@ -7,6 +7,7 @@ from typing import Any
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._ops.scatter import add_rows
+from fcnn._ops.values import decide
 from fcnn._typing import Array, IntArray, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, LabelError
@@ -67,7 +68,7 @@ def embedding(
         return EmbeddingParams(weight_init(key, (vocabulary, features))), (*shape, features)
 
     def apply(params: EmbeddingParams, x: IntArray, ctx: Context = EVAL) -> Array:
-        if x.size and not 0 <= x.min() <= x.max() < vocabulary:
+        if x.size and not decide((x.min() >= 0) & (x.max() < vocabulary)):
             wrong = x.min() if x.min() < 0 else x.max()
             raise LabelError(f"expected numbers from 0 to {vocabulary - 1}, got {wrong}")
         y: Array = params.weight[x]

@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.spatial import axis_of, contiguous, outermost
+from fcnn._ops.values import decide
 from fcnn._typing import Array, IntArray
 
 Cuts: TypeAlias = Sequence[tuple[int, int]]
@@ -30,7 +32,7 @@ def max_of_windows(x: Array, cuts: Sequence[Cuts]) -> list[Array]:
     stages = [contiguous(x)]
     for axis, cut in _last_axis_first(cuts):
         values = stages[-1]
-        most = np.empty((*values.shape[:axis], len(cut), *values.shape[axis + 1 :]), x.dtype)
+        most = memory.empty((*values.shape[:axis], len(cut), *values.shape[axis + 1 :]), x.dtype)
         for o, (start, stop) in enumerate(cut):
             block = values[_along(axis, slice(start, stop))]
             np.maximum.reduce(block, axis=axis, out=most[_along(axis, o)])
@@ -44,7 +46,7 @@ def max_of_windows_adjoint(stages: list[Array], dy: Array, cuts: Sequence[Cuts])
     reversed_stages = zip(stages[-2::-1], stages[:0:-1], strict=True)
     ways = zip(reversed(list(_last_axis_first(cuts))), reversed_stages, strict=True)
     for (axis, cut), (values, most) in ways:
-        below = np.zeros(values.shape, dy.dtype)
+        below = memory.zeros(values.shape, dy.dtype)
         for o, (start, stop) in enumerate(cut):
             one, window = _along(axis, o), _along(axis, slice(start, stop))
             _give(values[window], most[one], gradient[one], below[window], axis)
@@ -79,7 +81,7 @@ def _place(values: Array, most: Array, axis: int) -> IntArray:
     found *= from_end
     place: IntArray = size - np.maximum.reduce(found, axis=axis).astype(np.intp)
     unknown = np.isnan(most)
-    if unknown.any():
+    if decide(unknown.any()):
         last = np.maximum.reduce(np.isnan(values) * (size + 1 - from_end), axis=axis)
         place = np.where(unknown, last.astype(np.intp) - 1, place)
     return place
