@@ -275,7 +275,9 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
             memory = {id(_owner(leaf)) for leaf in tree.leaves(dy)}
 
             def apart(leaf: Any) -> Any:
-                return np.array(leaf) if id(_owner(leaf)) in memory else leaf
+                if id(_owner(leaf)) not in memory:
+                    return leaf
+                return leaf.copy("K") if isinstance(leaf, np.ndarray) else np.array(leaf)
 
             return tree.map(apart, dparams, statistic=_itself), tree.map(apart, dx)
 

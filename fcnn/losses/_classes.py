@@ -79,8 +79,8 @@ def true_places(scores: Array, labels: Array) -> Array:
     """Return the flat indices of the true classes' scores, for scores (places, classes)."""
     n, classes = scores.shape
     # In intp: the sum of int64 and uint64 is float64, which is no index.
-    places: Array = np.arange(0, n * classes, classes)
-    places += labels.reshape(-1).astype(np.intp, copy=False)
+    first = np.arange(0, n * classes, classes)
+    places: Array = first + labels.reshape(-1).astype(np.intp, copy=False)
     return places
 
 
