@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
     from fcnn._freezing import FrozenParams
+    from fcnn._jit import jit
     from fcnn._value import as_value
     from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
@@ -166,6 +167,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.embedding": ("EmbeddingParams", "embedding"),
         "layers.reshape": ("transpose",),
         "_freezing": ("FrozenParams",),
+        "_jit": ("jit",),
         "layers.checkpointed": ("checkpointed",),
         "layers.combinators": ("repeat",),
         "layers.frozen": ("frozen",),
@@ -256,6 +258,7 @@ __all__ = [
     "instance_norm",
     "itemwise",
     "jacobian",
+    "jit",
     "jvp",
     "key",
     "layer",

@@ -309,9 +309,11 @@ def _itself(leaf: Any) -> Any:
 
 
 def _owner(array: Any) -> Any:
-    """Return the array that owns the memory: NumPy's ``base`` of a view is the owner itself."""
+    """Return what owns the memory: NumPy's ``base`` of a view, or the base of that."""
     base = getattr(array, "base", None)
-    return array if base is None else base
+    while base is not None:
+        array, base = base, getattr(base, "base", None)
+    return array
 
 
 def is_shape(shape: Any) -> bool:

@@ -46,6 +46,7 @@ ROWS = {
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,
+    "fcnn._jit": 5,
     "fcnn._summary": 5,
     "fcnn.typing": 5,
     "fcnn._derivatives": 5.5,
@@ -60,6 +61,7 @@ ROWS = {
     "fcnn.cli": 7,
 }
 PACKAGES = {
+    "fcnn._jit",
     "fcnn._derivatives",
     "fcnn.explain",
     "fcnn.plot",

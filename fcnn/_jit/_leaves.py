@@ -86,7 +86,7 @@ def is_supported(leaf: Any) -> bool:
         return not is_abstract(leaf)
     if not leaf.dtype.isnative or leaf.dtype.hasobject or leaf.dtype.kind not in "biufc":
         return False
-    return leaf.size == 0 or leaf.copy("K").strides == leaf.strides
+    return bool(leaf.size == 0 or leaf.copy("K").strides == leaf.strides)
 
 
 def replaced(value: Any, replace: Callable[[Any], Any]) -> Any:

@@ -10,7 +10,7 @@ import hashlib
 import operator
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -22,7 +22,7 @@ from fcnn._typing import Array
 from fcnn.errors import TraceError
 from fcnn.prng import Key
 
-BASE = "call"
+BASE: Literal["call"] = "call"
 """The error state outside of any `numpy.errstate` of the function: it tells the two apart."""
 
 _OF_SHAPES = {
@@ -148,7 +148,7 @@ class Recorder:
 
     def allocated(self, made: Array, value: Any = None) -> Array:
         """Return a new array as one that is recorded; ``value`` is what it was filled with."""
-        traced = self._own(made)
+        traced: Array = self._own(made)
         if value is not None and made.size:
             self._record("copy", None, (np.asarray(value, made.dtype),), (made,))
         return traced
@@ -156,7 +156,10 @@ class Recorder:
     def converted(self, given: Any, dtype: Any, order: str, copy: bool) -> Array:
         """Return an array of this dtype and order."""
         if not isinstance(given, Traced):
-            return np.array(given, dtype, copy=copy or None, order=order)
+            if copy:
+                return np.array(given, dtype)
+            found: Array = (np.ascontiguousarray if order == "C" else np.asarray)(given, dtype)
+            return found
         same = dtype is None or given.dtype == dtype
         if same and not copy and (order == "K" or (given.flags.c_contiguous and given.ndim)):
             return given
@@ -405,7 +408,7 @@ class Recorder:
     ) -> None:
         args, kwargs = self._settled(plain(args)), self._settled(plain(kwargs or {}))
         state = np.geterr()
-        differs = tuple([(name, how) for name, how in state.items() if how != BASE])
+        differs = tuple([(name, str(how)) for name, how in state.items() if how != BASE])
         size = np.getbufsize()
         op = Op(
             style, function, args, kwargs, tuple([self.place_of(each) for each in outs]), expected,

@@ -81,7 +81,7 @@ class Traced(np.ndarray):
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy("K")
 
-    def astype(
+    def astype(  # type: ignore[override]
         self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True,
         copy: bool = True,
     ) -> Any:  # fmt: skip

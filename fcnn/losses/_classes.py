@@ -66,7 +66,7 @@ def in_range(labels: Array, classes: int) -> Array:
 def _are_labels(labels: Array, classes: int) -> bool:
     if labels.size <= 256:
         known = labels.ravel().tolist()  # for few labels, faster than two reductions
-        return min(known) >= 0 and max(known) < classes
+        return bool(min(known) >= 0 and max(known) < classes)
     return bool(labels.min() >= 0 and labels.max() < classes)
 
 
