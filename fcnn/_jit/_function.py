@@ -102,10 +102,10 @@ class Jitted(Generic[P, R]):
     def _forget(self) -> None:
         """Drop the plans that were not used for longest, until the rest is within the bounds."""
         held = [(key, slot) for key, slot in self._slots.items() if slot.plan is not None]
-        total = sum(slot.plan.program.bytes for _, slot in held if slot.plan is not None)
+        total = sum(slot.plan.bytes for _, slot in held if slot.plan is not None)
         while len(self._slots) > PLANS or (total > BYTES and len(self._slots) > 1):
             _, slot = self._slots.popitem(last=False)
-            total -= 0 if slot.plan is None else slot.plan.program.bytes
+            total -= 0 if slot.plan is None else slot.plan.bytes
 
     def _first(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any]) -> R:
         result = self._function(*args, **kwargs)
@@ -130,11 +130,12 @@ class Jitted(Generic[P, R]):
             if differences(result, plan(leaves)):
                 self._give_up(slot, args, kwargs, leaves, result, plan)
                 return
-        except (TraceError, DeviationError) as error:
+        except Exception as error:  # whatever the function does not do with plain arrays
+            reason = error if isinstance(error, TraceError) else _unforeseen(error)
             if not self._quiet:
-                raise
+                raise reason from error.__cause__
             slot.is_given_up = True
-            warnings.warn(f"{self._function!r} runs unrecorded: {error}", stacklevel=4)
+            warnings.warn(f"{self._function!r} runs unrecorded: {reason}", stacklevel=4)
             return
         slot.plan = plan
         with self._lock:
@@ -179,6 +180,15 @@ class Jitted(Generic[P, R]):
             f"(np.empty, np.asarray): make it with np.empty_like or np.zeros_like of an argument",
             stacklevel=4,
         )
+
+
+def _unforeseen(error: Exception) -> TraceError:
+    made = TraceError(
+        f"expected a function that does the same with arrays that are recorded, got "
+        f"{type(error).__name__}: {error}"
+    )
+    made.__cause__ = error
+    return made
 
 
 def jit(function: Callable[P, R]) -> Jitted[P, R]:

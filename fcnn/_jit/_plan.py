@@ -62,6 +62,10 @@ def _nothing(*_: Any) -> None:
     """Take no notice of a floating-point error."""
 
 
+PATIENCE = 64
+"""Calls on which an argument of equal values is compared with those that were recorded."""
+
+
 class Plan:
     """A program with the arenas that are free, and what it has not been compared on yet.
 
@@ -72,6 +76,8 @@ class Plan:
     def __init__(self, program: Program, leaves: list[Any]) -> None:
         self.program = program
         self._free: list[Callable[[list[Any]], Any]] = []
+        self._bound = 0
+        self._patience = PATIENCE
         self._unseen = {i: (leaf, copy_of_leaf(leaf)) for i, leaf in enumerate(leaves)}
 
     def __call__(self, leaves: list[Any]) -> Any:
@@ -84,6 +90,7 @@ class Plan:
             replay = self._free.pop()
         except IndexError:
             replay = self.program.bind()
+            self._bound += 1
         try:
             return replay(leaves)
         finally:
@@ -91,16 +98,23 @@ class Plan:
 
     def is_new(self, leaves: list[Any]) -> list[int]:
         """Return the numbers of the arguments that differ for the first time."""
-        return [
-            i
-            for i, (leaf, copied) in self._unseen.items()
-            if leaves[i] is not leaf and not _same(leaves[i], copied)
-        ]
+        others = [i for i, (leaf, _) in self._unseen.items() if leaves[i] is not leaf]
+        if others:
+            self._patience -= 1
+        new = [i for i in others if not _same(leaves[i], self._unseen[i][1])]
+        if self._patience <= 0 and not new:
+            self._unseen.clear()
+        return new
 
     @property
     def has_unseen(self) -> bool:
         """Whether there are arguments that have not differed yet."""
         return bool(self._unseen)
+
+    @property
+    def bytes(self) -> int:
+        """What the plan holds: its constants, and an arena for each thread that used it at once."""
+        return self.program.constant_bytes + max(1, self._bound) * self.program.arena
 
     def saw(self, numbers: list[int]) -> None:
         """Note that a replay with other values of these arguments had the right bits."""

@@ -98,11 +98,6 @@ class Program:
         self.calls = [Call.of(op) for op in (node.op for node in self.nodes)]
         del self._recorder, self.nodes, self._result, self._traced
 
-    @property
-    def bytes(self) -> int:
-        """What a bound program holds."""
-        return self.arena + self.constant_bytes
-
     def bind(self, probe: Probe | None = None) -> Callable[[list[Any]], Any]:
         """Return the function ``leaves -> result`` with an arena of its own.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -115,6 +116,7 @@ class Recorder:
         self._digests = digests
         self._seen: dict[int, tuple[Array, Array]] = {}
         self._buffer = np.getbufsize()
+        self._thread = threading.get_ident()
 
     # What arguments become.
 
@@ -406,6 +408,8 @@ class Recorder:
         kwargs: dict[str, Any] | None = None,
         expected: bool = True,
     ) -> None:
+        if threading.get_ident() != self._thread:
+            refuse("a call in another thread")
         args, kwargs = self._settled(plain(args)), self._settled(plain(kwargs or {}))
         state = np.geterr()
         differs = tuple([(name, str(how)) for name, how in state.items() if how != BASE])

@@ -8,9 +8,12 @@ makes of nothing or copies as a plain `numpy.ndarray`. So `fcnn._ops`, `fcnn.lay
 * ``empty``, ``zeros``, ``ones``, ``full`` and those of the same shape, ``_like``;
 * ``ascontiguousarray``, ``asarray`` and ``array``, which keep what is recorded recorded.
 
-A test holds them to it. An array whose values steer Python (an index that is computed of shapes)
-is no result, and is made with NumPy's own functions. What else they keep to: what is computed of
-values and steers Python goes through `fcnn._ops.values`.
+An array that may be a constant is indexed by one that may be recorded with
+`fcnn._ops.values.called` of `numpy.take`, not with brackets.
+
+A test holds them to the first. An array whose values steer Python (an index computed of shapes) is
+no result, and is made with NumPy's own functions. What is computed of values and steers Python
+goes through `fcnn._ops.values`.
 
 The module also lets the C library keep freed memory for the next step. A training step allocates
 the same arrays again and again. By default the GNU C library gives a block larger than 128 KiB

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._ops.scatter import add_rows
-from fcnn._ops.values import decide
+from fcnn._ops.values import called, decide
 from fcnn._typing import Array, IntArray, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, LabelError
@@ -71,7 +73,7 @@ def embedding(
         if x.size and not decide((x.min() >= 0) & (x.max() < vocabulary)):
             wrong = x.min() if x.min() < 0 else x.max()
             raise LabelError(f"expected numbers from 0 to {vocabulary - 1}, got {wrong}")
-        y: Array = params.weight[x]
+        y: Array = called(np.take, params.weight, x, 0)
         if padding_index is not None:
             y[x == padding_index] = 0
         return y

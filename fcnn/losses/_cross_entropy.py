@@ -9,7 +9,7 @@ import numpy as np
 
 from fcnn import _check
 from fcnn._ops import memory, stable
-from fcnn._ops.values import number
+from fcnn._ops.values import called, number
 from fcnn._typing import Array
 from fcnn.errors import ArgumentError, LabelError, ShapeError
 from fcnn.losses._classes import in_range, labels_or_soft, rows_of
@@ -86,9 +86,10 @@ def cross_entropy(
         in_range(labels, classes)
         q = memory.zeros((labels.size, classes))
         q += by_class * (smoothing / classes)
-        q[np.arange(labels.size), labels] += (1 - smoothing) * by_class[labels]
+        of_label = called(np.take, by_class, labels)
+        q[np.arange(labels.size), labels] += (1 - smoothing) * of_label
         q *= counts[:, None]
-        return q.astype(z.dtype), number(by_class[labels] @ counts)
+        return q.astype(z.dtype), number(of_label @ counts)
 
     def formula(
         z: Array, prepared: tuple[Array, float]
@@ -116,7 +117,7 @@ def cross_entropy(
             numbers: Array = np.add.reduce(counts, axis=1, dtype=np.float64)
             return numbers
         kept = in_range(np.where(counts, rows, 0), len(weights))
-        sums: Array = (weights[kept] * counts).sum(axis=1)
+        sums: Array = (called(np.take, weights, kept) * counts).sum(axis=1)
         return sums
 
     weighs = weights is not None or ignored is not None

@@ -9,7 +9,7 @@ import numpy as np
 
 from fcnn import _check
 from fcnn._ops import memory, stable
-from fcnn._ops.values import decide
+from fcnn._ops.values import called, decide
 from fcnn._typing import Array
 from fcnn.errors import ArgumentError, LabelError, ShapeError
 from fcnn.losses._classes import classes_of, rows_of, true_places
@@ -115,7 +115,7 @@ def softmax_focal(gamma: float = 2.0, *, class_weights: Sequence[float] | None =
         wrong = p.sum(axis=1)  # 1 - p_y loses its digits where p_y is near 1
         weight = wrong**power
         if weights is not None:
-            weight *= weights[t].astype(z.dtype)
+            weight *= called(np.take, weights, t).astype(z.dtype)
 
         def slope() -> Array:
             ratio = np.divide(cost, wrong, out=memory.ones_like(cost), where=wrong != 0)
