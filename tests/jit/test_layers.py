@@ -46,4 +46,3 @@ def test_the_bits_of_every_layer_and_its_pullback(layer, shape, train, dtype):
         assert not differences(f(given, x, ctx), jitted(given, x, ctx))
     (slot,) = jitted._slots.values()
     assert slot.plan is not None
-    assert slot.plan.program.calls or repr(layer) in {"flatten", "relu"} or slot.deviations == 0
