@@ -30,7 +30,8 @@ def multiply(a: Array, b: Array, out: Array | None = None) -> Array:
     width = most if m >= ROWS else n
     is_uncut = (k <= most and n <= width) or m <= 1 or n <= 1  # never by a vector
     if is_uncut or _is_in_place(m, k, n, b) or uses_threads(m * k * n):
-        return np.asarray(np.matmul(a, b, out=out))
+        whole: Array = np.matmul(a, b, out=out)
+        return whole
     if out is None:
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         out = np.empty((*stack, m, n), a.dtype)
