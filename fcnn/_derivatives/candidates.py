@@ -6,8 +6,9 @@ A layer has no forward rule, but most layers are of a kind whose Jacobian J is a
 * The function is affine (dense, convolutions, averages, whatever moves elements):
   ``J v = f(v) - f(0)``.
 * It is affine in each item of a tuple (products): the sum of these over the items.
-* Each output is one of the inputs (max pooling): applied to the inputs' ranks, the function
-  says which, because it commutes with increasing functions.
+* Each output is one of the inputs (max pooling): the pullback says which, if no input is two
+  outputs; or the function itself, applied to the inputs' ranks, because it commutes with
+  increasing functions.
 * It normalises, then scales: ``J = diag(scale) M`` with M symmetric, being the Hessian of a
   norm.
 * None of these: the rows of J are pulled back one by one, at all positions at once where
@@ -56,7 +57,8 @@ def of_input(at: Point, dx: Any) -> list[Candidate]:
     affine = functools.partial(_affine, at, dx)
     if not (isinstance(at.x, np.ndarray) and isinstance(at.y, np.ndarray)):
         return [affine, functools.partial(_item_by_item, at, dx)]
-    found: list[Candidate] = [affine, functools.partial(_of_selection, at, dx)]
+    selection = [functools.partial(each, at, dx) for each in (_of_apart, _of_selection)]
+    found: list[Candidate] = [affine, *selection]
     if at.x.shape == at.y.shape:
         found.insert(0, lambda: at.pullback(dx)[1])
         if hasattr(at.params, "scale"):
@@ -113,6 +115,19 @@ def _item_by_item(at: Point, dx: Any) -> Any:
         )
         total = tree.map(np.add, total, _minus(ahead, still))
     return total
+
+
+def _of_apart(at: Point, dx: Array) -> Any:
+    """Return the tangents of the elements that the outputs are, if no two are the same one.
+
+    The pullback of the outputs' numbers then says at each element which output it is.
+    """
+    numbers = np.arange(1.0, 1 + at.y.size).reshape(at.y.shape)
+    pulled = at.pullback(numbers)[1]
+    chosen = pulled != 0
+    u = np.zeros(at.y.size)
+    u[pulled[chosen].astype(np.int64) - 1] = dx[chosen]
+    return u.reshape(at.y.shape)
 
 
 def _of_selection(at: Point, dx: Array) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 from fcnn import tree
 from fcnn._derivatives import candidates
 from fcnn._derivatives.candidates import Candidate, Point
-from fcnn._derivatives.certificate import DRAWS, agree, floats, random_like
+from fcnn._derivatives.certificate import agree, floats, random_like
 from fcnn._derivatives.signatures import Jvp
 from fcnn._derivatives.wiring import Wires, wires_of
 from fcnn._doors import check_model
@@ -28,7 +28,7 @@ from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Tree
 from fcnn.errors import FcnnError
 from fcnn.layers._joins import total_of
-from fcnn.prng import Key, fold_in
+from fcnn.prng import Key
 
 
 def jvp(model: Layer) -> Jvp:
@@ -138,20 +138,18 @@ def point(layer: Layer, params: Any, x: Any, ctx: Context) -> Point:
 
 
 class _Certificate:
-    """Random dy with their pullbacks, against which tangents of the output are tried."""
+    """A random dy with its pullback, against which tangents of the output are tried."""
 
     def __init__(self, at: Point) -> None:
         self._at = at
-        drawn = [random_like(at.y, fold_in(Key(0), i)) for i in range(DRAWS)]
-        self._pairs = [(dy, *at.pullback(dy)) for dy in drawn]
+        self._dy = random_like(at.y, Key(0))
+        self._grads, self._pulled = at.pullback(self._dy)
 
     def holds(self, u: Any, dparams: Any, dx: Any) -> bool:
         """Return whether u is the tangent of the output."""
         u = tree.zeros_like(self._at.y) if u is None else u
-        return all(
-            agree(dy, u, _read(grads, dparams, pulled, dx), _read(dparams, dparams, dx, dx))
-            for dy, grads, pulled in self._pairs
-        )
+        gradient = _read(self._grads, dparams, self._pulled, dx)
+        return agree(self._dy, u, gradient, _read(dparams, dparams, dx, dx))
 
     def first(self, found: Sequence[Candidate], dparams: Any, dx: Any) -> Any:
         """Return the first candidate that holds, or else what every row pulled back gives."""
