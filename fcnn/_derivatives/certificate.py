@@ -31,15 +31,23 @@ def random_like(y: Tree, key: Key) -> Any:
     count = itertools.count()
 
     def draw(leaf: Array) -> Array:
-        drawn = np.empty_like(leaf)
         own = uniform(fold_in(key, next(count)), (leaf.size,), dtype=np.float64)
-        by_memory = drawn.transpose(
-            np.argsort([-stride for stride in drawn.strides], kind="stable")
-        )
-        by_memory[...] = ((own - 0.5) * math.sqrt(12)).reshape(by_memory.shape)
-        return drawn
+        return laid_out((own - 0.5) * math.sqrt(12), leaf)
 
     return tree.map(draw, y)
+
+
+def by_memory(x: Array) -> Any:
+    """Return the order of axes in which x has the longest strides first."""
+    return np.argsort([-stride for stride in x.strides], kind="stable")
+
+
+def laid_out(flat: Array, like: Array) -> Array:
+    """Return numbers in the shape, the dtype and the order of memory of another array."""
+    made = np.empty_like(like)
+    view = made.transpose(by_memory(made))
+    view[...] = flat.reshape(view.shape)
+    return made
 
 
 def floats(values: Tree, like: Tree = None) -> list[Array]:

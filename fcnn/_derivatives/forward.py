@@ -12,6 +12,7 @@ https://doi.org/10.1137/1.9780898717761.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -142,17 +143,26 @@ class _Certificate:
 
     def __init__(self, at: Point) -> None:
         self._at = at
-        self._dy = random_like(at.y, Key(0))
-        self._grads, self._pulled = at.pullback(self._dy)
+
+    @functools.cached_property
+    def _drawn(self) -> tuple[Any, Any, Any]:
+        dy = random_like(self._at.y, Key(0))
+        return dy, *self._at.pullback(dy)
 
     def holds(self, u: Any, dparams: Any, dx: Any) -> bool:
         """Return whether u is the tangent of the output."""
         u = tree.zeros_like(self._at.y) if u is None else u
-        gradient = _read(self._grads, dparams, self._pulled, dx)
-        return agree(self._dy, u, gradient, _read(dparams, dparams, dx, dx))
+        dy, grads, pulled = self._drawn
+        return agree(dy, u, _read(grads, dparams, pulled, dx), _read(dparams, dparams, dx, dx))
 
     def first(self, found: Sequence[Candidate], dparams: Any, dx: Any) -> Any:
-        """Return the first candidate that holds, or else what every row pulled back gives."""
+        """Return the first candidate that holds, or else what every row pulled back gives.
+
+        Where the layer's kind is known, nothing is tried.
+        """
+        known = candidates.known(self._at, dparams, dx)
+        if known is not None:
+            return known()
         for candidate in found:
             try:
                 with np.errstate(all="ignore"):
