@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import threading
 from typing import Any
 
@@ -15,12 +16,21 @@ IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
 class Blas:
-    """A counter of callers that need one BLAS thread: the first sets it, the last restores."""
+    """A counter of callers that need one BLAS thread: the first sets it, the last restores.
+
+    A forked child has one thread, and counts the callers of that thread alone.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
+        self._lock = threading.RLock()
+        self._users: dict[int, int] = {}  # callers by the thread that entered
         self._before: list[int] = []
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=lambda: self._lock.acquire(),
+                after_in_parent=lambda: self._lock.release(),
+                after_in_child=self._after_fork,
+            )
 
     @functools.cached_property
     def _libraries(self) -> list[Any]:
@@ -51,21 +61,36 @@ class Blas:
         Several threads may be inside at once.
         """
         with self._lock:
-            if self._users == 0:
+            if not self._users:
                 self._before = [library.get_num_threads() for library in self._libraries]
-                for library, count in zip(self._libraries, self._before, strict=True):
-                    if count != 1:
-                        _set_threads(library, 1)
-            self._users += 1
+                self._set_all([1] * len(self._before))
+            here = threading.get_ident()
+            self._users[here] = self._users.get(here, 0) + 1
 
     def leave(self) -> None:
         """Leave; the last caller restores the numbers of threads that the first found."""
         with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                for library, count in zip(self._libraries, self._before, strict=True):
-                    if count != 1:
-                        _set_threads(library, count)
+            here = threading.get_ident()
+            if here not in self._users:  # a generator may be closed by another thread
+                here = next(iter(self._users))
+            self._users[here] -= 1
+            if not self._users[here]:
+                del self._users[here]
+            if not self._users:
+                self._set_all(self._before)
+
+    def _set_all(self, counts: list[int]) -> None:
+        for library, before, count in zip(self._libraries, self._before, counts, strict=True):
+            if before != 1:
+                _set_threads(library, count)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        here = threading.get_ident()
+        has_users = bool(self._users)
+        self._users = {here: self._users[here]} if here in self._users else {}
+        if has_users and not self._users:
+            self._set_all(self._before)
 
 
 def _set_threads(library: Any, count: int) -> None:

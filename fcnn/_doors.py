@@ -6,15 +6,17 @@ Each raises one sentence with the remedy, before anything is computed.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from fcnn import _batch, tree
 from fcnn._layer import Layer, is_shape, shapes_of
 from fcnn._typing import Tree
-from fcnn._value import Value
+from fcnn._value import Value, check_call
 from fcnn.errors import (
     ArgumentError,
     DataError,
@@ -26,9 +28,42 @@ from fcnn.errors import (
 )
 from fcnn.prng import Key, abstract_key
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_REMEDIES = {
+    "lr": "pass it to the optimizer: fcnn.optim.adam(learning_rate)",
+    "learning_rate": "pass it to the optimizer: fcnn.optim.adam(learning_rate)",
+    "validation_data": "use validation=fcnn.data.Dataset(inputs, targets)",
+    "val_data": "use validation=fcnn.data.Dataset(inputs, targets)",
+    "validation_split": "cut a part off: data[n:] to learn from, validation=data[:n]",
+    "callbacks": "write the loop over fcnn.train.epochs",
+    "verbose": "use log=None for silence",
+    "shuffle": "leave it out: each epoch goes through the data in an order of its own",
+    "seed": "use key=fcnn.key(0)",
+    "rng": "use key=fcnn.key(0)",
+    "random_state": "use key=fcnn.key(0)",
+    "initial_epoch": "pass state=run.state of the earlier run",
+    "workers": "use executor=fcnn.parallel.threads()",
+    "num_workers": "use executor=fcnn.parallel.threads()",
+    "n_jobs": "use executor=fcnn.parallel.threads()",
+    "x": "wrap the arrays: fcnn.data.Dataset(inputs, targets)",
+    "y": "wrap the arrays: fcnn.data.Dataset(inputs, targets)",
+    "batch_size": "use shard_size; it changes no result",
+}
+"""What to do about an argument of other libraries."""
+
+_SURPLUS = (
+    "name the others; inputs and targets are one argument, fcnn.data.Dataset(inputs, targets)"
+)
+
 _OTHER_NAMES = {
     "mse": "mean_squared_error",
     "l2": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "l1": "mean_absolute_error",
+    "kldiv": "softmax_kl_divergence (of logits) or kl_divergence",
+    "kldivergence": "softmax_kl_divergence (of logits) or kl_divergence",
     "bce": "sigmoid_cross_entropy (of logits) or binary_cross_entropy",
     "binarycrossentropy": "sigmoid_cross_entropy (of logits) or binary_cross_entropy",
     "bcewithlogits": "sigmoid_cross_entropy",
@@ -41,6 +76,18 @@ _OTHER_NAMES = {
 """What other libraries call a loss in a string, and what it is called here."""
 
 
+def hinting(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function that is called with arguments of other libraries say what to write."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def hinted(*args: P.args, **kwargs: P.kwargs) -> R:
+        check_call(function.__name__, signature, args, kwargs, _REMEDIES, _SURPLUS)
+        return function(*args, **kwargs)
+
+    return hinted
+
+
 def check_model(model: Any) -> None:
     """Refuse what is not a layer.
 
@@ -51,8 +98,12 @@ def check_model(model: Any) -> None:
         return
     if isinstance(model, Value):
         hint = "; the model comes first"
+    elif getattr(model, "__qualname__", "").startswith("Layer."):
+        hint = "; pass the layer itself, not one of its functions"
     elif callable(model):
         hint = "; call the constructor"
+    elif isinstance(model, tuple) and not any(isinstance(each, Layer) for each in model):
+        hint = "; the model comes first"
     elif isinstance(model, list | tuple) and all(isinstance(each, Layer) for each in model):
         hint = "; join layers with fcnn.serial(...)"
     else:
@@ -77,6 +128,8 @@ def check_loss(loss: Any) -> None:
         full = {name.replace("_", ""): name for name in _names_of_losses()}
         name = _OTHER_NAMES.get(plain) or full.get(plain)
         hint = f"use fcnn.losses.{name}" if name else "fcnn.losses has them"
+    elif isinstance(loss, tuple | dict):
+        hint = "the arguments are (model, loss, params, data)"
     elif callable(loss):
         hint = "call its constructor, or make a loss of a function with fcnn.losses.loss"
     else:
@@ -232,6 +285,7 @@ def check_function(function: Any, what: str, signature: str) -> None:
         ArgumentError: with the signature.
     """
     if function is not None and not callable(function):
+        hint = f"; {what}=None is silent" if isinstance(function, bool) else ""
         raise ArgumentError(
-            f"expected a function {signature} or None for {what}, got {kind_of(function)}"
+            f"expected a function {signature} or None for {what}, got {kind_of(function)}{hint}"
         )

@@ -11,6 +11,7 @@ import attrs
 from fcnn import _batch, _doors, parallel, tree
 from fcnn._check import whole
 from fcnn._layer import Layer, training
+from fcnn._record import record
 from fcnn._scores import Metric, count_correct, has_classes, measure
 from fcnn._typing import Array, Tree
 from fcnn.prng import Key, fold_in
@@ -26,6 +27,7 @@ SHARD_SIZE = 64
 """The default size of a shard in evaluation, which no layer's result depends on."""
 
 
+@record
 @attrs.frozen
 class Evaluation:
     """How good a model is on a data set; prints as ``0.9712 (9712/10000)``.
@@ -87,6 +89,7 @@ def predict(
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
 ) -> Any: ...
+@_doors.hinting
 def predict(
     model: Layer,
     params: Tree,
@@ -132,6 +135,7 @@ def _parts(inputs: Tree, shard_size: int) -> list[slice]:
     return parallel.cut(_batch.length(inputs), whole(shard_size, "shard_size"))
 
 
+@_doors.hinting
 def evaluate(
     model: Layer,
     loss: Loss,

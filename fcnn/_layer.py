@@ -162,8 +162,8 @@ class Layer(Value):
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse a call, and say what to write."""
         raise TypeError(
-            f"expected {self!r} without a call, got arguments {args!r:.40}; a layer is a value: "
-            f"write relu, not relu(), and model.apply(params, x), not model(x)"
+            f"expected {self!r} without a call, got {len(args) + len(kwargs)} argument(s); a layer "
+            f"is a value: write relu, not relu(), and model.apply(params, x), not model(x)"
         )
 
     @overload
@@ -282,6 +282,8 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
         return tree.map(_read_only, y), protected_pullback
 
     protected_vjp.__wrapped__ = checked_vjp  # type: ignore[attr-defined]
+    checked_init.__qualname__, checked_apply.__qualname__ = "Layer.init", "Layer.apply"
+    protected_vjp.__qualname__ = checked_vjp.__qualname__ = "Layer.vjp"
     made = Layer(checked_init, checked_apply, protected_vjp, spec)
     return made
 
@@ -330,7 +332,9 @@ def as_shape(shape: Any) -> Any:
         if is_shape(tuple(shape)):
             return tuple([int(n) for n in shape])
         return tuple([as_shape(child) for child in shape])
-    raise ShapeError(f"expected the shape of one example, (h, w, c) or the like, got {shape!r}")
+    is_array = isinstance(shape, np.ndarray)
+    got = f"an array; pass x.shape[1:] = {shape.shape[1:]}" if is_array else repr(shape)
+    raise ShapeError(f"expected the shape of one example, (h, w, c) or the like, got {got}")
 
 
 def shapes_of(x: Any) -> Any:

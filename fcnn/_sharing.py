@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+import attrs
+
 from fcnn import _batch, tree
 from fcnn._layer import Layer
 from fcnn._typing import Tree
-from fcnn._walk import Part, parts_of
-from fcnn.errors import ShapeError
+from fcnn._walk import Attribute, Part, parts_of
+from fcnn.errors import ArgumentError, ShapeError
 from fcnn.tree._node import shape_of
 
 T = TypeVar("T")
@@ -35,6 +37,11 @@ class Ties:
             for shared, index in _holders(part.layer):
                 found.setdefault(shared, []).append((*part.place, *index))
         self._groups = [places for places in found.values() if len(places) > 1]
+        for places in self._groups:
+            if len({_in_node(place) for place in places}) > 1:
+                raise ArgumentError(
+                    "expected a shared layer to be frozen in all of its places, or in none"
+                )
 
     def __bool__(self) -> bool:
         return bool(self._groups)
@@ -64,7 +71,9 @@ class Ties:
         """Return gradients with the sum over a shared layer's places in the first of them."""
         for places in self._groups:
             equal = [1 / len(places)] * len(places)
-            total = _batch.add_gradients([_get(grads, place) for place in places], equal)
+            found = [_get(grads, place) for place in places]
+            # Of frozen layers all that is found is that nothing moves.
+            total = found[0] if _in_node(places[0]) else _batch.add_gradients(found, equal)
             grads = _put(grads, places[0], total)
             for place in places[1:]:
                 grads = _put(grads, place, ())
@@ -90,9 +99,14 @@ def _alike(a: Tree, b: Tree) -> bool:
     return tree.structure(a) == tree.structure(b) and shapes[0] == shapes[1]
 
 
+def _in_node(index: Index) -> bool:
+    """Return whether the way leads through a node, as that to the params of frozen layers does."""
+    return any(isinstance(step, Attribute) for step in index)
+
+
 def _get(params: Any, index: Index) -> Any:
     for i in index:
-        params = params[i]
+        params = getattr(params, i) if isinstance(i, Attribute) else params[i]
     return params
 
 
@@ -100,7 +114,9 @@ def _put(params: Any, index: Index, new: Any) -> Any:
     if not index:
         return new
     first: Any = index[0]
-    inner = _put(params[first], index[1:], new)
+    inner = _put(_get(params, index[:1]), index[1:], new)
+    if isinstance(first, Attribute):
+        return attrs.evolve(params, **{first: inner})
     if isinstance(params, dict):
         return {**params, first: inner}
     return (*params[:first], inner, *params[first + 1 :])

@@ -31,7 +31,7 @@ class Row:
         params: how many numbers it learns.
         statistics: how many running statistics it keeps.
         multiply_adds: of one example; None if the layer does not say.
-        receptive_field: rows and columns of the input that an output sees; None if unknown.
+        receptive_field: how much of the input an output sees along each axis; None if unknown.
     """
 
     layer: str
@@ -40,7 +40,7 @@ class Row:
     params: int
     statistics: int
     multiply_adds: int | None
-    receptive_field: tuple[int, int] | None
+    receptive_field: tuple[int, ...] | None
 
 
 @attrs.frozen(repr=False)
@@ -94,9 +94,9 @@ class Summary:
 def summary(model: Layer, shape: Shape) -> Summary:
     """Return a table of a model's layers: outputs, params, multiply-adds, receptive fields.
 
-    Nested models are indented. Running statistics are counted apart from the numbers that are
-    learnt; of a shared layer's places the first alone is counted. "–" stands for what a layer
-    does not say (see `fcnn.facts`). No weight is drawn.
+    Nested models are indented. Running statistics and frozen params are counted apart from the
+    numbers that are learnt; of a shared layer's places the first alone is counted. "–" stands
+    for what a layer does not say (see `fcnn.facts`). No weight is drawn.
 
     Args:
         model: a layer.
@@ -114,10 +114,14 @@ def summary(model: Layer, shape: Shape) -> Summary:
     """
     rows: list[Row] = []
     counted: set[Layer] = set()
-    again, prefix = math.inf, ""
+    again, still, prefix = math.inf, math.inf, ""
     for visit in walk(model, shape, combinators=True):
         if visit.depth <= again:
             again = math.inf  # behind a shared layer that was counted before
+        if visit.depth <= still:
+            still = math.inf  # behind a frozen layer
+        if visit.layer.spec.name == "frozen":
+            still = min(still, visit.depth)
         if visit.layer.spec.constructor in SHARED:
             again = min(again, visit.depth) if visit.layer in counted else again
             counted.add(visit.layer)
@@ -125,15 +129,20 @@ def summary(model: Layer, shape: Shape) -> Summary:
             prefix += label
             continue
         if visit.depth or is_leaf(visit.layer) or prefix:
-            rows.append(_row(visit, prefix, counts=again == math.inf))
+            row = _row(visit, prefix, counts=again == math.inf)
+            if still < math.inf:
+                row = attrs.evolve(row, params=0, statistics=row.params + row.statistics)
+            rows.append(row)
         prefix = ""
     return Summary(tuple(rows))
 
 
 def _wrapper(layer: Layer) -> str | None:
-    """Return what stands before a layer's own row: its name, or that it is shared."""
+    """Return what stands before a layer's own row: its name, or how it is wrapped."""
     if layer.spec.constructor in SHARED:
         return "shared "
+    if layer.spec.name in ("frozen", "checkpointed"):
+        return f"{layer.spec.name} "
     return f"{layer.spec.arguments['name']}: " if layer.spec.name == "named" else None
 
 
@@ -161,7 +170,7 @@ def _cells_of(row: Row) -> tuple[str, ...]:
     if row.out_shape is None:
         return name, "", "", "", "", ""
     field = row.receptive_field
-    sees = _UNKNOWN if field is None else f"{field[0]}×{field[1]}"
+    sees = _UNKNOWN if field is None else "×".join(map(str, field))
     counts = _number(row.params), _number(row.statistics), _number(row.multiply_adds)
     return name, str(row.out_shape), *counts, sees
 

@@ -31,6 +31,21 @@ Padding: TypeAlias = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[
 """``"valid"``, ``"same"``, one number for all four sides, ``(rows, columns)``,
 or ``((top, bottom), (left, right))``."""
 
+Size1d: TypeAlias = int | tuple[int]
+"""A length."""
+
+Size3d: TypeAlias = int | tuple[int, int, int]
+"""A depth, a height and a width, or one number for all three."""
+
+Padding1d: TypeAlias = str | int | tuple[int, int]
+"""``"valid"``, ``"same"``, ``"causal"``, one number for both ends, or ``(before, after)``."""
+
+Padding3d: TypeAlias = (
+    str | int | tuple[int, int, int] | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+)
+"""``"valid"``, ``"same"``, one number for all six sides, ``(planes, rows, columns)``, or
+``(before, after)`` for each of them."""
+
 ModelPullback: TypeAlias = Callable[[Array], tuple[Any, Any]]
 """``pullback(dy) -> (dparams, dx)``; ``dx`` is None where the context asked for none."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import attrs
@@ -134,15 +134,16 @@ class Spec:
         return hash(self._key)
 
 
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
 _REMEDIES = {
     "activation": "put the activation after it, as a layer: serial(conv2d(8, 3), relu)",
     "betas": "use b1 and b2",
     "input_shape": "leave it out; init takes the shape of one example",
+    "in_channels": "leave it out; init takes the shape of one example",
+    "in_features": "leave it out; init takes the shape of one example",
     "name": "use fcnn.named(name, layer)",
     "weight_decay": "use adamw, or chain add_decayed_weights",
-    "validation_data": "use validation",
-    "callbacks": "write the loop over fcnn.train.epochs",
-    "verbose": "use log=None for silence",
 }
 """What to do about an argument of other libraries that has no counterpart here."""
 
@@ -227,17 +228,46 @@ def remember(
 
     @functools.wraps(constructor)
     def construct(*args: P.args, **kwargs: P.kwargs) -> V:
-        _check_names(construct.__name__, signature, kwargs)
+        check_call(construct.__name__, signature, args, kwargs, _REMEDIES, _SURPLUS)
         made = constructor(*args, **kwargs)
         return make(made, _spec(construct, signature, args, kwargs))
 
     construct.__signature__ = signature  # type: ignore[attr-defined]
+    construct.__makes_value__ = True  # type: ignore[attr-defined]
     construct.__annotations__ = {**constructor.__annotations__, "return": returns}
     return construct
 
 
-def _check_names(name: str, signature: inspect.Signature, kwargs: dict[str, Any]) -> None:
+def is_constructor(function: Any) -> bool:
+    """Return whether a function was made by `remember`."""
+    return getattr(function, "__makes_value__", False) is True
+
+
+_SURPLUS = "name the others, and leave sizes of the input out: init takes its shape"
+
+
+def check_call(
+    name: str,
+    signature: inspect.Signature,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    remedies: Mapping[str, str],
+    surplus: str,
+) -> None:
+    """Refuse arguments that a function does not take.
+
+    Raises:
+        TypeError: with the nearest name, a remedy by name, or what to do with surplus arguments.
+    """
     known = signature.parameters
+    by_place = [each for each, p in known.items() if p.kind in _BY_PLACE]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in known.values())
+    if len(args) > len(by_place) and not takes_any:
+        names = f" ({', '.join(by_place)})" if by_place else ""
+        raise TypeError(
+            f"{name}() takes {len(by_place)} positional arguments{names}, "
+            f"got {len(args)}; {surplus}"
+        )
     unknown = [given for given in kwargs if given not in known]
     if not unknown or any(p.kind is p.VAR_KEYWORD for p in known.values()):
         return
@@ -246,13 +276,43 @@ def _check_names(name: str, signature: inspect.Signature, kwargs: dict[str, Any]
     other = _OTHER_NAMES.get(unknown[0])
     near = [other] if other in known else difflib.get_close_matches(unknown[0], known, 1, 0.75)
     hint = f"use {near[0]}" if near else f"it takes {', '.join(known) or 'no arguments'}"
-    hint = hint if near else _REMEDIES.get(unknown[0], hint)
+    hint = remedies.get(unknown[0], hint)
     raise TypeError(f"{name}() got an unexpected argument {unknown[0]!r}; {hint}")
 
 
 def as_value(constructor: Callable[[], V]) -> V:
-    """Call ``constructor`` once and let its name stand for the value."""
+    """Call a constructor without arguments once, and let its name stand for what it makes.
+
+    For layers, losses, transforms, initializers and schedules that have nothing to choose:
+    ``relu``, not ``relu()``. The value prints as its name, and pickles by it: it has to be
+    where its module holds it. Put it above the decorator that makes the constructor.
+
+    Args:
+        constructor: what `fcnn.layer` or one of its like returned, of no arguments.
+
+    Raises:
+        TypeError: if it needs arguments, or does not return a value of fcnn.
+
+    >>> import fcnn
+    >>> @fcnn.as_value
+    ... @fcnn.layer
+    ... def double():
+    ...     def init(key, shape):
+    ...         return (), shape
+    ...     def apply(params, x, ctx=fcnn.EVAL):
+    ...         return 2 * x
+    ...     def vjp(params, x, ctx=fcnn.EVAL):
+    ...         return 2 * x, lambda dy: ((), 2 * dy)
+    ...     return init, apply, vjp
+    >>> fcnn.serial(fcnn.dense(3), double)
+    serial(dense(3), double)
+    """
     value = constructor()
+    if not isinstance(value, Value):
+        raise TypeError(
+            f"expected a constructor of a layer or the like, got one that returns "
+            f"{type(value).__name__}; put as_value above @fcnn.layer"
+        )
     object.__setattr__(value, "spec", attrs.evolve(value.spec, is_name=True))
     object.__setattr__(value, "__doc__", constructor.__doc__)
     return value

@@ -7,20 +7,30 @@ is needed to run a model: they serve reports, exporters and names of params.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from fcnn._layer import Layer, as_shape
+from fcnn._layer import Layer, as_shape, is_shape
 from fcnn.prng import abstract_key
 
-Pair: TypeAlias = tuple[int, int]
-Field: TypeAlias = tuple[Pair, Pair] | None
-"""The receptive field (rows, columns), and how far apart neighbouring ones stand; or unknown."""
+Sizes: TypeAlias = tuple[int, ...]
+Steps: TypeAlias = tuple[int | Fraction, ...]
+Field: TypeAlias = tuple[Steps, Steps] | None
+"""The receptive field along each axis, and how far apart neighbouring ones stand; or unknown.
+
+Behind a layer that upsamples, both may be fractions of an element of the input.
+"""
 
 Wiring: TypeAlias = Literal["chain", "branches", "items"]
 """What a combinator's layers read: the one before, the same input, or an item of the input."""
 
-POINT: Field = ((1, 1), (1, 1))
+
+class Attribute(str):
+    """A step of the way to a layer's params that is a field of a node."""
+
+    __slots__ = ()
 
 
 class Part(NamedTuple):
@@ -40,10 +50,11 @@ class Part(NamedTuple):
 
 
 class Combinator(NamedTuple):
-    """How a constructor's layers are found, and what they read."""
+    """How a constructor's layers are found, what they read, and in which mode they run."""
 
     wiring: Wiring
     parts: Callable[[Layer], Sequence[Part]]
+    eval_only: bool = False
 
 
 class Visit(NamedTuple):
@@ -57,8 +68,8 @@ class Visit(NamedTuple):
         params_path: where its params stand in the model's, as in `fcnn.tree.paths`; for a
             shared layer's later places, where ``()`` stands for those of its first.
         depth: the number of combinators around it.
-        receptive_field: rows and columns of the model's input that an output sees; None if a
-            layer on the way does not say.
+        receptive_field: how much of the model's input an output sees at most along each axis,
+            as rows and columns of an image; None if a layer on the way does not say.
     """
 
     path: str
@@ -67,14 +78,14 @@ class Visit(NamedTuple):
     out_shape: Any
     params_path: str
     depth: int
-    receptive_field: Pair | None
+    receptive_field: Sizes | None
 
 
 class Facts(NamedTuple):
     """What a layer says of itself for reports; see `facts`."""
 
     multiply_adds: Callable[[Layer, Any, Any], int] | None = None
-    window: Callable[[Layer], tuple[Pair, Pair]] | None = None
+    window: Callable[[Layer], tuple[Sizes, Steps]] | None = None
 
 
 _COMBINATORS: dict[Any, Combinator] = {}
@@ -82,11 +93,16 @@ _NAMES: dict[Any, Callable[[Layer], str]] = {}
 _FACTS: dict[Any, Facts] = {}
 
 
-def combinator(constructor: Any, wiring: Wiring) -> Callable[[Any], Any]:
-    """Register ``parts(layer) -> [Part, ...]`` of a constructor whose layers are made of layers."""
+def combinator(
+    constructor: Any, wiring: Wiring, *, eval_only: bool = False
+) -> Callable[[Any], Any]:
+    """Register ``parts(layer) -> [Part, ...]`` of a constructor whose layers are made of layers.
+
+    With ``eval_only`` the parts run as in evaluation, in training too.
+    """
 
     def register(parts: Callable[[Layer], Sequence[Part]]) -> Any:
-        _COMBINATORS[constructor] = Combinator(wiring, parts)
+        _COMBINATORS[constructor] = Combinator(wiring, parts, eval_only)
         return parts
 
     return register
@@ -123,7 +139,7 @@ def facts(
     constructor: Any,
     *,
     multiply_adds: Callable[[Layer, Any, Any], int] | int | None = None,
-    window: Callable[[Layer], tuple[Pair, Pair]] | Pair | None = None,
+    window: Callable[[Layer], tuple[Sizes, Steps]] | Sizes | None = None,
 ) -> None:
     """Register what the layers of a constructor cost and see; reports print "–" without.
 
@@ -131,7 +147,9 @@ def facts(
         constructor: the decorated constructor, or the layer itself where it takes no arguments.
         multiply_adds: ``(layer, in_shape, out_shape) -> int`` an example, or a number.
         window: ``layer -> ((rows, columns), (row stride, column stride))`` of the input that
-            an output sees, dilation included; or ``(1, 1)`` for an elementwise layer.
+            an output sees, dilation included, for images of any rank: of a sequence
+            ``((length,), (stride,))``; a layer that doubles the rows has the row stride
+            ``Fraction(1, 2)``. Or ``(1, 1)`` for an elementwise layer, whatever the rank.
 
     >>> import fcnn
     >>> @fcnn.layer
@@ -149,7 +167,7 @@ def facts(
     made_by = constructor.spec.constructor if isinstance(constructor, Layer) else constructor
     _FACTS[made_by] = Facts(
         (lambda *_: cost) if isinstance(cost, int) else cost,
-        (lambda _: (sees, (1, 1))) if isinstance(sees, tuple) else sees,
+        (lambda _: (sees, (1,) * len(sees))) if isinstance(sees, tuple) else sees,
     )
 
 
@@ -187,7 +205,7 @@ def walk(model: Layer, shape: Any, *, combinators: bool = False) -> Iterator[Vis
     """
     shape = as_shape(shape)
     out_shape(model, shape)  # an error here names the layer's path
-    for visit in _walk(model, shape, "", "", 0, POINT):
+    for visit in _walk(model, shape, "", "", 0, _point(_rank(shape))):
         if combinators or is_leaf(visit.layer):
             yield visit
 
@@ -197,15 +215,15 @@ def _walk(
 ) -> Generator[Visit, None, Field]:
     """Yield the layer and what is in it; return the receptive field of its output."""
     made = combinator_of(layer)
-    after = _seen_through(layer, field) if is_leaf(layer) else field
-    sees = None if after is None else after[0]
+    after = _seen_through(layer, field, _rank(shape)) if is_leaf(layer) else field
+    sees = None if after is None else tuple([math.ceil(size) for size in after[0]])
     yield Visit(path, layer, shape, out_shape(layer, shape), params_path, depth, sees)
     if made is None or is_leaf(layer):
         return after
     is_chain, seen, ends = made.wiring == "chain", field, []
     for step, child, way, item in made.parts(layer):
         place = ".".join(each for each in (path, step) if each)
-        below = params_path + "".join(f"[{i!r}]" for i in way)
+        below = params_path + "".join(_shown(i) for i in way)
         here = shape[item] if made.wiring == "items" else shape
         seen = yield from _walk(child, here, place, below, depth + 1, seen if is_chain else field)
         ends.append(seen)
@@ -213,13 +231,38 @@ def _walk(
     return seen if is_chain else _widest(ends)
 
 
-def _seen_through(layer: Layer, field: Field) -> Field:
+def _shown(step: int | str) -> str:
+    return f".{step}" if isinstance(step, Attribute) else f"[{step!r}]"
+
+
+def _rank(shape: Any) -> int:
+    """The number of axes along which a layer may slide: all but the channels, one at least."""
+    return max(1, len(shape) - 1) if is_shape(shape) else 2
+
+
+def _point(rank: int) -> tuple[Steps, Steps]:
+    return (1,) * rank, (1,) * rank
+
+
+def _seen_through(layer: Layer, field: Field, rank: int) -> Field:
     window = facts_of(layer).window
     if window is None or field is None:
         return None
-    (size, apart), (kernel, stride) = field, window(layer)
-    seen = tuple(s + (k - 1) * a for s, k, a in zip(size, kernel, apart, strict=True))
-    return seen, tuple(a * s for a, s in zip(apart, stride, strict=True))  # type: ignore[return-value]
+    sees: tuple[Steps, Steps] = window(layer)
+    if _is_point(field):
+        field = _point(rank)
+    if _is_point(sees):
+        sees = _point(len(field[0]))
+    (size, apart), (kernel, stride) = field, sees
+    if len(kernel) != len(size):
+        return None
+    seen = tuple([s + (k - 1) * a for s, k, a in zip(size, kernel, apart, strict=True)])
+    return seen, tuple([a * s for a, s in zip(apart, stride, strict=True)])
+
+
+def _is_point(field: tuple[Steps, Steps]) -> bool:
+    """Whether this is what an elementwise layer sees, whatever its rank."""
+    return set(field[0] + field[1]) == {1}
 
 
 def _widest(fields: list[Field]) -> Field:
@@ -227,5 +270,5 @@ def _widest(fields: list[Field]) -> Field:
     known = [field for field in fields if field is not None]
     if len(known) < len(fields) or len({apart for _, apart in known}) > 1:
         return None
-    size = max(rows for (rows, _), _ in known), max(columns for (_, columns), _ in known)
-    return size, known[0][1]
+    sizes = zip(*[size for size, _ in known], strict=True)
+    return tuple([max(along) for along in sizes]), known[0][1]

@@ -1,7 +1,8 @@
 """Gradients of a loss over a model: the VJPs of both, composed, shard by shard.
 
 The mean loss of a batch is the mean of its shards' losses weighted by their numbers of
-examples, L = Σ wᵢ Lᵢ with wᵢ = nᵢ / n, and so is its gradient. The weight is given to the
+examples, L = Σ wᵢ Lᵢ with wᵢ = nᵢ / n, and so is its gradient. (A loss that weights examples says
+which losses of the shards have the sum L.) The weight is given to the
 loss's pullback as its dvalue, which scales the small array at the output instead of the large
 ones at the params; the gradients are then added in the order of the shards. Observations of
 statistics do not pass through the loss, and are averaged with the same weights.
@@ -10,14 +11,15 @@ statistics do not pass through the loss, and are averaged with the same weights.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from fcnn import _batch
 from fcnn._check import whole
-from fcnn._doors import check_model
+from fcnn._doors import check_loss, check_model
 from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Tree
-from fcnn.errors import ArgumentError
+from fcnn.losses._loss import shard_losses
 from fcnn.parallel import cut, map_shards
 from fcnn.prng import fold_in
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from fcnn.losses import Loss
 
 T = TypeVar("T")
+Augment: TypeAlias = Callable[[Any, int], Any]
+"""``(inputs, start) -> inputs`` for the examples of a batch from ``start`` on; it must pickle."""
 
 
 @overload
@@ -101,26 +105,38 @@ def value_and_grad(
     ('DenseParams', (2, 1))
     """
     check_model(model)
-    if not hasattr(loss, "vjp"):
-        raise ArgumentError(f"expected a loss, got {loss!r}; fcnn.losses has them")
+    check_loss(loss)
     if shard_size is not None:
         shard_size = whole(shard_size, "shard_size")
     of_shard = functools.partial(_of_shard, model, loss, has_aux)
 
-    def f(params: Any, x: Any, target: Any, ctx: Context = EVAL) -> Any:
+    def f(
+        params: Any, x: Any, target: Any, ctx: Context = EVAL, augment: Augment | None = None
+    ) -> Any:
         if type(ctx) is not Context:
             refuse_context(ctx)
         n = _batch.check_targets(x, target)
         if shard_size is None:
+            if augment is not None:
+                x = augment(x, 0)
             value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)
         else:
             parts = cut(n, shard_size)
             weights = [(part.stop - part.start) / n for part in parts]
+            targets = [_batch.take(target, part) for part in parts]
+            losses = shard_losses(loss, targets)
             shards = [
-                (_batch.take(x, part), _batch.take(target, part), i, weight)
-                for i, (part, weight) in enumerate(zip(parts, weights, strict=True))
+                (
+                    _batch.take(x, part),
+                    targets[i],
+                    i,
+                    part.start,
+                    weights[i] if losses is None else 1.0,
+                    None if losses is None else losses[i],
+                )
+                for i, part in enumerate(parts)
             ]
-            done = map_shards(of_shard, (params, ctx), shards, executor)
+            done = map_shards(of_shard, (params, ctx, augment), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
             value, grads = sum(values), _batch.add_gradients(gradients, weights)
             prediction = _batch.concatenate(predictions) if has_aux else None
@@ -169,8 +185,12 @@ def _weighted(
 def _of_shard(
     model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
 ) -> tuple[float, Any, Any]:
-    params, ctx = common
-    x, target, i, weight = shard
+    params, ctx, augment = common
+    x, target, i, start, weight, own_loss = shard
+    if augment is not None:
+        x = augment(x, start)
+    if own_loss is not None:
+        loss = own_loss
     if ctx.key is not None:
         ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
     value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)

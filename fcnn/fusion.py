@@ -108,6 +108,14 @@ def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
     return register
 
 
+def copy_rules(pattern: Any, *others: Any) -> None:
+    """Register every rule that names ``pattern`` again, with each of the others in its place."""
+    for known in [each for each in _RULES if pattern in each.pattern]:
+        for other in others:
+            layers = [other if each == pattern else each for each in known.pattern]
+            rule(*layers, eval_only=known.eval_only)(known.make)
+
+
 class Place(NamedTuple):
     """A layer of a chain: its path, the way to its params, the layer itself."""
 
@@ -141,7 +149,7 @@ def is_flattened(layer: Layer) -> bool:
 
 def _fits(layer: Layer, pattern: Any) -> bool:
     if isinstance(pattern, Layer):
-        return layer == pattern
+        return layer.spec.constructor is pattern.spec.constructor and layer == pattern
     return layer.spec.constructor is pattern
 
 
@@ -195,13 +203,15 @@ class Plan(tuple[Stage, ...]):
             run = " + ".join([repr(layer) for layer in stage.layers])
             rows.append(("  " * depth + (place or "model"), run))
             head = stage.layers[0]
+            made = combinator_of(head)
+            train = self.train and not (made and made.eval_only)
             for part in parts_of(head):
                 path = ".".join(each for each in (stage.steps[0], part.step) if each)
                 found = flatten(part.layer, path)
                 steps = [place.step for place in found]
                 inner = plan(
                     [place.layer for place in found],
-                    train=self.train,
+                    train=train,
                     fuse=self.fuse,
                     steps=steps,
                 )
@@ -274,8 +284,11 @@ def plan(
 
 
 def _longest(layers: tuple[Layer, ...], train: bool) -> tuple[int, Fused | None]:
+    head = layers[0].spec.constructor
     for pattern, eval_only, make in _RULES:
-        many = len(pattern)
+        first, many = pattern[0], len(pattern)
+        if first is not head and not isinstance(first, Layer):  # as most are
+            continue
         if (eval_only and train) or many > len(layers):
             continue
         if all(map(_fits, layers, pattern)) and (made := make(*layers[:many])) is not None:

@@ -55,7 +55,8 @@ def signature(function):
     ]
     returns = found.return_annotation
     returns = Text(returns) if type(returns) is str else returns
-    return str(found.replace(parameters=parameters, return_annotation=returns))
+    text = str(found.replace(parameters=parameters, return_annotation=returns))
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
 
 
 def describe(path, thing):

@@ -73,7 +73,7 @@ def test_example(name, tmp_path, monkeypatch):
 def test_examples_are_found_behind_wrappers_and_in_values():
     assert {"fcnn", "fcnn.layers.conv.conv2d", "fcnn.layers.activations.relu",
             "fcnn.losses._classes.softmax_cross_entropy", "fcnn.tree._map.map", "fcnn._layer.Layer",
-            "fcnn.initializers.he_normal"} <= set(EXAMPLES)  # fmt: skip
+            "fcnn.initializers._scaled.he_normal"} <= set(EXAMPLES)  # fmt: skip
     assert len(EXAMPLES) > 60
 
 

@@ -382,6 +382,11 @@ class TestNumbers:
         np.testing.assert_allclose(tree.norm((leaf,)), expected, rtol=1e-6)
         np.testing.assert_allclose(tree.norm((leaf, leaf)), expected * np.sqrt(2), rtol=1e-6)
 
+    def test_norm_of_complex_numbers_is_that_of_their_absolute_values(self):
+        assert tree.norm((np.array([3 + 4j]), np.array([12.0]))) == 13
+        assert tree.norm((np.array([3e300 + 4e300j], np.complex128),)) == pytest.approx(5e300)
+        assert tree.norm((np.array([3 + 4j], np.complex64),)) == 5
+
     def test_norm_passes_statistics_over(self):
         assert tree.norm(Norm(np.array([3.0, 4.0]), np.array([1e9]))) == 5
 

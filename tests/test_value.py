@@ -151,3 +151,24 @@ def test_a_users_own_constructor_is_a_value_too():
     assert repr(scale(factor=2.0, offset=1.0)) == "scale(2.0, offset=1.0)"
     assert scale(2.0) == scale(2.0, offset=0.0) != scale(3.0)
     assert repr(serial(scale(1.0), relu)) == "serial(scale(1.0), relu)"
+
+
+@fcnn.as_value
+@fcnn.layer
+def doubled():
+    """Double."""
+    return fcnn.relu.init, lambda params, x, ctx=fcnn.EVAL: 2 * x, fcnn.relu.vjp
+
+
+def test_a_users_layer_without_arguments_is_a_value():
+    assert repr(serial(doubled, relu)) == "serial(doubled, relu)"
+    assert doubled.__doc__ == "Double."
+    assert pickle.loads(pickle.dumps(doubled)) == doubled
+    assert pickle.loads(pickle.dumps(serial(doubled))).layers[0] is doubled
+
+
+def test_as_value_is_for_constructors_of_values():
+    with pytest.raises(TypeError, match=r"returns function; put as_value above @fcnn.layer"):
+        fcnn.as_value(lambda: lambda: 1)
+    with pytest.raises(TypeError, match="units"):
+        fcnn.as_value(dense)

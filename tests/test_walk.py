@@ -7,7 +7,10 @@ import fcnn
 from fcnn import (
     batch_norm,
     concat,
+    conv1d,
     conv2d,
+    conv3d,
+    conv_transpose2d,
     dense,
     fanout,
     flatten,
@@ -112,6 +115,36 @@ def test_an_error_names_the_layer():
 )  # fmt: skip
 def test_receptive_fields(layers, fields):
     assert [visit.receptive_field for visit in walk(serial(*layers), (20, 20, 1))] == fields
+
+
+def test_receptive_fields_of_sequences_and_volumes():
+    chain = serial(conv1d(2, 3, dilation=2), relu, conv1d(2, 3, stride=2), conv1d(1, 2), relu)
+    fields = [visit.receptive_field for visit in walk(chain, (20, 1))]
+    assert fields == [(5,), (5,), (7,), (9,), (9,)]
+    volumes = serial(relu, conv3d(2, (1, 2, 3), stride=2), relu, conv3d(1, 2))
+    fields = [visit.receptive_field for visit in walk(volumes, (8, 8, 8, 1))]
+    assert fields == [(1, 1, 1), (1, 2, 3), (1, 2, 3), (3, 4, 5)]
+    assert str(summary(volumes, (8, 8, 8, 1))).splitlines()[4].split()[-1] == "3×4×5"
+    assert str(summary(chain, (20, 1))).splitlines()[4].split()[-1] == "9"
+
+
+def test_items_of_other_ranks_have_receptive_fields_of_their_own():
+    model = itemwise(a=serial(relu, conv1d(1, 3)), b=conv3d(1, (1, 2, 3)), c=conv2d(1, 2))
+    shapes = {"a": (8, 1), "b": (8, 8, 8, 1), "c": (8, 8, 1)}
+    fields = {visit.path: visit.receptive_field for visit in walk(model, shapes)}
+    assert fields["itemwise[a].serial[0]"] == (1,)
+    assert fields["itemwise[a].serial[1]"] == (3,)
+    assert fields["itemwise[b]"] == (1, 2, 3)
+    assert fields["itemwise[c]"] == (2, 2)
+
+
+def test_a_way_down_and_up_again_joins_the_way_beside_it():
+    """Behind the transposed convolution, neighbours stand as far apart as without a stride."""
+    down = serial(conv2d(1, 3, padding="same", stride=2), conv_transpose2d(1, 2, stride=2))
+    model = serial(concat(down, relu), conv2d(1, 3))
+    assert [visit.receptive_field for visit in walk(model, (8, 8, 1))] == [
+        (3, 3), (3, 3), (1, 1), (5, 5),
+    ]  # fmt: skip
 
 
 def test_a_receptive_field_is_what_an_output_sees():

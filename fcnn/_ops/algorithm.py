@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from fcnn._ops.blocks import Block
 from fcnn._ops.direct import DirectForward
 from fcnn._ops.direct_adjoint import DirectAdjoint
+from fcnn._ops.direct_sequence import SequenceAdjoint, is_sequence
 from fcnn._ops.finite import all_finite
 from fcnn._ops.window import Pair, Window
 from fcnn._ops.winograd import WinogradAdjoint, WinogradForward, suits
@@ -25,11 +26,11 @@ class Forward(Protocol):
     def blocks(self, pool: Pair = (1, 1)) -> list[Block]:
         """Cut the output into blocks of whole pools."""
 
-    def compute(self, block: Block, out: Array, bias: Array | None) -> Array:
+    def compute(self, block: Block, out: Array, bias: Array | None) -> Array | None:
         """Write a block of the output without its bias into ``out``.
 
-        Return the arranged input (columns or tiles), which the adjoint may reuse. The bias is
-        passed because it decides whether the rounding of a 0 can be seen.
+        Return the arranged input (columns or tiles), which the adjoint may reuse, or None. The
+        bias is passed because it decides whether the rounding of a 0 can be seen.
         """
 
 
@@ -68,6 +69,7 @@ class Algorithm(NamedTuple):
 
 
 DIRECT = Algorithm(DirectForward, DirectAdjoint)
+SEQUENCE = Algorithm(DirectForward, SequenceAdjoint)
 WINOGRAD = Algorithm(WinogradForward, WinogradAdjoint)
 
 
@@ -75,6 +77,8 @@ def algorithm_for(
     x: Array, weight: Array, window: Window, groups: int, pool: Pair = (1, 1)
 ) -> Algorithm:
     """Return the faster algorithm for these shapes, and for a max pool of its output."""
+    if is_sequence(window):
+        return SEQUENCE
     return WINOGRAD if suits(x, weight, window, groups, pool) else DIRECT
 
 

@@ -18,6 +18,7 @@ BUDGET = 1 << 22
 
 ADJOINT = 1 / 2  # columns in an adjoint, which holds a product for dx of about their size too
 TILES = 3 / 4  # Winograd tiles of input and output together; the passes over them copy once more
+PLANES = 3 / 2  # such tiles of several planes of volumes: with as many channels, runs are short
 ELEMENTWISE = 1 / 8  # one operand of pooling and batch norm: three or four stay in a 2 MiB cache
 INNERMOST = 1 / 2  # a batch that is copied into the layout of the kernels as a whole
 KEPT = 1 / 4  # columns that are kept from the forward pass for the adjoint

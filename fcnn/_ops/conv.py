@@ -20,6 +20,8 @@ import numpy as np
 
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.blocks import Block
+from fcnn._ops.conv_tiled import correlate_tiled_transposed, is_tiling
+from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
 from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
@@ -102,6 +104,54 @@ def correlate_adjoints(
         return np.ascontiguousarray(dbias.swapaxes(1, 2)) if bias == "untied" else dbias
 
     return gradients(x, weight, window, groups, input_grad, columns, accumulate)
+
+
+def correlate_transposed(
+    dy: Array,
+    weight: Array,
+    window: Window,
+    groups: int = 1,
+    bias: Array | None = None,
+) -> Array:
+    """Return the adjoint of `correlate` with respect to its input, plus a bias.
+
+    ``dy (n, oh, ow, c_out)``, ``weight (kh, kw, c_in // groups, c_out)``, ``bias (c_in,)`` or
+    ``(h, w, c_in)``; the result is ``(n, h, w, c_in)``. With stride 1 it is the correlation with
+    the filters rotated, input and output channels exchanged.
+    """
+    turned = _rotated(window)
+    if turned is not None:
+        return correlate(dy, _exchanged(weight, groups), turned, groups, bias)[0]
+    dy, weight = in_one_dtype(dy, weight)
+    if is_tiling(window) and (bias is None or bias.ndim == 1):
+        return correlate_tiled_transposed(dy, weight, groups, bias)
+    shape = (len(dy), *window.image, weight.shape[2] * groups)
+    like = np.broadcast_to(np.zeros((), dy.dtype), shape)  # the adjoint needs the shape of x alone
+    adjoint, drows = DirectAdjoint(like, weight, window, groups, True), hcwn(dy)
+    for block in adjoint.blocks():
+        dz = adjoint.buffer(block)
+        np.copyto(dz, block.of(drows))
+        adjoint.accumulate_dx(block, dz)
+    dx = adjoint.take_dx()
+    rows, cols = window.image
+    finish(hcwn(dx), bias_of(bias, Block(slice(0, rows), slice(0, cols))), None)
+    return dx
+
+
+def _rotated(window: Window) -> Window | None:
+    """Return the window by which the rotated filters give the adjoint; None if there is none."""
+    reach = [d * (k - 1) for k, d in zip(window.kernel, window.dilation, strict=True)]
+    pads = [(r - p, r - q) for r, (p, q) in zip(reach, window.pads, strict=True)]
+    if window.stride != (1, 1) or min(map(min, pads)) < 0:
+        return None
+    return window._replace(image=window.out, pads=tuple(pads), out=window.image)
+
+
+def _exchanged(weight: Array, groups: int) -> Array:
+    """Rotate ``(kh, kw, c // g, f)`` by 180 degrees and exchange the channels, group by group."""
+    kh, kw, c, f = weight.shape
+    by_group = weight[::-1, ::-1].reshape(kh, kw, c, groups, f // groups)
+    return by_group.transpose(0, 1, 4, 3, 2).reshape(kh, kw, f // groups, groups * c)
 
 
 def finish(out: Array, bias: Array | None, epilogue: Epilogue | None) -> None:

@@ -31,11 +31,14 @@ class DirectForward:
         """Cut the output into blocks of whole pools."""
         return im2col_blocks(self._window, self._x, pool=pool)
 
-    def compute(self, block: Block, out: Array, bias: Array | None) -> Array:
-        """Write a block of the output without its bias into ``out``; return its columns."""
+    def compute(self, block: Block, out: Array, bias: Array | None) -> Array | None:
+        """Write a block of the output without its bias into ``out``; return its columns.
+
+        Those of filters of one column may be the image itself: None, because they cost nothing.
+        """
         columns = im2col(self._x, self._window, self._groups, block)
         product(self._filters, columns, as_matrices(out, self._groups))
-        return columns
+        return columns if self._window.kernel[1] > 1 else None
 
 
 def as_matrices(out: Array, groups: int) -> Array:

@@ -110,13 +110,21 @@ class DirectAdjoint:
 
     def accumulate(self, block: Block, dz: Array) -> None:
         """Add the block's part of both gradients; dz is its `buffer`, if there is a halo."""
+        part = self._dfilters_of(block, dz)
+        self._dfilters = part if self._dfilters is None else self._dfilters + part
+        if self._filters:
+            self.accumulate_dx(block, dz)
+
+    def _dfilters_of(self, block: Block, dz: Array) -> Array:
+        """Return the block's part of the gradient of the filters, ``(g, kh*kw*c, o)``."""
         groups, columns = self._groups, self._columns
         if columns is None:
             columns = im2col(self._x, self._window, groups, block)
-        part = product_of_rows(columns, as_matrices(dz, groups))
-        self._dfilters = part if self._dfilters is None else self._dfilters + part
-        if not self._filters:
-            return
+        return product_of_rows(columns, as_matrices(dz, groups))
+
+    def accumulate_dx(self, block: Block, dz: Array) -> None:
+        """Add the block's part of the gradient of the input alone."""
+        groups = self._groups
         padded = self._dz if self.halo else dz
         if groups > 1:
             padded = np.stack(np.split(padded, groups, axis=1))
@@ -157,7 +165,11 @@ class DirectAdjoint:
 
     def dx(self) -> Array | None:
         """Return the gradient of the input, ``(n, h, w, c_in)``; None if it was not asked for."""
-        return nhwc(self._dx) if self._filters else None
+        return self.take_dx() if self._filters else None
+
+    def take_dx(self) -> Array:
+        """Return the gradient of the input, which was asked for."""
+        return nhwc(self._dx)
 
 
 def _side_by_side(dz: Array, count: int) -> Array:

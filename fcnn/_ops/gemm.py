@@ -3,13 +3,12 @@
 A GEMM packs its operands into an order of its own before it multiplies them, which for the
 matrices of a small network takes as long as the multiplication. OpenBLAS leaves that out where
 ``m * k * n <= 100**3`` (for ``a @ b.T``, if also ``m * n <= 1200``). So a product is cut into such
-pieces, and one call of ``np.matmul`` on stacks of them computes all of them. A piece holds the
-whole summed axis, or pieces of it are added here, in order: BLAS never cuts a sum by itself, which
-it would do by the size of the processor's cache.
+pieces, and one call of ``np.matmul`` on stacks of them computes all of them.
 
-A product stays whole where BLAS may use several threads and it is large, and on processors without
-AVX-512, for which OpenBLAS has no kernels for small matrices. The cuts follow from shapes, the BLAS
-kernel and the number of threads, and so do the bits.
+A product is packed (`fcnn._ops.packed`) where it has no divisors for small pieces, and on
+processors without AVX-512, for which OpenBLAS has no kernels for small matrices. It stays whole
+where BLAS may use several threads and it is large. The cuts follow from shapes, the BLAS kernel and
+the number of threads, and so do the bits.
 """
 
 from __future__ import annotations
@@ -19,11 +18,9 @@ import math
 import numpy as np
 
 from fcnn._blas import BLAS
+from fcnn._ops.packed import LIMIT, LIMIT_TRANSPOSED, PACKED, multiply, uses_threads
 from fcnn._typing import Array
 
-LIMIT = 100**3  # of m * k * n, for a product without packing
-LIMIT_TRANSPOSED = 1200  # of m * n, for a product a @ b.T without packing
-LARGE = 8 * LIMIT  # of m * k * n, where several threads gain more than pieces
 VECTOR = 16  # float32 elements in a vector register
 
 
@@ -38,7 +35,7 @@ def divisor(n: int, most: int) -> int:
 
 
 def product(a: Array, b: Array, out: Array) -> Array:
-    """Compute ``out = a @ b``, cut in rows and columns: the summed axis k stays whole.
+    """Compute ``out = a @ b``, cut in rows and columns; packed, also along the summed axis k.
 
     ``a (..., m, k)``, ``b (..., k, n)``, ``out (..., m, n)``; the rows of all three are contiguous.
     """
@@ -46,7 +43,7 @@ def product(a: Array, b: Array, out: Array) -> Array:
     n = b.shape[-1]
     rows, columns = _piece(m, k, n)
     if rows == m and columns >= n:
-        return np.matmul(a, b, out=out)
+        return multiply(a, b, out)
     whole = n - n % columns
     for first, last, width in ((0, whole, columns), (whole, n, n - whole)):
         if first < last:
@@ -61,7 +58,8 @@ def product(a: Array, b: Array, out: Array) -> Array:
 def transform(matrix: Array, rows: Array, out: Array) -> Array:
     """Compute ``out = matrix @ rows`` for a small matrix and long rows, cut along the rows.
 
-    ``matrix (m, k)``, ``rows (..., k, n)``, which may overlap, ``out (..., m, n)``.
+    ``matrix (m, k)``, ``rows (..., k, n)``, which may overlap, ``out (..., m, n)``. With fewer
+    than 8 rows of the matrix the bits do not depend on where BLAS cuts the columns.
     """
     (m, k), n = matrix.shape, rows.shape[-1]
     length = n if _stays_whole(m * k * n) else divisor(n, LIMIT // (m * k))
@@ -81,7 +79,7 @@ def product_of_rows(a: Array, b: Array) -> Array:
     k = b.shape[2]
     rows, columns, length = _piece_of_rows(m, k, n)
     if (rows, columns, length) == (m, k, n):
-        return np.asarray(np.add.reduce(np.matmul(a, b.swapaxes(2, 3)), axis=1))
+        return np.asarray(np.add.reduce(multiply(a, b.swapaxes(2, 3)), axis=1))
     a = a.reshape(g, s, m // rows, 1, rows, n // length, length)
     b = b.reshape(g, s, 1, k // columns, columns, n // length, length)
     parts = np.matmul(a.transpose(0, 1, 5, 2, 3, 4, 6), b.transpose(0, 1, 5, 2, 3, 6, 4))
@@ -96,12 +94,9 @@ def product_over_rows(a: Array, b: Array) -> Array:
     A piece has few columns of b, so that it may have many rows, and the sum few terms.
     """
     (k, m), n = a.shape, b.shape[1]
-    size = m * k * n
-    whole = n <= 1 or size <= LIMIT or _stays_whole(size)
-    columns = 2 * VECTOR if n % (2 * VECTOR) == 0 else n
-    length = k if whole else divisor(k, LIMIT // (m * columns))
-    if length == k or length < VECTOR:
-        return np.asarray(a.T @ b)
+    columns, length = _piece_over_rows(k, m, n, PACKED[a.itemsize])
+    if length == k:
+        return multiply(a.T, b)
     a, b = a.reshape(-1, 1, length, m), b.reshape(-1, length, n)
     parts = np.empty((len(b), m, n), a.dtype)
     np.matmul(a.swapaxes(2, 3), _cut_columns(b, columns), out=_cut_columns(parts, columns))
@@ -121,8 +116,8 @@ def outer(a: Array, b: Array) -> Array:
 
 
 def _stays_whole(size: int) -> bool:
-    """Whether a product of that many multiplications is as fast in one piece."""
-    return not BLAS.multiplies_in_place or (size >= LARGE and BLAS.threads > 1)
+    """Whether a product of that many multiplications is as fast without small pieces."""
+    return not BLAS.multiplies_in_place or uses_threads(size)
 
 
 def _piece(m: int, k: int, n: int) -> tuple[int, int]:
@@ -149,9 +144,23 @@ def _piece_of_rows(m: int, k: int, n: int) -> tuple[int, int, int]:
     columns = divisor(k, 4 * VECTOR)
     rows = divisor(m, LIMIT_TRANSPOSED // columns)
     if min(rows, columns) < VECTOR // 2 and m * k > LIMIT_TRANSPOSED:
-        rows, columns = m, k
+        return m, k, n
     length = divisor(n, max(1, LIMIT // (rows * columns)))
-    return rows, columns, length if length >= 4 * VECTOR else n
+    length = length if length >= 4 * VECTOR else n
+    return (rows, columns, length) if rows * columns * length <= LIMIT else (m, k, n)
+
+
+def _piece_over_rows(k: int, m: int, n: int, packed: int) -> tuple[int, int]:
+    """Columns of b and rows of a piece of an ``(k, m).T @ (k, n)``."""
+    size = m * k * n
+    if n <= 1 or uses_threads(size):
+        return n, k
+    if BLAS.multiplies_in_place:
+        columns = 2 * VECTOR if n % (2 * VECTOR) == 0 else n
+        length = k if size <= LIMIT else divisor(k, LIMIT // (m * columns))
+    else:
+        columns, length = n, divisor(k, packed) if n <= packed else k
+    return columns, length if length >= VECTOR else k
 
 
 def _cut_rows(a: Array, rows: int) -> Array:

@@ -57,17 +57,21 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
     else:
         lines, repeats, step, row_strides = height, kh, kh, (sh * row, dh * row)
     # The source overlaps along the kernel's columns: each is read once per kernel column.
-    columns = np.empty((groups, lines, repeats, kw, c, width, n), x.dtype)
+    shape = groups, lines, repeats, kw, c, width, n
     strides = (c * channel, *row_strides, dw * col, channel, sw * col, v)
-    source = strided(image, columns.shape, strides, first_row * row + first_col * col)
-    if sw > 1:
-        np.copyto(runs(columns), runs(source))
+    source = strided(image, shape, strides, first_row * row + first_col * col)
+    if source.flags.c_contiguous:  # one kernel column: whole rows of the image as they lie
+        columns = source
     else:
-        np.copyto(columns, source)
+        columns = np.empty(shape, x.dtype)
+        if sw > 1:
+            np.copyto(runs(columns), runs(source))
+        else:
+            np.copyto(columns, source)
     # The result overlaps along the rows: neighbouring matrices share kh - sh rows of input.
     line = columns.strides[2]
-    shape = (groups, height, kh * kw * c, width * n)
-    return strided(columns, shape, (columns.strides[0], step * line, width * n * v, v))
+    matrices = (groups, height, kh * kw * c, width * n)
+    return strided(columns, matrices, (columns.strides[0], step * line, width * n * v, v))
 
 
 def padded(
@@ -90,11 +94,12 @@ def padded(
     return part, 0, 0
 
 
-def kept_columns(columns: Array, parts: list[Block]) -> Array | None:
+def kept_columns(columns: Array | None, parts: list[Block]) -> Array | None:
     """Return the columns for the adjoint to reuse, if they are of the only block and small."""
-    if len(parts) > 1 or columns.strides[0] * len(columns) > blocks.within(blocks.KEPT):
+    if columns is None or len(parts) > 1:
         return None
-    return columns
+    is_small = columns.strides[0] * len(columns) <= blocks.within(blocks.KEPT)
+    return columns if is_small else None
 
 
 def _overlaps(window: Window) -> bool:

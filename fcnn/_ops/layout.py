@@ -29,6 +29,11 @@ def nhwc(rows: Array) -> Array:
     return rows.transpose(3, 0, 2, 1)
 
 
+def order(axes: int) -> tuple[int, ...]:
+    """Return the order in memory of an array ``(n, ..., c)`` with that many axes."""
+    return (1, axes - 1, *range(2, axes - 1), 0)
+
+
 def images_innermost(x: Array) -> Array:
     """Return ``x (n, h, w, c)`` in the order of this module, if the copy is small; else ``x``."""
     rows = hcwn(x)

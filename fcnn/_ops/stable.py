@@ -16,25 +16,25 @@ def sigmoid(x: Array) -> Array:
     return np.divide(1, y, out=y)
 
 
-def softmax(x: Array) -> Array:
-    """Return ``exp(x) / sum of exp(x)`` over the last axis."""
-    e: Array = np.exp(_shifted(x))
-    e /= np.add.reduce(e, axis=-1, keepdims=True)
+def softmax(x: Array, axis: int = -1) -> Array:
+    """Return ``exp(x) / sum of exp(x)`` over an axis."""
+    e: Array = np.exp(_shifted(x, axis))
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
     return e
 
 
-def log_softmax(x: Array) -> Array:
-    """Return ``x - log of the sum of exp(x)`` over the last axis; -inf for -inf."""
-    shifted = _shifted(x)
-    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=-1, keepdims=True))
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """Return ``x - log of the sum of exp(x)`` over an axis; -inf for -inf."""
+    shifted = _shifted(x, axis)
+    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
     return shifted
 
 
-def _shifted(x: Array) -> Array:
-    """``x`` minus its maximum over the last axis, which changes nothing but the range.
+def _shifted(x: Array, axis: int) -> Array:
+    """``x`` minus its maximum over an axis, which changes nothing but the range.
 
     Finite numbers may be so far apart that their difference overflows to -inf.
     """
     with np.errstate(over="ignore"):
-        shifted: Array = x - np.maximum.reduce(x, axis=-1, keepdims=True)
+        shifted: Array = x - np.maximum.reduce(x, axis=axis, keepdims=True)
     return shifted

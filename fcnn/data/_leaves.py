@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fcnn._typing import Array, Tree
-from fcnn.errors import DTypeError, NonFiniteError, ShapeError, TreeError
+from fcnn.errors import DataError, DTypeError, NonFiniteError, ShapeError, TreeError
 
 
 def map_leaves(function: Callable[[Any, str], Any], tree: Any, path: str = "") -> Any:
@@ -86,6 +86,12 @@ def _as_array(leaf: Any, path: str) -> Array:
         raise TreeError(
             f"expected a tuple, a dict or an array, got {type(leaf).__name__}; "
             f"convert with {kind}(...)",
+            path,
+        )
+    if isinstance(leaf, np.ma.MaskedArray) and np.ma.is_masked(leaf):
+        raise DataError(
+            "expected an array without masked elements, got a masked array; fill it with "
+            "filled(...) or leave the examples out",
             path,
         )
     try:

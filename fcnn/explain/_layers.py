@@ -11,7 +11,7 @@ from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer
 from fcnn._sharing import Ties
 from fcnn._typing import Array, Shape, Tree
-from fcnn._walk import Pair, step_of, walk
+from fcnn._walk import Sizes, step_of, walk
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.explain._targets import Target, check, resolved, unit
 
@@ -156,7 +156,7 @@ def filters(params: Any, *, image: Shape | None = None) -> Array:
     return rows.copy()
 
 
-def receptive_field(model: Layer, shape: Any) -> dict[str, Pair | None]:
+def receptive_field(model: Layer, shape: Any) -> dict[str, Sizes | None]:
     """Return how many rows and columns of the input an output of each layer sees, by path.
 
     None where a layer on the way does not say, or sees everything: `dense`, `flatten`.

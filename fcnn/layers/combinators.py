@@ -13,7 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from fcnn import fusion
+from fcnn._check import whole
+from fcnn._freezing import FrozenParams, unmoved
 from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
 from fcnn._sharing import SHARED, Ties
 from fcnn._typing import ModelPullback, Tree
@@ -46,6 +50,12 @@ def serial(*layers: Layer) -> Triple:
     check_layers("serial", layers)
     parts = _chain("serial", layers)
     check_steps(parts)
+    return chained(parts)
+
+
+def chained(parts: Sequence[Part]) -> Triple:
+    """Return the triple of layers one after the other, their params in a tuple."""
+    layers = [part.layer for part in parts]
     ties = Ties(parts)
     places = [p for part in parts for p in fusion.flatten(part.layer, part.step, part.place)]
     nesting = tuple([_nesting(each) for each in layers])
@@ -95,8 +105,8 @@ def serial(*layers: Layer) -> Triple:
 
     def vjp(params: Tree, x: Any, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
         flat, pullbacks = flattened(params), []
-        # Without an input gradient, layers before the first parameters need no pullback.
-        first = 0 if ctx.input_grad else _first_with_params(flat)
+        # Without an input gradient, layers before the first weights need no pullback.
+        first = 0 if ctx.input_grad else _first_with_weights(flat)
         for stage, own, start, place in plans[ctx.train, ctx.fuse]:
             here = ctx.at(place, ctx.input_grad or start > first)
             try:
@@ -107,7 +117,7 @@ def serial(*layers: Layer) -> Triple:
                 pullbacks.append((stage, own, pullback))
 
         def pullback_all(dy: Any) -> tuple[Tree, Any]:
-            grads, dx = list(flat), dy
+            grads, dx = [*map(unmoved, flat[:first]), *flat[first:]], dy
             for stage, own, pullback in reversed(pullbacks):
                 try:
                     grads[own], dx = pullback(dx)
@@ -131,6 +141,36 @@ def _serial_parts(model: Layer) -> list[Part]:
 
 
 facts(serial, multiply_adds=0, window=(1, 1))  # without layers: the identity
+
+
+@layer(inputs="any")
+def repeat(layer: Layer, n: int) -> Triple:
+    """Compose n copies of a layer, each with params of its own: ``serial(layer, ..., layer)``.
+
+    Raises:
+        ArgumentError: if what it repeats is no layer, or ``n`` no whole number of at least 0.
+
+    >>> import fcnn
+    >>> block = fcnn.residual(fcnn.conv2d(4, 3, padding="same"), fcnn.relu)
+    >>> params, _ = fcnn.repeat(block, 3).init(fcnn.key(0), (8, 8, 4))
+    >>> len(params)
+    3
+    """
+    if not isinstance(layer, Layer):
+        raise ArgumentError(f"expected a layer to repeat, got {layer!r}")
+    return chained(_repeated(layer, whole(n, "n", 0)))
+
+
+def _repeated(layer: Layer, n: int) -> list[Part]:
+    return [Part(f"repeat[{i}]", layer, (i,)) for i in range(n)]
+
+
+@combinator(repeat, wiring="chain")
+def _repeat_parts(model: Layer) -> list[Part]:
+    return _repeated(**model.spec.arguments)
+
+
+facts(repeat, multiply_adds=0, window=(1, 1))  # none of a layer: the identity
 
 
 @layer(inputs="any")
@@ -193,10 +233,18 @@ def check_layers(name: str, layers: Sequence[Any], least: int = 0) -> None:
     """Refuse what is not a layer, or fewer layers than a combinator needs."""
     for i, each in enumerate(layers):
         if not isinstance(each, Layer):
-            hint = "; call the constructor" if callable(each) else ""
-            raise ArgumentError(f"expected a layer as {name}[{i}], got {each!r}{hint}")
+            raise ArgumentError(f"expected a layer as {name}[{i}], got {each!r}{_hint(each)}")
     if len(layers) < least:
         raise ArgumentError(f"expected {name} of at least {least} layer(s), got {len(layers)}")
+
+
+def _hint(each: Any) -> str:
+    """What to write instead of what is not a layer."""
+    if isinstance(each, list | tuple):
+        return "; pass the layers one by one: *layers"
+    if isinstance(each, np.ufunc | str):
+        return "; use a layer, such as fcnn.relu"
+    return "; call the constructor" if callable(each) else ""
 
 
 def check_steps(parts: Sequence[Part]) -> None:
@@ -247,9 +295,11 @@ def _scatter(flat: Iterator[Tree], nesting: Nesting) -> Tree:
     return tuple([_scatter(flat, inner) for inner in nesting])
 
 
-def _first_with_params(flat: Sequence[Tree]) -> int:
-    return next((i for i, each in enumerate(flat) if _any_leaf(each)), len(flat))
+def _first_with_weights(flat: Sequence[Tree]) -> int:
+    return next((i for i, each in enumerate(flat) if _any_weight(each)), len(flat))
 
 
-def _any_leaf(params: Tree) -> bool:
-    return any(_any_leaf(each) for each in params) if type(params) is tuple else True
+def _any_weight(params: Tree) -> bool:
+    if type(params) is tuple:
+        return any(_any_weight(each) for each in params)
+    return type(params) is not FrozenParams

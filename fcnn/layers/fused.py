@@ -14,7 +14,7 @@ the rounding of ``x + bias``, the pool's gradient goes to the larger, not to the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -23,18 +23,44 @@ from fcnn._layer import Context, Layer, core
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
 from fcnn._ops.layout import images_innermost
+from fcnn._ops.rectifiers import clipped, exponential, leaky
 from fcnn._ops.window import Pair, Window
 from fcnn._typing import Array, ModelPullback
 from fcnn._walk import parts_of
-from fcnn.fusion import Fused, RunPullback, of_layer, rule
+from fcnn.fusion import Fused, RunPullback, copy_rules, of_layer, rule
+from fcnn.layers._convolution import Convolution
+from fcnn.layers._sliding import ConvParams
 from fcnn.layers.activations import relu
 from fcnn.layers.branches import add, concat, residual
-from fcnn.layers.conv import Convolution, ConvParams, conv2d
+from fcnn.layers.conv import conv1d, conv2d, conv3d
 from fcnn.layers.norm import BatchNorm, batch_norm
 from fcnn.layers.pool import Pooling, max_pool2d
+from fcnn.layers.rectifiers import (
+    SELU_ALPHA,
+    SELU_GAIN,
+    celu,
+    elu,
+    leaky_relu,
+    relu6,
+    selu,
+)
 
-EPILOGUES: dict[Layer, Epilogue] = {relu: RELU}
-"""The activations that a kernel applies to its blocks, all of them non-decreasing."""
+EPILOGUES: dict[Any, Callable[..., Epilogue]] = {
+    relu: lambda: RELU,
+    relu6: lambda: clipped(0, 6),
+    leaky_relu: lambda negative_slope: leaky(negative_slope),
+    elu: lambda alpha: exponential(alpha),
+    selu: lambda: exponential(SELU_ALPHA, gain=SELU_GAIN),
+    celu: lambda alpha: exponential(alpha, width=alpha),
+}
+"""The activations that a kernel applies to its blocks, all of them non-decreasing: of a layer's
+arguments. The rules below name relu, and hold for each of them."""
+
+
+def epilogues_of(layers: Sequence[Layer]) -> list[Epilogue]:
+    """Return how a kernel applies those of the layers that are activations."""
+    made_by = [(each, each if each.spec.is_name else each.spec.constructor) for each in layers]
+    return [EPILOGUES[by](**each.spec.arguments) for each, by in made_by if by in EPILOGUES]
 
 
 class ConvRun:
@@ -43,15 +69,19 @@ class ConvRun:
     def __init__(self, conv: Convolution, rest: Sequence[Layer], first: int = 1) -> None:
         """Parse the layers ``rest``, whose places in the run are from ``first`` on."""
         self.conv = conv
-        self.epilogue = next((EPILOGUES[each] for each in rest if each in EPILOGUES), None)
+        self.epilogue = next(iter(epilogues_of(rest)), None)
         pools = [i for i, each in enumerate(rest) if each.spec.constructor is max_pool2d]
         self.pooling = Pooling.of(rest[pools[0]]) if pools else None
         self.pool_at = first + pools[0] if pools else 0
 
     @property
     def is_possible(self) -> bool:
-        """Whether the pool can be taken along: windows that tile, and one bias a filter."""
-        return self.pooling is None or (self.pooling.is_tiling and self.conv.bias != "untied")
+        """Whether the pool can be taken along: windows that tile, one bias a filter, zeros."""
+        return self.pooling is None or (
+            self.pooling.is_tiling
+            and self.conv.bias != "untied"
+            and self.conv.padding_mode == "zeros"
+        )
 
     def apply(self, params: ConvParams, x: Array, window: Window) -> Array:
         """Return the run's output; ``window`` is what `check` gave."""
@@ -66,7 +96,7 @@ class ConvRun:
         """Return the run's output and its pullback to the convolution's params and x."""
         if self.pooling is None:
             return self.conv.vjp(params, x, ctx, window, self.epilogue)
-        pool = self.pooling.pool_size
+        pool = self.pooling.tile
         x = images_innermost(x)
         y, raw, columns = self._pooled(params, x, window, keep=True)
         weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
@@ -106,14 +136,16 @@ class ConvRun:
             of_layer(self.pool_at, self.pooling.window, (*window.out, self.conv.filters))
 
     def _pooled(self, params: ConvParams, x: Array, window: Window, keep: bool) -> Any:
-        pool: Pair = self.pooling.pool_size  # type: ignore[union-attr]
+        pool: Pair = self.pooling.tile  # type: ignore[union-attr]
         weight, bias = self.conv.weight(params), self.conv.bias_of(params)
         return correlate_pooled(
             x, weight, window, self.conv.groups, bias, self.epilogue, pool, keep
         )
 
 
+@rule(conv1d, relu)
 @rule(conv2d, relu)
+@rule(conv3d, relu)
 @rule(conv2d, max_pool2d)
 @rule(conv2d, relu, max_pool2d)
 @rule(conv2d, max_pool2d, relu)
@@ -145,6 +177,10 @@ class FoldedParams(NamedTuple):
     bias: Array
 
 
+@rule(conv1d, batch_norm, eval_only=True)
+@rule(conv1d, batch_norm, relu, eval_only=True)
+@rule(conv3d, batch_norm, eval_only=True)
+@rule(conv3d, batch_norm, relu, eval_only=True)
 @rule(conv2d, batch_norm, eval_only=True)
 @rule(conv2d, batch_norm, relu, eval_only=True)
 @rule(conv2d, batch_norm, max_pool2d, eval_only=True)
@@ -182,7 +218,7 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
         def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
             grads, dx = pullback(dy)
             pixels = tuple(range(grads.bias.ndim - 1))  # of an untied bias; none otherwise
-            dfactor = (grads.weight * own.weight).sum(axis=(0, 1, 2))
+            dfactor = (grads.weight * own.weight).sum(axis=tuple(range(plain.rank + 1)))
             dbias: Any = ()
             if plain.bias:
                 dfactor = dfactor + (grads.bias * own.bias).sum(axis=pixels)
@@ -199,7 +235,7 @@ def fold_batch_norm(conv: Layer, norm: Layer, *rest: Layer) -> Fused | None:
 @rule(batch_norm, relu)
 def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
     """A batch norm that applies an activation to its blocks."""
-    own, epilogue = BatchNorm.of(norm), EPILOGUES[activation]
+    own, (epilogue,) = BatchNorm.of(norm), epilogues_of([activation])
 
     def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
         return own.apply(params[0], x, ctx, epilogue)
@@ -223,7 +259,7 @@ def fuse_join(join: Layer, activation: Layer) -> Fused | None:
     """A sum or concatenation of branches, with the activation applied where it lies."""
     if len(parts_of(join)) < 2:
         return None  # its output may be that of its only branch
-    epilogue = EPILOGUES[activation]
+    (epilogue,) = epilogues_of([activation])
     core_vjp = core(join.vjp)
 
     def apply(params: Sequence[Any], x: Any, ctx: Context) -> Array:
@@ -241,3 +277,6 @@ def fuse_join(join: Layer, activation: Layer) -> Fused | None:
         return y, pullback_of_run
 
     return Fused(apply, vjp)
+
+
+copy_rules(relu, *[each for each in EPILOGUES if each != relu])

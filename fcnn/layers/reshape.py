@@ -1,4 +1,4 @@
-"""Layers that change the shape and nothing else."""
+"""Layers that change the shape or the order of the axes, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._ops.layout import reshaped
 from fcnn._typing import Array, ModelPullback, Shape
@@ -72,5 +73,44 @@ def reshape(*shape: int) -> Triple:
     return _reshaping(target)
 
 
+@layer
+def transpose(*axes: int) -> Triple:
+    """Put the axes of an example in another order: axis i of y is axis ``axes[i]`` of x.
+
+    Args:
+        *axes: all axes of an example, counted from 0 without the batch axis.
+
+    Raises:
+        ArgumentError: if they are not the numbers from 0 on, each once.
+        ShapeError: if an example has another number of axes.
+
+    >>> import fcnn
+    >>> fcnn.transpose(2, 0, 1).init(fcnn.key(0), (28, 24, 3))
+    ((), (3, 28, 24))
+    """
+    if sorted(whole(axis, "an axis", 0) for axis in axes) != list(range(len(axes))):
+        raise ArgumentError(f"expected each axis from 0 to {len(axes) - 1} once, got {axes}")
+    order = (0, *[axis + 1 for axis in axes])
+    back = tuple(int(axis) for axis in np.argsort(order))
+
+    def check(shape: Shape) -> None:
+        if len(shape) != len(axes):
+            raise ShapeError(f"expected an example of {len(axes)} axes, got {shape}")
+
+    def init(key: Key, shape: Shape) -> tuple[tuple[()], Shape]:
+        check(shape)
+        return (), tuple(shape[axis] for axis in axes)
+
+    def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
+        check(x.shape[1:])
+        return x.transpose(order)
+
+    def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+        return apply(params, x), lambda dy: ((), dy.transpose(back))
+
+    return init, apply, vjp
+
+
 facts(flatten, multiply_adds=0)
+facts(transpose, multiply_adds=0)
 facts(reshape, multiply_adds=0)

@@ -1,4 +1,4 @@
-"""Losses of one class an example: scores ``(n, classes)`` against labels."""
+"""Losses of one class an example or a pixel: scores ``(n, ..., classes)`` against labels."""
 
 from __future__ import annotations
 
@@ -11,45 +11,72 @@ from fcnn._ops import stable
 from fcnn._typing import Array
 from fcnn._value import as_value
 from fcnn.errors import LabelError, ShapeError
-from fcnn.losses._loss import Pair, kind_of, loss, mean, pair, same_shape
+from fcnn.losses._loss import Pair, kind_of, loss, pair, same_shape
 
 _ONE_SCORE = "; for one score an example use sigmoid_cross_entropy, with targets of its shape"
 
 
-def _classes(prediction: Array, target: Any) -> Array:
-    """Return integer labels (n,) as they are; one-hot or soft labels (n, classes) as floats."""
-    if prediction.ndim != 2:
-        hint = _ONE_SCORE if prediction.ndim == 1 else "; flatten the model's output"
+def classes_of(prediction: Array, target: Any) -> Array:
+    """Return integer labels (n, ...) as they are; one-hot or soft labels as floats."""
+    labels = labels_or_soft(prediction, target)
+    return labels if labels.dtype.kind == "f" else in_range(labels, prediction.shape[-1])
+
+
+def labels_or_soft(prediction: Array, target: Any) -> Array:
+    """Return whole numbers (n, ...), of any range, or floats of the prediction's shape."""
+    if prediction.ndim < 2:
+        hint = _ONE_SCORE if prediction.ndim == 1 else ""
         raise ShapeError(f"expected a prediction (n, classes), got {prediction.shape}{hint}")
     labels = np.asarray(target)
-    n, classes = prediction.shape
-    if labels.shape == (n, classes) and labels.dtype.kind in "fiub":
+    places = prediction.shape[:-1]
+    if labels.shape == prediction.shape and labels.dtype.kind in "fiub":
         return same_shape(prediction, labels)
     if labels.dtype.kind not in "fiub":
         raise LabelError(f"expected whole numbers as labels, got {kind_of(labels)}")
-    if labels.shape != (n,):
-        hint = "; drop the last axis with target[:, 0]" if labels.shape == (n, 1) else ""
+    if labels.shape != places:
+        hint = "; flatten the model's output" if labels.shape == places[:1] else ""
+        if labels.shape == (*places, 1):
+            hint = f"; drop the last axis with target[{':' if len(places) == 1 else '...'}, 0]"
         raise ShapeError(
-            f"expected {(n,)} labels or {(n, classes)} probabilities for a prediction "
-            f"{(n, classes)}, got {labels.shape}{hint}"
+            f"expected {places} labels or {prediction.shape} probabilities for a prediction "
+            f"{prediction.shape}, got {labels.shape}{hint}"
         )
     if labels.dtype.kind not in "iu":
         hint = "; convert with labels.astype(np.int64)"
         raise LabelError(f"expected whole numbers as labels, got {labels.dtype}{hint}")
-    known = labels.tolist()  # for the few labels of a batch, faster than two reductions
-    if min(known) < 0 or max(known) >= classes:
+    return labels
+
+
+def in_range(labels: Array, classes: int) -> Array:
+    """Return whole numbers that are labels.
+
+    Raises:
+        LabelError: if one is not from 0 to classes - 1.
+    """
+    if labels.size <= 256:
+        known = labels.ravel().tolist()  # for few labels, faster than two reductions
+        least, most = min(known), max(known)
+    else:
+        least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= classes:
         raise LabelError(
             f"expected labels from 0 to {classes - 1} for a prediction of {classes} classes, "
-            f"got {min(known)} to {max(known)}{_ONE_SCORE if classes == 1 else ''}"
+            f"got {least} to {most}{_ONE_SCORE if classes == 1 else ''}"
         )
     return labels
 
 
-def _true_places(scores: Array, labels: Array) -> Array:
-    """Return the flat indices of the true classes' scores."""
+def rows_of(scores: Array) -> Array:
+    """Return scores ``(n, ..., classes)`` as ``(places, classes)``."""
+    return scores if scores.ndim == 2 else scores.reshape(-1, scores.shape[-1])
+
+
+def true_places(scores: Array, labels: Array) -> Array:
+    """Return the flat indices of the true classes' scores, for scores (places, classes)."""
     n, classes = scores.shape
     # In intp: the sum of int64 and uint64 is float64, which is no index.
-    places: Array = np.arange(0, n * classes, classes) + labels.astype(np.intp, copy=False)
+    places: Array = np.arange(0, n * classes, classes)
+    places += labels.reshape(-1).astype(np.intp, copy=False)
     return places
 
 
@@ -62,7 +89,9 @@ def categorical_cross_entropy() -> Pair:
     From logits, use `softmax_cross_entropy`, which is exact everywhere.
 
     Shapes: prediction ``(n, classes)``; target ``(n,)`` whole numbers, or ``(n, classes)``
-    one-hot or soft labels.
+    one-hot or soft labels. For each pixel: prediction ``(n, h, w, classes)``, target
+    ``(n, h, w)`` or ``(n, h, w, classes)``, and the mean is over all pixels; so with any axes
+    between the first and the last.
 
     Raises:
         ShapeError: if the shapes do not fit or the batch is empty.
@@ -75,12 +104,13 @@ def categorical_cross_entropy() -> Pair:
     0.6931
     """
 
-    def formula(p: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        n = len(p)
-        kept = np.maximum(p, np.finfo(p.dtype).tiny)
-        if t.ndim == 2:
-            return mean(t * np.log(kept), n), lambda: -t / kept / n
-        true = _true_places(p, t)
+    def formula(p: Array, t: Array) -> tuple[Array, float, Callable[[], Array]]:
+        kept = np.maximum(rows_of(p), np.finfo(p.dtype).tiny)
+        n = len(kept)
+        if t.dtype.kind == "f":
+            soft = rows_of(t)
+            return -(soft * np.log(kept)), n, lambda: (-soft / kept / n).reshape(p.shape)
+        true = true_places(kept, t)
         likely = kept.take(true)
 
         def slope() -> Array:
@@ -88,9 +118,9 @@ def categorical_cross_entropy() -> Pair:
             dp.reshape(-1)[true] = -1 / likely / n
             return dp
 
-        return mean(np.log(likely), n), slope
+        return -np.log(likely), n, slope
 
-    return pair(_classes, formula)
+    return pair(classes_of, formula)
 
 
 @as_value
@@ -101,7 +131,9 @@ def softmax_cross_entropy() -> Pair:
     ``-Σ t · log_softmax(z)`` over the classes; ``dz = (softmax(z) · Σ t - t) / n``.
 
     Shapes: prediction ``(n, classes)``; target ``(n,)`` whole numbers, or ``(n, classes)``
-    one-hot or soft labels.
+    one-hot or soft labels. For each pixel: prediction ``(n, h, w, classes)``, target
+    ``(n, h, w)`` or ``(n, h, w, classes)``, and the mean is over all pixels; so with any axes
+    between the first and the last.
 
     Raises:
         ShapeError: if the shapes do not fit or the batch is empty.
@@ -113,20 +145,25 @@ def softmax_cross_entropy() -> Pair:
     1000.0
     """
 
-    def formula(z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        n = len(z)
-        log_p = stable.log_softmax(z)
-        if t.ndim == 2:
-            value = mean(t * log_p, n)
-            return value, lambda: (np.exp(log_p) * t.sum(axis=1, keepdims=True) - t) / n
-        true = _true_places(z, t)
+    def formula(z: Array, t: Array) -> tuple[Array, float, Callable[[], Array]]:
+        log_p = stable.log_softmax(rows_of(z))
+        n = len(log_p)
+        if t.dtype.kind == "f":
+            soft = rows_of(t)
+
+            def soft_slope() -> Array:
+                dz: Array = (np.exp(log_p) * soft.sum(axis=1, keepdims=True) - soft) / n
+                return dz.reshape(z.shape)
+
+            return -(soft * log_p), n, soft_slope
+        true = true_places(log_p, t)
 
         def slope() -> Array:
             dz = np.exp(log_p, order="C")
             dz.reshape(-1)[true] -= 1
             dz /= n
-            return dz
+            return dz.reshape(z.shape)
 
-        return mean(log_p.take(true), n), slope
+        return -log_p.take(true), n, slope
 
-    return pair(_classes, formula)
+    return pair(classes_of, formula)

@@ -1,53 +1,14 @@
-"""Losses made of losses: one times a number, and the weighted sum over a model's outputs."""
+"""Losses made of losses: the weighted sum over a model's outputs, and the sum over one."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fcnn._typing import Tree
+from fcnn import tree
+from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError, FcnnError, TreeError
-from fcnn.losses._loss import Loss, Pair, loss
-
-
-def _finite(value: Any, what: str) -> float:
-    try:
-        number = math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if math.isfinite(number):
-        return number
-    raise ArgumentError(f"expected a finite number for {what}, got {value!r}")
-
-
-def _check_loss(given: Any, what: str) -> None:
-    if not (callable(getattr(given, "apply", None)) and callable(getattr(given, "vjp", None))):
-        raise ArgumentError(f"expected a loss for {what}, got {given!r}; fcnn.losses has them")
-
-
-@loss
-def scaled(loss: Loss, factor: float) -> Pair:
-    """Multiply a loss and its gradient by a number.
-
-    Article 001 prints a tenth of the cross-entropy: ``scaled(categorical_cross_entropy, 0.1)``.
-
-    Raises:
-        ArgumentError: if ``loss`` is not a loss, or ``factor`` no finite number.
-
-    >>> import numpy as np
-    >>> from fcnn.losses import mean_squared_error, scaled
-    >>> scaled(mean_squared_error, 0.5)(np.array([[0.0]]), np.array([[2.0]]))
-    2.0
-    """
-    _check_loss(loss, "scaled")
-    by = _finite(factor, "factor")
-
-    def vjp(prediction: Tree, target: Any) -> tuple[float, Callable[[float], Tree]]:
-        value, pullback = loss.vjp(prediction, target)
-        return by * value, lambda dvalue: pullback(by * dvalue)
-
-    return lambda prediction, target: by * loss.apply(prediction, target), vjp
+from fcnn.losses._loss import Loss, Pair, check_loss, finite, loss, sharded
 
 
 class _Part(NamedTuple):
@@ -75,8 +36,8 @@ def _parts(given: Any) -> list[_Part]:
     for item, term in items:
         if not (isinstance(term, tuple | list) and len(term) == 2):
             raise ArgumentError(f"expected (loss, weight) for part {item!r}, got {term!r}")
-        _check_loss(term[0], f"part {item!r}")
-        parts.append(_Part(item, term[0], _finite(term[1], f"the weight of part {item!r}")))
+        check_loss(term[0], f"part {item!r}")
+        parts.append(_Part(item, term[0], finite(term[1], f"the weight of part {item!r}")))
     return parts
 
 
@@ -144,7 +105,71 @@ def combine(
         values = [each.weight * value for each, (value, _) in zip(terms, done, strict=True)]
         return _sum(values), pullback
 
-    return apply, vjp
+    def shards(targets: Sequence[Any]) -> list[Loss]:
+        each = [sharded(term.loss, [target[term.item] for target in targets]) for term in terms]
+        weights = [term.weight for term in terms]
+        pieces = [list(zip(losses, weights, strict=True)) for losses in zip(*each, strict=True)]
+        return [combine(dict(zip(names, p, strict=True)) if in_dict else p) for p in pieces]
+
+    plain = all(_is_plain(term.loss) for term in terms)
+    return Pair(apply, vjp, shards=None if plain else shards)
+
+
+def _is_plain(loss: Loss) -> bool:
+    """Return whether a loss is the mean over its examples, all of weight 1."""
+    return getattr(loss, "shards", None) is None and getattr(loss, "weigh", None) is None
+
+
+@loss
+def added(*losses: Loss) -> Pair:
+    """Add losses of the same prediction and target: ``Σ lossₖ(prediction, target)``.
+
+    For weights, scale the losses: ``added(softmax_cross_entropy, scaled(softmax_dice(), 0.5))``.
+
+    Raises:
+        ArgumentError: if there is no loss, or one is something else.
+
+    >>> import numpy as np
+    >>> from fcnn.losses import added, mean_absolute_error, mean_squared_error
+    >>> both = added(mean_squared_error, mean_absolute_error)
+    >>> both(np.array([[0.0]]), np.array([[3.0]]))
+    12.0
+    """
+    if not losses:
+        raise ArgumentError("expected at least one loss, got none")
+    for each in losses:
+        check_loss(each, "added")
+
+    def apply(prediction: Tree, target: Any) -> float:
+        return _sum([one.apply(prediction, target) for one in losses])
+
+    def vjp(prediction: Tree, target: Any) -> tuple[float, Callable[[float], Tree]]:
+        done = [one.vjp(prediction, target) for one in losses]
+
+        def pullback(dvalue: float) -> Tree:
+            return tree.map(_add, *[pull(dvalue) for _, pull in done])
+
+        return _sum([value for value, _ in done]), pullback
+
+    def each_of(prediction: Tree, target: Any) -> Array:
+        return _add(*[one.each(prediction, target) for one in losses])  # type: ignore[misc]
+
+    def shards(targets: Sequence[Any]) -> list[Loss]:
+        columns = [sharded(one, targets) for one in losses]
+        return [added(*pieces) for pieces in zip(*columns, strict=True)]
+
+    if not all(_is_plain(one) for one in losses):
+        return Pair(apply, vjp, shards=shards)
+    known = all(getattr(one, "each", None) is not None for one in losses)
+    return Pair(apply, vjp, each_of if known else None)
+
+
+def _add(*arrays: Array) -> Array:
+    """Return the sum in the order given."""
+    first: Array = arrays[0].copy()
+    for array in arrays[1:]:
+        first += array
+    return first
 
 
 def _sum(values: Sequence[float]) -> float:

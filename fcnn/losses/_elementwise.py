@@ -12,7 +12,7 @@ from fcnn._ops import stable
 from fcnn._typing import Array
 from fcnn._value import as_value
 from fcnn.errors import LabelError
-from fcnn.losses._loss import Pair, loss, mean, pair, same_shape
+from fcnn.losses._loss import Pair, loss, pair, same_shape, total
 
 
 def _fractions(prediction: Array, target: Any) -> Array:
@@ -44,11 +44,11 @@ def binary_cross_entropy() -> Pair:
     0.6931
     """
 
-    def formula(p: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+    def formula(p: Array, t: Array) -> tuple[Array, float, Callable[[], Array]]:
         tiny = np.finfo(p.dtype).tiny
         yes, no = np.maximum(p, tiny), np.maximum(1 - p, tiny)
-        value = mean(t * np.log(yes) + (1 - t) * np.log(no), p.size)
-        return value, lambda: ((1 - t) / no - t / yes) / p.size
+        terms = -(t * np.log(yes) + (1 - t) * np.log(no))
+        return terms, p.size, lambda: ((1 - t) / no - t / yes) / p.size
 
     return pair(_fractions, formula)
 
@@ -73,12 +73,12 @@ def sigmoid_cross_entropy() -> Pair:
     500.0
     """
 
-    def formula(z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+    def formula(z: Array, t: Array) -> tuple[Array, float, Callable[[], Array]]:
         tail = np.log1p(np.exp(-np.abs(z)))
-        value = -mean(np.maximum(z, 0) - t * z + tail, z.size)
-        if not math.isfinite(value):  # inf - inf above: PyTorch's order of the same terms
-            value = -mean((1 - t) * z - (np.minimum(z, 0) - tail), z.size)
-        return value, lambda: (stable.sigmoid(z) - t) / z.size
+        terms = np.maximum(z, 0) - t * z + tail
+        if not math.isfinite(total(terms)):  # inf - inf above: PyTorch's order of the same terms
+            terms = (1 - t) * z - (np.minimum(z, 0) - tail)
+        return terms, z.size, lambda: (stable.sigmoid(z) - t) / z.size
 
     return pair(_fractions, formula)
 
@@ -102,18 +102,18 @@ def mean_squared_error() -> Pair:
     2.0
     """
 
-    def formula(p: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+    def formula(p: Array, t: Array) -> tuple[Array, float, Callable[[], Array]]:
         gap = np.subtract(p, t, dtype=np.float64)
-        value = float(np.square(gap).mean())
+        terms = np.square(gap)
         most = np.finfo(p.dtype).max
 
         def slope() -> Array:
             dp = gap * (2 / p.size)
             kept = np.clip(dp, -most, most)
-            if not math.isfinite(value):  # an infinite difference has an infinite gradient
+            if not math.isfinite(total(terms)):  # an infinite difference has an infinite gradient
                 np.copyto(kept, dp, where=np.isinf(gap))
             return kept.astype(p.dtype)
 
-        return value, slope
+        return terms, p.size, slope
 
     return pair(same_shape, formula)

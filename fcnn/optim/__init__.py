@@ -1,7 +1,15 @@
 """Optimizers, the gradient transforms that they are chained from, and learning-rate schedules.
 
-Start at `sgd`, `adam`, `adamw` or `rmsprop`; compose others with
+Start at `sgd`, `adam` or `adamw`; compose others with
 ``descend(chain(clip_by_global_norm(1.0), scale_by_adam(), scale_by_learning_rate(0.001)))``.
+
+- Optimizers: `sgd`, `adam`, `adamw`, `rmsprop`, `adagrad`, `adadelta`, `adamax`, `amsgrad`,
+  `nadam`, `radam`, `lion`, `lamb`, `muon`, `schedule_free_sgd`, `schedule_free_adamw`.
+- Around them: `accumulate`, `skip_nonfinite`, `params_ema`, `partition`, `freeze`, `masked`, with
+  masks such as `matrices` and `by_path`.
+- Schedules: `constant_schedule`, `step_decay`, `exponential`, `piecewise`, `polynomial`, `cosine`,
+  `cosine_restarts`, `one_cycle`, `warmup`, `join`.
+- Instead of a plain gradient: `sam`. Instead of steps on batches: `scipy_minimize`.
 """
 
 from fcnn.optim._contracts import (
@@ -18,7 +26,47 @@ from fcnn.optim._states import (
     current_learning_rate,
     current_params_ema,
 )
+from fcnn.optim.accumulating import (
+    ScaleByAdadeltaState,
+    ScaleByAdagradState,
+    adadelta,
+    adagrad,
+    scale_by_adadelta,
+    scale_by_adagrad,
+)
+from fcnn.optim.adam_optimizers import (
+    adamax,
+    amsgrad,
+    nadam,
+    radam,
+)
+from fcnn.optim.adam_variants import (
+    ScaleByAmsgradState,
+    ScaleByNadamState,
+    scale_by_adamax,
+    scale_by_amsgrad,
+    scale_by_nadam,
+    scale_by_radam,
+)
+from fcnn.optim.annealing import (
+    cosine_restarts,
+    exponential,
+    join,
+    one_cycle,
+    piecewise,
+    polynomial,
+)
+from fcnn.optim.averaging import (
+    ScheduleFreeState,
+    schedule_free,
+    schedule_free_adamw,
+    schedule_free_params,
+    schedule_free_sgd,
+)
 from fcnn.optim.combine import chain, descend
+from fcnn.optim.full_batch import (
+    scipy_minimize,
+)
 from fcnn.optim.masks import (
     MaskedState,
     freeze,
@@ -37,7 +85,24 @@ from fcnn.optim.moments import (
     trace,
 )
 from fcnn.optim.optimizers import adam, adamw, rmsprop, sgd
+from fcnn.optim.orthogonal import (
+    ScaleByMuonState,
+    muon,
+    scale_by_muon,
+)
 from fcnn.optim.partitions import PartitionState, partition
+from fcnn.optim.path_masks import (
+    PathMask,
+    by_path,
+)
+from fcnn.optim.penalties import (
+    Penalty,
+    add_penalty,
+    l1_penalty,
+    l2_penalty,
+    penalized,
+    penalty,
+)
 from fcnn.optim.schedules import (
     Schedule,
     as_schedule,
@@ -47,6 +112,18 @@ from fcnn.optim.schedules import (
     step_decay,
     warmup,
 )
+from fcnn.optim.sharpness import (
+    sam,
+)
+from fcnn.optim.signs import (
+    ScaleByLionState,
+    lion,
+    scale_by_lion,
+)
+from fcnn.optim.skips import (
+    SkipNonfiniteState,
+    skip_nonfinite,
+)
 from fcnn.optim.transforms import (
     ScaleByScheduleState,
     add_decayed_weights,
@@ -54,6 +131,10 @@ from fcnn.optim.transforms import (
     scale,
     scale_by_learning_rate,
     scale_by_schedule,
+)
+from fcnn.optim.trust_ratio import (
+    lamb,
+    scale_by_trust_ratio,
 )
 from fcnn.optim.wrappers import AccumulateState, accumulate, params_ema
 
@@ -65,42 +146,89 @@ __all__ = [
     "Optimizer",
     "ParamsEmaState",
     "PartitionState",
+    "PathMask",
+    "Penalty",
+    "ScaleByAdadeltaState",
+    "ScaleByAdagradState",
     "ScaleByAdamState",
+    "ScaleByAmsgradState",
     "ScaleByLearningRateState",
+    "ScaleByLionState",
+    "ScaleByMuonState",
+    "ScaleByNadamState",
     "ScaleByRmsState",
     "ScaleByScheduleState",
     "Schedule",
+    "ScheduleFreeState",
+    "SkipNonfiniteState",
     "TraceState",
     "Transform",
     "accumulate",
+    "adadelta",
+    "adagrad",
     "adam",
+    "adamax",
     "adamw",
     "add_decayed_weights",
+    "add_penalty",
+    "amsgrad",
     "apply_updates",
     "as_schedule",
+    "by_path",
     "chain",
     "clip_by_global_norm",
     "constant_schedule",
     "cosine",
+    "cosine_restarts",
     "current_learning_rate",
     "current_params_ema",
     "descend",
     "ema",
+    "exponential",
     "freeze",
+    "join",
+    "l1_penalty",
+    "l2_penalty",
+    "lamb",
+    "lion",
     "masked",
     "matrices",
+    "muon",
+    "nadam",
+    "one_cycle",
     "optimizer",
     "params_ema",
     "partition",
+    "penalized",
+    "penalty",
+    "piecewise",
+    "polynomial",
+    "radam",
     "rmsprop",
+    "sam",
     "scale",
+    "scale_by_adadelta",
+    "scale_by_adagrad",
     "scale_by_adam",
+    "scale_by_adamax",
+    "scale_by_amsgrad",
     "scale_by_learning_rate",
+    "scale_by_lion",
+    "scale_by_muon",
+    "scale_by_nadam",
+    "scale_by_radam",
     "scale_by_rms",
     "scale_by_schedule",
+    "scale_by_trust_ratio",
     "schedule",
+    "schedule_free",
+    "schedule_free_adamw",
+    "schedule_free_params",
+    "schedule_free_sgd",
+    "scipy_minimize",
     "set_to_zero",
     "sgd",
+    "skip_nonfinite",
     "step_decay",
     "trace",
     "transform",

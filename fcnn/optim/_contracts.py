@@ -30,6 +30,7 @@ from fcnn._signatures import OptimizerStep, TransformUpdate
 from fcnn._typing import Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, TreeError
+from fcnn.optim._leafwise import Leafwise
 from fcnn.optim._leaves import check_fit, moved
 
 P = ParamSpec("P")
@@ -158,6 +159,9 @@ def _functions(pair: Any, expected: str, spec: Spec) -> Any:
 
 def adding(transform: Transform) -> tuple[Init, Step]:
     """Return the ``init`` and ``step`` of the optimizer that adds a transform's updates."""
+    update = transform.update
+    if isinstance(update, Leafwise):
+        return transform.init, update.step
 
     def step(params: Tree, grads: Tree, state: Any) -> tuple[Tree, Any]:
         updates, state = updated(transform, grads, state, params)

@@ -26,7 +26,7 @@ from fcnn.tree._node import shape_of
 T = TypeVar("T")
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A leaf does not fit its place; ``args[0]`` is the error to raise, without its path."""
 
 
@@ -51,9 +51,10 @@ def moment(
     """
     try:
         return _map(function, statistic, kept, updates)
-    except TreeError as error:
+    except TreeError:
         check_fit(params, updates)
-        raise TreeError(f"{error}; the state is of other params, start from init(params)") from None
+        check_state(params, kept)
+        raise
 
 
 def transformed(function: Callable[..., Any], updates: Tree, *like: Tree) -> Tree:
@@ -67,19 +68,47 @@ def transformed(function: Callable[..., Any], updates: Tree, *like: Tree) -> Tre
 def moved(function: Callable[..., Any], params: T, updates: Tree) -> T:
     """Return ``function(param, update)`` at each weight, and mix the observations in."""
     try:
-        return _map(function, _mixed, params, updates)
+        return _map(function, mixed, params, updates)
     except TreeError:
         check_fit(params, updates)
         raise
 
 
-def blended(function: Callable[..., Any], kept: Tree, params: Tree) -> Tree:
-    """Return ``function(kept, param)`` at each leaf, statistics included.
+def blended(
+    function: Callable[..., Any],
+    kept: T,
+    params: Tree,
+    statistic: Callable[..., Any] | None = None,
+) -> T:
+    """Return ``function(kept, param)`` at each leaf, statistics included if they have no other.
 
     Raises:
         TreeError: with the path, if structures or shapes differ.
     """
-    return _map(function, None, kept, params)
+    return _map(function, statistic, kept, params)
+
+
+def averaged_step(
+    iterate: Callable[..., Any],
+    between: Callable[..., Any],
+    params: T,
+    z: Tree,
+    updates: Tree,
+) -> tuple[T, Tree]:
+    """Return ``between(param, z, new z)`` and the new ``z``, which is ``iterate(z, update)``.
+
+    Observations are mixed into the params.
+
+    Raises:
+        TreeError: with the path, if updates or z are of other params.
+    """
+    try:
+        new = _map(iterate, keep_first, z, updates)
+        return _map(lambda p, a, b, _: between(p, a, b), mixed, params, z, new, updates), new
+    except TreeError:
+        check_fit(params, updates)
+        check_state(params, z)
+        raise
 
 
 def check_fit(params: Tree, updates: Tree) -> None:
@@ -92,31 +121,46 @@ def check_fit(params: Tree, updates: Tree) -> None:
     """
     try:
         tree.map(_check, params, updates, statistic=observed)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         raise _with_path(refused, observed, params, updates) from None
     except TreeError as error:
         raise TreeError(f"{error}; gradients and params must be of one model") from None
 
 
+def check_state(params: Tree, moment: Tree) -> None:
+    """Refuse a moment that is not of these params.
+
+    Raises:
+        TreeError: with the path, if structures or shapes differ.
+    """
+    try:
+        try:
+            tree.map(_check, params, moment)
+        except RefusedError as refused:
+            raise _with_path(refused, None, params, moment) from None
+    except TreeError as error:
+        raise TreeError(f"{error}; the state is of other params, start from init(params)") from None
+
+
 def _map(function: Any, at_statistic: Any, first: T, *rest: Tree) -> T:
     def at(leaf: Any, other: Any, *more: Any) -> Any:
-        if not _alike(leaf, other):
-            other = _cast(leaf, other)
+        if not alike(leaf, other):
+            other = cast(leaf, other)
         if more:
-            more = tuple([each if _alike(leaf, each) else _cast(leaf, each) for each in more])
+            more = tuple([each if alike(leaf, each) else cast(leaf, each) for each in more])
         made = function(leaf, other, *more)
         if type(leaf) is type(made) is np.ndarray and made.dtype is leaf.dtype:
             made.setflags(write=False)
             return made
-        return _of_kind(leaf, made)
+        return of_kind(leaf, made)
 
     try:
         return tree.map(at, first, *rest, statistic=at_statistic)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         raise _with_path(refused, at_statistic, first, *rest) from None
 
 
-def _alike(leaf: Any, other: Any) -> bool:
+def alike(leaf: Any, other: Any) -> bool:
     """Whether both are arrays of one dtype and one shape, as most are."""
     return (
         type(leaf) is type(other) is np.ndarray
@@ -125,17 +169,17 @@ def _alike(leaf: Any, other: Any) -> bool:
     )
 
 
-def _cast(leaf: Any, other: Any) -> Any:
+def cast(leaf: Any, other: Any) -> Any:
     """Return ``other`` in the dtype of ``leaf``."""
     _check(leaf, other)
-    _check_floats(leaf)
+    check_floats(leaf)
     is_array = isinstance(leaf, np.ndarray | np.generic)
     return np.asarray(other, leaf.dtype) if is_array else other
 
 
-def _of_kind(leaf: Any, made: Any) -> Any:
+def of_kind(leaf: Any, made: Any) -> Any:
     """Return a result as what ``leaf`` is: an array of its dtype, a NumPy scalar or a number."""
-    _check_floats(leaf)
+    check_floats(leaf)
     if isinstance(leaf, np.ndarray):  # NumPy makes scalars of arrays without axes
         array = np.array(made, leaf.dtype)
         array.setflags(write=False)
@@ -148,23 +192,23 @@ def _of_kind(leaf: Any, made: Any) -> Any:
 def _check(leaf: Any, other: Any) -> Any:
     """Refuse what cannot stand in the place of a weight; return the weight."""
     if isinstance(other, Observation):
-        raise _RefusedError(
+        raise RefusedError(
             DTypeError(
                 "expected a gradient, got an Observation of a running statistic; declare the "
                 "field of the params with fcnn.tree.statistic()"
             )
         )
     if shape_of(other) != shape_of(leaf):
-        raise _RefusedError(
+        raise RefusedError(
             TreeError(f"expected shape {shape_of(leaf)}, got shape {shape_of(other)}")
         )
     return leaf
 
 
-def _check_floats(leaf: Any) -> None:
+def check_floats(leaf: Any) -> None:
     """Refuse params of whole numbers."""
     if isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.kind != "f":
-        raise _RefusedError(
+        raise RefusedError(
             DTypeError(
                 f"expected params of floats, got {leaf.dtype}; convert them to float32, or leave "
                 f"them out with fcnn.optim.partition"
@@ -176,24 +220,25 @@ def observed(stored: Any, *others: Any) -> Any:
     """Return the last leaf, which must be an observation."""
     seen = others[-1]
     if type(seen) is not Observation:
-        raise _RefusedError(
+        raise RefusedError(
             DTypeError(
                 f"expected an Observation of a running statistic, got {type(seen).__name__}; "
                 f"pass the gradients as a pullback returns them"
             )
         )
     if seen.value.shape != shape_of(stored):
-        raise _RefusedError(
+        raise RefusedError(
             TreeError(f"expected shape {shape_of(stored)}, got shape {seen.value.shape}")
         )
     return seen
 
 
-def _mixed(stored: Any, seen: Any) -> Any:
-    return _of_kind(stored, tree.mix(np.asarray(stored), observed(stored, seen)))
+def mixed(stored: Any, *others: Any) -> Any:
+    """Return a statistic with an observation, the last leaf, mixed in."""
+    return of_kind(stored, tree.mix(np.asarray(stored), observed(stored, *others)))
 
 
-def _with_path(refused: _RefusedError, at_statistic: Any, first: Tree, *rest: Tree) -> FcnnError:
+def _with_path(refused: RefusedError, at_statistic: Any, first: Tree, *rest: Tree) -> FcnnError:
     """Return the error with the path of the first leaf that is refused."""
     error: FcnnError = refused.args[0]
     marks = tree.statistics(first)
@@ -203,9 +248,9 @@ def _with_path(refused: _RefusedError, at_statistic: Any, first: Tree, *rest: Tr
             if is_statistic and at_statistic is not None:
                 at_statistic(*leaves)
             else:
-                _check_floats(leaves[0])
+                check_floats(leaves[0])
                 for other in leaves:
                     _check(leaves[0], other)
-        except _RefusedError:
+        except RefusedError:
             return error.within(path or "the root")
     return error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Sequence
+from typing import Any, cast
 
 from fcnn._typing import Tree
 from fcnn.optim._contracts import (
@@ -15,6 +17,7 @@ from fcnn.optim._contracts import (
     optimizer,
     transform,
 )
+from fcnn.optim._leafwise import Leafwise, checked, in_turn
 from fcnn.optim._states import names, refuse
 
 
@@ -40,16 +43,49 @@ def chain(*transforms: Transform) -> tuple[Init, Update]:
     def init(params: Tree) -> tuple[Any, ...]:
         return tuple([each.init(params) for each in transforms])
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, tuple[Any, ...]]:
+    def check(state: Any, params: Tree) -> None:
         if type(state) is not tuple or len(state) != len(transforms):
             raise refuse(names(init(params)), names(state))
-        after = []
-        for each, before in zip(transforms, state, strict=True):
-            updates, now = each.update(updates, before, params)
-            after.append(now)
+
+    runs = _runs([each.update for each in transforms])
+
+    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, tuple[Any, ...]]:
+        check(state, params)
+        after: list[Any] = []
+        for run, some in runs:
+            updates, now = run(updates, state[some], params)
+            after.extend(now)
         return updates, tuple(after)
 
+    if len(runs) == 1 and isinstance(runs[0][0], Leafwise):
+        return init, checked(runs[0][0], check)
     return init, update
+
+
+def _runs(updates: Sequence[Update]) -> list[tuple[Update, slice]]:
+    """Return the updates with those that follow each other and treat each weight by itself as one.
+
+    Each takes and returns a tuple of states: its slice of the chain's.
+    """
+    runs: list[tuple[Update, slice]] = []
+    start = 0
+    for is_leafwise, group in itertools.groupby(updates, lambda u: isinstance(u, Leafwise)):
+        some = list(group)
+        for part in [in_turn(cast(list[Leafwise], some))] if is_leafwise else map(_of_one, some):
+            n = len(some) if is_leafwise else 1
+            runs.append((part, slice(start, start + n)))
+            start += n
+    return runs or [(in_turn([]), slice(0, 0))]
+
+
+def _of_one(update: Update) -> Update:
+    """Return the update with its state as a tuple of one."""
+
+    def of_one(updates: Tree, state: Any, params: Tree) -> tuple[Tree, tuple[Any]]:
+        updates, after = update(updates, state[0], params)
+        return updates, (after,)
+
+    return of_one
 
 
 @optimizer

@@ -25,7 +25,10 @@ from fcnn.optim._contracts import (
     check_transform,
     transform,
 )
-from fcnn.optim._leaves import check_fit, transformed
+from fcnn.optim._leafwise import Leafwise, flagged, stateless
+from fcnn.optim._leaves import check_fit
+from fcnn.optim._rows import DifferError, rows
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, expect, kept
 from fcnn.tree._node import children_of
 
@@ -82,14 +85,17 @@ def chosen(mask: Mask, params: Tree) -> list[bool]:
         TreeError: with the path, if the mask is no prefix of the params.
         ArgumentError: with the path, if a value is neither True nor False.
     """
-    values = spread(mask(params) if callable(mask) else mask, params)
-    if not all(isinstance(value, bool | np.bool_) for value in values):
-        path, value = next(
-            (path, value)
-            for path, value in zip(tree.paths(params), values, strict=True)
-            if not isinstance(value, bool | np.bool_)
-        )
-        raise ArgumentError(f"{path}: expected True or False in a mask, got {value!r:.80}")
+    prefix = mask(params) if callable(mask) else mask
+    try:
+        values = [value for _, value in rows([params, prefix])[0]]
+        if all(type(value) is bool for value in values):
+            return values
+    except DifferError:
+        pass
+    values = spread(prefix, params)
+    for path, value in zip(tree.paths(params), values, strict=True):
+        if not isinstance(value, bool | np.bool_):
+            raise ArgumentError(f"{path}: expected True or False in a mask, got {value!r:.80}")
     return values
 
 
@@ -133,6 +139,8 @@ def restrict(init: Init, update: Update, mask: Mask | None) -> tuple[Init, Updat
     """
     if mask is None:
         return init, update
+    if isinstance(update, Leafwise) and not update.masked:
+        return _restrict_leafwise(init, update, copy.deepcopy(mask))
     mask = copy.deepcopy(mask)  # the caller may write into a list or a dict
 
     def masked_init(params: Tree) -> MaskedState:
@@ -147,6 +155,21 @@ def restrict(init: Init, update: Update, mask: Mask | None) -> tuple[Init, Updat
         return merge(flags, params, updates, {True: inner}), MaskedState(after)
 
     return masked_init, masked_update
+
+
+def _restrict_leafwise(init: Init, update: Leafwise, mask: Mask) -> tuple[Init, Update]:
+    """Do what `restrict` does, without trees of the weights in the mask."""
+
+    def masked_init(params: Tree) -> MaskedState:
+        return MaskedState(init(keep(chosen(mask, params), params, params)))
+
+    def begin(state: Any, params: Tree) -> tuple[list[Stage], Callable[[list[Any]], Any]]:
+        expect(state, MaskedState)
+        flags = chosen(mask, params)
+        stages, after = update.begin(state.inner_state, params)
+        return [flagged(stage, flags) for stage in stages], lambda made: MaskedState(after(made))
+
+    return masked_init, Leafwise(begin, masked=True)
 
 
 @transform
@@ -183,12 +206,7 @@ def set_to_zero() -> tuple[Init, Update]:
     >>> t.update((2.0,), t.init((1.0,)), (1.0,))[0]
     (0.0,)
     """
-
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
-        expect(state, EmptyState)
-        return transformed(lambda p, u: np.zeros_like(p), updates, params), state
-
-    return lambda params: EmptyState(), update
+    return lambda params: EmptyState(), stateless(lambda p, u: np.zeros_like(p))
 
 
 @transform

@@ -16,7 +16,8 @@ import numpy as np
 from fcnn import _check, tree
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import Init, Update, transform
-from fcnn.optim._leaves import moment, transformed
+from fcnn.optim._leafwise import leafwise
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import expect, kept
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.transforms import positive
@@ -100,18 +101,25 @@ def trace(
     """
     decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
 
-    def decayed(m: Array, u: Array) -> Array:
-        new = decay * m
-        new += u
-        return new
-
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    def begin(state: Any) -> Stage:
         expect(state, TraceState)
-        m = moment(decayed, state.trace, updates, params)
-        ahead = decayed if nesterov else lambda m, u: m
-        return transformed(ahead, updates, m), TraceState(m)
+        at = _ahead if nesterov else _trace
+        return Stage(at, TraceState, (state.trace,), (decay,), fresh=nesterov)
 
-    return restrict(lambda params: TraceState(tree.zeros_like(params)), update, mask)
+    return restrict(lambda params: TraceState(tree.zeros_like(params)), leafwise(begin), mask)
+
+
+def _trace(p: Array, u: Array, m: Array, decay: Array) -> tuple[Array, Array]:
+    m = decay * m
+    m += u
+    return m, m
+
+
+def _ahead(p: Array, u: Array, m: Array, decay: Array) -> tuple[Array, Array]:
+    m, _ = _trace(p, u, m, decay)
+    ahead: Array = decay * m
+    ahead += u
+    return ahead, m
 
 
 @transform
@@ -141,20 +149,25 @@ def ema(decay: float, *, debias: bool = True, mask: Mask | None = None) -> tuple
     """
     decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    def begin(state: Any) -> Stage:
         expect(state, EmaState)
         count = state.count + 1
-        average = moment(lambda m, u: _mean(decay, m, u), state.ema, updates, params)
         factor = 1 / (1 - decay**count) if debias else 1.0
-        return transformed(lambda m, u: m * factor, updates, average), EmaState(count, average)
+        numbers = decay, 1 - decay, factor
+        return Stage(_ema, lambda average: EmaState(count, average), (state.ema,), numbers)
 
-    return restrict(lambda params: EmaState(0, tree.zeros_like(params)), update, mask)
+    return restrict(lambda params: EmaState(0, tree.zeros_like(params)), leafwise(begin), mask)
 
 
-def _mean(decay: float, old: Array, new: Array) -> Array:
-    """Return ``decay · old + (1 - decay) · new``."""
-    average = decay * old
-    average += (1 - decay) * new
+def _ema(p: Array, u: Array, m: Array, decay: Array, rest: Array, factor: Array) -> Any:
+    m = mean(m, u, decay, rest)
+    return m * factor, m
+
+
+def mean(old: Array, new: Array, decay: Array, rest: Array) -> Array:
+    """Return ``decay · old + rest · new``."""
+    average: Array = decay * old
+    average += rest * new
     return average
 
 
@@ -192,31 +205,49 @@ def scale_by_adam(
         zeros = tree.zeros_like(params)
         return ScaleByAdamState(0, zeros, zeros)
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    def begin(state: Any) -> Stage:
         expect(state, ScaleByAdamState)
         count = state.count + 1
-        mu = moment(lambda m, u: _mean(b1, m, u), state.mu, updates, params)
-        nu = moment(lambda v, u: _mean_square(b2, v, u), state.nu, updates, params)
-        per_mu, per_root = 1 / (1 - b1**count), 1 / math.sqrt(1 - b2**count)
+        numbers = b1, 1 - b1, b2, 1 - b2, 1 / (1 - b1**count), 1 / math.sqrt(1 - b2**count), eps
 
-        def direction(m: Array, v: Array, u: Array) -> Array:
-            root = np.sqrt(v)
-            root *= per_root
-            root += eps
-            new: Array = m * per_mu
-            new /= root
-            return new
+        def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
+            return ScaleByAdamState(count, mu, nu)
 
-        return transformed(direction, updates, mu, nu), ScaleByAdamState(count, mu, nu)
+        return Stage(_adam, after, (state.mu, state.nu), numbers)
 
-    return restrict(init, update, mask)
+    return restrict(init, leafwise(begin), mask)
 
 
-def _mean_square(decay: float, old: Array, new: Array) -> Array:
-    """Return ``decay · old + (1 - decay) · new²``."""
-    square = new * new
-    square *= 1 - decay
-    average = decay * old
+def _adam(
+    p: Array,
+    u: Array,
+    m: Array,
+    v: Array,
+    b1: Array,
+    rest1: Array,
+    b2: Array,
+    rest2: Array,
+    per_mu: Array,
+    per_root: Array,
+    eps: Array,
+) -> tuple[Array, Array, Array]:
+    scratch: Array = rest1 * u
+    m = b1 * m
+    m += scratch
+    v = mean_square(v, u, b2, rest2, scratch)
+    root = np.sqrt(v, out=scratch)
+    root *= per_root
+    root += eps
+    new = m * per_mu
+    new /= root
+    return new, m, v
+
+
+def mean_square(old: Array, new: Array, decay: Array, rest: Array, scratch: Array) -> Array:
+    """Return ``decay · old + rest · new²``; writes into ``scratch``."""
+    square = np.multiply(new, new, out=scratch)
+    square *= rest
+    average: Array = decay * old
     average += square
     return average
 
@@ -249,16 +280,16 @@ def scale_by_rms(
     decay = _check.number(decay, "decay", 0.0, 1.0, open_high=True)
     eps = positive(eps, "eps")
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    def begin(state: Any) -> Stage:
         expect(state, ScaleByRmsState)
-        nu = moment(lambda v, u: _mean_square(decay, v, u), state.nu, updates, params)
+        return Stage(_rms, ScaleByRmsState, (state.nu,), (decay, 1 - decay, eps))
 
-        def direction(v: Array, u: Array) -> Array:
-            root = np.sqrt(v)
-            root += eps
-            new: Array = np.divide(u, root)
-            return new
+    return restrict(lambda params: ScaleByRmsState(tree.zeros_like(params)), leafwise(begin), mask)
 
-        return transformed(direction, updates, nu), ScaleByRmsState(nu)
 
-    return restrict(lambda params: ScaleByRmsState(tree.zeros_like(params)), update, mask)
+def _rms(p: Array, u: Array, v: Array, decay: Array, rest: Array, eps: Array) -> Any:
+    root = np.empty_like(u)
+    v = mean_square(v, u, decay, rest, root)
+    np.sqrt(v, out=root)
+    root += eps
+    return np.divide(u, root, out=root), v

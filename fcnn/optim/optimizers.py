@@ -8,52 +8,30 @@ decay.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fcnn import _check
-from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
-from fcnn.optim._contracts import Init, Step, Transform, optimizer, updated
-from fcnn.optim._leaves import moved
-from fcnn.optim._states import ScaleByLearningRateState, expect, names, refuse
+from fcnn.optim._contracts import Transform, optimizer
 from fcnn.optim.combine import chain
 from fcnn.optim.masks import Mask
 from fcnn.optim.moments import scale_by_adam, scale_by_rms, trace
-from fcnn.optim.transforms import add_decayed_weights, rates, scale_by_learning_rate
+from fcnn.optim.transforms import add_decayed_weights, scale_by_learning_rate
 
 Rate: TypeAlias = float | Callable[[int], float]
 
 
-def _descent(learning_rate: Rate, *transforms: Transform) -> tuple[Init, Step]:
-    """Return ``descend(chain(*transforms, scale_by_learning_rate(learning_rate)))``.
+def descent(learning_rate: Rate, *transforms: Transform) -> Transform:
+    """Return the chain of transforms and of a learning rate, which `optimizer` takes."""
+    return chain(*transforms, scale_by_learning_rate(learning_rate))
 
-    Scaling and addition are one pass over the params, which for a small model is a third of
-    the time of an SGD step.
+
+def decay_of(weight_decay: float, mask: Mask | None) -> tuple[Transform, ...]:
+    """Return the transform of a weight decay, in a tuple; none where it is 0.
+
+    Raises:
+        ArgumentError: if there is a mask and no decay.
     """
-    direction = chain(*transforms)
-    init = chain(*transforms, scale_by_learning_rate(learning_rate)).init
-    rate_at = rates(learning_rate)
-
-    def step(params: Tree, grads: Tree, state: Any) -> tuple[Tree, tuple[Any, ...]]:
-        if type(state) is not tuple or len(state) != len(transforms) + 1:
-            raise refuse(names(init(params)), names(state))
-        *before, last = state
-        expect(last, ScaleByLearningRateState)
-        updates, after = updated(direction, grads, tuple(before), params)
-        rate = rate_at(last.count)
-
-        def move(p: Array, u: Array) -> Array:
-            new = u * -rate
-            new += p
-            return new
-
-        now = ScaleByLearningRateState(last.count + 1, rate)
-        return moved(move, params, updates), (*after, now)
-
-    return init, step
-
-
-def _decay(weight_decay: float, mask: Mask | None) -> tuple[Transform, ...]:
     if mask is not None and not weight_decay:
         raise ArgumentError(
             f"expected a weight_decay greater than 0 with mask, got {weight_decay}; mask says "
@@ -70,7 +48,7 @@ def sgd(
     nesterov: bool = False,
     weight_decay: float = 0.0,
     mask: Mask | None = None,
-) -> tuple[Init, Step]:
+) -> Transform:
     """Descend along the gradient: ``p - learning_rate · g``, with momentum if it is not 0.
 
     ``g + weight_decay · p`` takes the place of g; then ``m = momentum · m + g`` takes its
@@ -98,13 +76,13 @@ def sgd(
             f"pass momentum=0.9, or leave nesterov out"
         )
     inertia = (trace(momentum, nesterov=nesterov),) if momentum else ()
-    return _descent(learning_rate, *_decay(weight_decay, mask), *inertia)
+    return descent(learning_rate, *decay_of(weight_decay, mask), *inertia)
 
 
 @optimizer
 def adam(
     learning_rate: Rate, *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
-) -> tuple[Init, Step]:
+) -> Transform:
     """Descend by Adam (Kingma and Ba, 2015): `scale_by_adam`. As ``torch.optim.Adam``.
 
     Args:
@@ -120,7 +98,7 @@ def adam(
     >>> optim.adam(optim.warmup(10, 0.001))
     adam(warmup(10, 0.001))
     """
-    return _descent(learning_rate, scale_by_adam(b1=b1, b2=b2, eps=eps))
+    return descent(learning_rate, scale_by_adam(b1=b1, b2=b2, eps=eps))
 
 
 @optimizer
@@ -132,7 +110,7 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     mask: Mask | None = None,
-) -> tuple[Init, Step]:
+) -> Transform:
     """Descend by Adam with decoupled decay: ``p - learning_rate · (adam(g) + weight_decay · p)``.
 
     As ``torch.optim.AdamW``, and as ``optax.adamw``, whose default decay is 1e-4.
@@ -156,13 +134,13 @@ def adamw(
     adamw(0.001, mask=matrices)
     """
     adam = scale_by_adam(b1=b1, b2=b2, eps=eps)
-    return _descent(learning_rate, adam, *_decay(weight_decay, mask))
+    return descent(learning_rate, adam, *decay_of(weight_decay, mask))
 
 
 @optimizer
 def rmsprop(
     learning_rate: Rate, *, decay: float = 0.9, eps: float = 1e-8, momentum: float = 0.0
-) -> tuple[Init, Step]:
+) -> Transform:
     """Descend by RMSprop (Tieleman and Hinton, 2012): `scale_by_rms`, with momentum if it is not 0.
 
     As ``torch.optim.RMSprop`` with ``alpha=decay``, whose default is 0.99; the source's, and
@@ -183,4 +161,4 @@ def rmsprop(
     """
     momentum = _check.number(momentum, "momentum", 0.0, 1.0, open_high=True)
     inertia = (trace(momentum),) if momentum else ()
-    return _descent(learning_rate, scale_by_rms(decay, eps=eps), *inertia)
+    return descent(learning_rate, scale_by_rms(decay, eps=eps), *inertia)

@@ -164,7 +164,7 @@ def as_schedule(value: float | Callable[[int], float]) -> Callable[[int], float]
     """
     if isinstance(value, Schedule) or not callable(value):
         return value if callable(value) else constant_schedule(value)
-    if getattr(value, "__module__", None) == __name__:
+    if getattr(value, "__annotations__", {}).get("return") == "Schedule":
         raise ArgumentError(
             f"expected a number or a schedule, got the function {value.__name__}; "
             f"call it: {value.__name__}(...)"

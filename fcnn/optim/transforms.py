@@ -17,7 +17,9 @@ from fcnn import _check, tree
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Update, transform
+from fcnn.optim._leafwise import leafwise, stateless
 from fcnn.optim._leaves import transformed
+from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, ScaleByLearningRateState, expect
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.schedules import as_schedule
@@ -69,11 +71,12 @@ def scale(factor: float, *, mask: Mask | None = None) -> tuple[Init, Update]:
     """
     factor = _check.number(factor, "factor", -math.inf, open_high=True)
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
-        expect(state, EmptyState)
-        return transformed(lambda p, u: u * factor, updates, params), state
+    return restrict(empty, stateless(_scaled, factor), mask)
 
-    return restrict(empty, update, mask)
+
+def _scaled(p: Array, u: Array, factor: Array) -> Array:
+    scaled: Array = u * factor
+    return scaled
 
 
 @transform
@@ -94,13 +97,12 @@ def scale_by_schedule(
     (1.0,)
     """
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    def begin(state: Any) -> Stage:
         expect(state, ScaleByScheduleState)
-        factor = float(schedule(state.count))
-        scaled = transformed(lambda p, u: u * factor, updates, params)
-        return scaled, ScaleByScheduleState(state.count + 1)
+        after = ScaleByScheduleState(state.count + 1)
+        return Stage(_scaled, lambda: after, numbers=(float(schedule(state.count)),))
 
-    return restrict(lambda params: ScaleByScheduleState(0), update, mask)
+    return restrict(lambda params: ScaleByScheduleState(0), leafwise(begin), mask)
 
 
 @transform
@@ -123,13 +125,16 @@ def scale_by_learning_rate(
     """
     rate_at = rates(learning_rate)
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
+    def begin(state: Any) -> Stage:
         expect(state, ScaleByLearningRateState)
         rate = rate_at(state.count)
-        scaled = transformed(lambda p, u: u * -rate, updates, params)
-        return scaled, ScaleByLearningRateState(state.count + 1, rate)
+        after = ScaleByLearningRateState(state.count + 1, rate)
+        return Stage(_scaled, lambda: after, numbers=(-rate,))
 
-    return restrict(lambda params: ScaleByLearningRateState(0, rate_at(0)), update, mask)
+    def init(params: Tree) -> ScaleByLearningRateState:
+        return ScaleByLearningRateState(0, rate_at(0))
+
+    return restrict(init, leafwise(begin), mask)
 
 
 def rates(learning_rate: float | Callable[[int], float]) -> Callable[[int], float]:
@@ -167,11 +172,12 @@ def add_decayed_weights(weight_decay: float, *, mask: Mask | None = None) -> tup
     """
     weight_decay = _check.number(weight_decay, "weight_decay", 0.0, open_high=True)
 
-    def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
-        expect(state, EmptyState)
-        return transformed(lambda p, u: u + weight_decay * p, updates, params), state
+    def decayed(p: Array, u: Array, weight_decay: Array) -> Array:
+        new: Array = weight_decay * p
+        new += u
+        return new
 
-    return restrict(empty, update, mask)
+    return restrict(empty, stateless(decayed, weight_decay), mask)
 
 
 @transform

@@ -71,7 +71,7 @@ def accumulate(inner: TransformOrOptimizer, every: int) -> TransformOrOptimizer:
     if not isinstance(inner, Transform):
         check_optimizer(inner)
     run_inner = runner(inner)
-    idle = _no_update if isinstance(inner, Transform) else keep_first
+    idle = no_update if isinstance(inner, Transform) else keep_first
 
     def init(params: Tree) -> AccumulateState:
         return AccumulateState(0, _nothing(params), inner.init(params))
@@ -95,7 +95,7 @@ def _nothing(params: Tree) -> Tree:
     return tree.map(lambda zero: zero, zeros, statistic=lambda zero: Observation(zero, 1.0))
 
 
-def _no_update(params: Tree) -> Tree:
+def no_update(params: Tree) -> Tree:
     """Return updates that change neither weights nor statistics."""
     zeros = tree.zeros_like(params)
     return tree.map(

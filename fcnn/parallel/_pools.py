@@ -29,6 +29,9 @@ def cores() -> int:
 def threads(workers: int | None = None) -> ThreadPoolExecutor:
     """Make a pool of threads: NumPy releases Python's lock while it computes.
 
+    On free-threaded Python (3.13t or later) there is no lock, and threads are what
+    `fcnn.fit` uses by default.
+
     Args:
         workers: how many; one per core by default.
 

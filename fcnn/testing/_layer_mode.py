@@ -88,7 +88,7 @@ def observation_problems(case: Case) -> Iterator[str]:
     if weights != [obs.weight for _, _, obs in _observed(case, case.params, case.x(case.many))]:
         yield "the weight of an observation depends on the batch"
     yield from _own_argument(case, weights)
-    others = _observed(case, _with_other_statistics(case), x)
+    others = _observed(case, _with_other_statistics(case, weights), x)
     for (path, _, obs), (_, _, other) in zip(seen, others, strict=True):
         if obs.weight > 0 and gap_between(obs.value, other.value) > 1e-9:
             yield f"{path} depends on the stored value; give what the batch showed and a weight"
@@ -127,9 +127,16 @@ def _with_statistics(params: Tree, values: list[Any]) -> Tree:
     return tree.map(lambda p: p, params, statistic=lambda p: next(new))
 
 
-def _with_other_statistics(case: Case) -> Tree:
+def _with_other_statistics(case: Case, weights: list[float] | None = None) -> Tree:
+    """Return params with other statistics; given their weights, those of weight 1 stay.
+
+    What never moves may decide on what is observed behind it, as the params of frozen layers do.
+    """
+    marks = tree.statistics(case.params)
+    own = iter(weights or [0.0] * sum(marks))
+
     def larger(leaf: Any) -> Any:
-        return 2 * leaf + 1 if is_float(leaf) else leaf
+        return 2 * leaf + 1 if next(own) < 1 and is_float(leaf) else leaf
 
     return tree.map(lambda p: p, case.params, statistic=larger)
 

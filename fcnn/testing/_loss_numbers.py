@@ -9,6 +9,7 @@ import numpy as np
 
 from fcnn import _batch, tree
 from fcnn._typing import Tree
+from fcnn.losses._loss import sharded
 from fcnn.prng import fold_in
 from fcnn.testing._compare import DTYPES, gap_between, is_float, largest, misfit, numbers, rounding
 from fcnn.testing._float32 import compare
@@ -105,9 +106,12 @@ def mean_problems(case: LossCase) -> Iterator[str]:
         for n in case.sizes:
             p, t = case.at(dtype, n)
             pieces = [slice(i, i + 1) for i in range(min(n, 8))] + [slice(8, n)] * (n > 8)
-            values = [case.loss.apply(_batch.take(p, s), _batch.take(t, s)) for s in pieces]
-            weights = [s.stop - s.start for s in pieces]
-            mean = np.average(values, weights=weights)
+            targets = [_batch.take(t, s) for s in pieces]
+            losses = sharded(case.loss, targets)
+            mean = sum(
+                loss.apply(_batch.take(p, s), target)
+                for loss, s, target in zip(losses, pieces, targets, strict=True)
+            )
             gap = gap_between((case.loss.apply(p, t),), (mean,))
             if gap > rounding(dtype):
                 yield f"the examples' mean and the batch's loss are {gap:.3g} apart, for {n}"

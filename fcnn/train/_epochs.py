@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fcnn import parallel
@@ -74,7 +74,9 @@ def epochs(
         shard_size: see `steps`.
         executor: what computes the shards (see `fcnn.parallel`). If None and a batch has more
             than one shard: one thread per core, or this thread alone, whichever is faster in
-            the first steps. The bits of the result are the same for all.
+            the first steps. On free-threaded Python (3.13t or later) threads are the default:
+            this thread alone only if it is faster by half. The bits of the result are the same
+            for all.
         changed: see `steps`.
         progress: show a bar for each epoch, on a terminal or in a notebook.
 
@@ -99,23 +101,44 @@ def epochs(
     >>> epoch.state.epoch == epoch.number
     True
     """
-    last = math.inf if epochs is None else whole(epochs, "epochs")
-    plan, state = begin(
+    return watched(
         model,
         loss,
         optimizer,
         data,
         state,
+        epochs=epochs,
         batch_size=batch_size,
         drop_last=drop_last,
+        validation=validation,
         augment=augment,
         metrics=metrics,
         shard_size=shard_size,
         executor=executor,
         changed=changed,
+        progress=progress,
     )
+
+
+def watched(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Dataset[Any, Any],
+    state: State,
+    *,
+    epochs: int | None,
+    validation: Dataset[Any, Any] | None,
+    executor: Executor | None,
+    progress: bool,
+    watch: Callable[[State], None] | None = None,
+    **settings: Any,
+) -> Iterator[Epoch]:
+    """Do what `epochs` does, and call ``watch`` with the state of each step."""
+    last = math.inf if epochs is None else whole(epochs, "epochs")
+    plan, state = begin(model, loss, optimizer, data, state, executor=executor, **settings)
     check_validation(plan, state.params, validation)
-    return _epochs(plan, state, last, validation, executor, progress)
+    return _epochs(plan, state, last, validation, executor, progress, watch)
 
 
 def _epochs(
@@ -125,6 +148,7 @@ def _epochs(
     validation: Dataset[Any, Any] | None,
     executor: Executor | None,
     progress: bool,
+    watch: Callable[[State], None] | None,
 ) -> Iterator[Epoch]:
     of = None if last == math.inf else int(last)
     checked = state
@@ -143,9 +167,11 @@ def _epochs(
                 with limit, bar(plan.batches_after(state.seen), title, progress) as advance:
                     while state.epoch < number:
                         state = next(states)
+                        if watch is not None:
+                            watch(state)
                         advance()
                 checked = state
-                evaluation = _validate(plan, state, validation, found[-1])
+                evaluation = _validate(plan, state, validation, found[0])
                 seconds = time.perf_counter() - began
                 yield Epoch.after(state, of, evaluation, seconds)
         except GeneratorExit:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from fcnn._check import whole
-from fcnn._doors import check_function, check_key, check_loss, check_model
+from fcnn._doors import check_function, check_key, check_loss, check_model, hinting
 from fcnn._layer import Layer
 from fcnn._scores import Metric
 from fcnn._typing import Tree
@@ -19,8 +20,9 @@ from fcnn.errors import ArgumentError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
 from fcnn.prng import Key
-from fcnn.train._epochs import epochs as epochs_of
-from fcnn.train._finite import keep
+from fcnn.train._checkpoints import Checkpoints
+from fcnn.train._epochs import watched
+from fcnn.train._finite import keep as keep_state
 from fcnn.train._init import init
 from fcnn.train._plan import Augment, ShardSize
 from fcnn.train._report import Epoch, Report, Run
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from fcnn.data import Dataset
 
 
+@hinting
 def fit(
     model: Layer,
     loss: Loss,
@@ -53,6 +56,9 @@ def fit(
     shard_size: ShardSize = "auto",
     executor: Executor | None = None,
     log: Callable[[str], object] | None = print,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | None = None,
+    keep: int = 1,
 ) -> Run:
     """Train a model for some epochs.
 
@@ -78,11 +84,17 @@ def fit(
         params: start from these instead of from new ones.
         state: go on from here, whatever the batch size was: ``run.state`` of an earlier run.
         changed: see `fcnn.train.steps`.
-        augment: ``(key, inputs) -> inputs``, applied to each batch.
+        augment: ``(key, inputs) -> inputs``, see `fcnn.train.steps`.
         metrics: functions ``(prediction, target) -> number`` by name; see `fcnn.train.epochs`.
         shard_size: see `fcnn.train.steps`.
         executor: see `fcnn.train.epochs`.
         log: takes each epoch's line; None is silent, without a bar.
+        checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch.
+            Where it is there already, the run goes on from it: the same call again finishes a
+            run that was killed, and gives the bits of one that was not. It is replaced at once,
+            so it is complete whenever the process ends.
+        every: also write it each that many steps.
+        keep: the number of checkpoints: ``run.npz``, and the older ``run.1.npz``, ``run.2.npz``.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -94,6 +106,8 @@ def fit(
         NonFiniteError: if the loss, a parameter or the validation loss is no longer finite. It,
             a KeyboardInterrupt and any other exception have the last good state as their
             attribute ``state``, and a `fcnn.train.Run` with it as their attribute ``run``.
+        DataError: if the checkpoint is damaged, or no run.
+        OSError: if the checkpoint cannot be written; the one before it is as it was.
 
     >>> import numpy as np, fcnn
     >>> from fcnn.data import Dataset
@@ -109,8 +123,25 @@ def fit(
         raise ArgumentError("expected validation data for keep_best, got None; pass validation=")
     check_model(model)
     check_loss(loss)
+    given = state
     state = _first(model, optimizer, data, key, params, state, changed)
-    found = epochs_of(
+    files = _files(checkpoint, every, keep, model, state)
+    before = None if files is None else files.load()
+    if before is not None:
+        if given is not None:
+            raise ArgumentError(
+                f"expected no state where the checkpoint {checkpoint} has one; leave it out, or "
+                f"remove the file"
+            )
+        state = _first(model, optimizer, data, key, None, before.state, changed)
+    history: list[Report] = [] if before is None else list(before.history)
+    best: Epoch | None = None if before is None else before.best
+
+    def watch(state: State) -> None:
+        if files is not None and files.is_due(state):
+            files.save(Run(state, tuple(history), best))
+
+    found = watched(
         model,
         loss,
         optimizer,
@@ -126,25 +157,42 @@ def fit(
         executor=executor,
         changed=changed,
         progress=log is not None,
+        watch=None if files is None else watch,
     )
     if log is print:  # print into a pipe or a file is held back until 8 KB
         log = functools.partial(print, flush=True)
-    history: list[Report] = []
-    best: Epoch | None = None
     try:
         for epoch in found:
             state = epoch.state
             history.append(epoch.report)
             if keep_best and (best is None or _loss(epoch) < _loss(best)):
                 best = epoch
+            if files is not None:
+                files.save(Run(state, tuple(history), best))
             if log is not None:
                 log(str(epoch))
     except BaseException as error:
-        last = keep(error, state)
+        last = keep_state(error, state)
+        if files is not None and isinstance(error, KeyboardInterrupt):
+            files.save(Run(last, tuple(history), best))
         with contextlib.suppress(AttributeError, TypeError):  # it takes no attributes
             error.run = Run(last, tuple(history), best)  # type: ignore[attr-defined]
         raise
     return Run(state, tuple(history), best)
+
+
+def _files(
+    checkpoint: str | os.PathLike[str] | None,
+    every: int | None,
+    keep: int,
+    model: Layer,
+    state: State,
+) -> Checkpoints | None:
+    if checkpoint is not None:
+        return Checkpoints.of(checkpoint, every, keep, model, state)
+    if every is not None or keep != 1:
+        raise ArgumentError("expected a checkpoint for every and keep, got None; pass checkpoint=")
+    return None
 
 
 def _first(

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import attrs
 
 from fcnn._evaluate import Evaluation
+from fcnn._record import record
 from fcnn._typing import Tree
 from fcnn.train._state import State
 
 
+@record
 @attrs.frozen
 class Report:
     """The numbers of an epoch; prints as a line.
@@ -63,6 +65,7 @@ def _show(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
 
 
+@record
 @attrs.frozen
 class Epoch(Report):
     """An epoch: its report, and the state at its end."""
@@ -89,6 +92,7 @@ class Epoch(Report):
         return self.state.params
 
 
+@record
 @attrs.frozen(repr=False)
 class Run:
     """What `fcnn.fit` returns: the last state, and the epochs that led to it.

@@ -12,6 +12,7 @@ import numpy as np
 
 from fcnn import tree
 from fcnn._layer import Layer
+from fcnn._record import record
 from fcnn._typing import Tree
 from fcnn.optim import Optimizer
 from fcnn.prng import Key
@@ -36,6 +37,7 @@ class _ByContent:
         return hash(tree.structure(self.held))
 
 
+@record
 @attrs.frozen
 class Setup:
     """What a run is made of, as text, so that a state says it in any process.
@@ -72,6 +74,7 @@ def _fingerprint(data: Dataset[Any, Any]) -> str:
     return f"{data!r} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+@record
 @attrs.frozen
 class State:
     """A moment of a training run. Compares by content, and pickles.

@@ -13,6 +13,7 @@ from fcnn._scores import Metric, count_correct, measure
 from fcnn._typing import Tree
 from fcnn.autodiff import value_and_grad
 from fcnn.data import batches
+from fcnn.data.augment import Augmentation
 from fcnn.errors import NonFiniteError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
@@ -57,7 +58,10 @@ def steps(
         state: where to begin: what `init` returns, or any state of an earlier run.
         batch_size: the number of examples in a batch; an epoch's last batch may have fewer.
         drop_last: leave out a last batch of fewer than ``batch_size`` examples.
-        augment: ``(key, inputs) -> inputs``, applied to each batch.
+        augment: ``(key, inputs) -> inputs``. One of `fcnn.data.augment` changes each example with
+            its shard, and by its place in the epoch's order, whatever the batch; `mixup`,
+            `cutmix` and a function of one's own change each batch. Accuracy and metrics are of
+            the targets of the data, whatever is mixed into those of the loss.
         metrics: functions ``(prediction, target) -> number`` by name, of each batch.
         shard_size: cut each batch into shards of at most that many examples, whose sizes
             differ by one at most, each computed with one BLAS thread. Batch norm takes its
@@ -146,10 +150,10 @@ def _step(
 
     def step(state: State, x: Tree, target: Tree) -> State:
         n = _batch.length(x)
-        if plan.augment is not None:
-            x = plan.augment(_at(state, k_augment), x)
+        x, learnt, later = _augmented(plan.augment, state, k_augment, x, target)
         context = training(_at(state, k_dropout))
-        value, grads = gradient(plan.shard_size_for(n))(state.params, x, target, context)
+        f = gradient(plan.shard_size_for(n))
+        value, grads = f(state.params, x, learnt, context, later)
         value, prediction = value if has_aux else (value, None)
         if not math.isfinite(value):
             raise NonFiniteError(
@@ -165,6 +169,28 @@ def _step(
 def _at(state: State, key: Key) -> Key:
     """Return the key of the step after a state."""
     return fold_in(fold_in(key, state.epoch), state.seen)
+
+
+def _augmented(
+    augment: Augment | None, state: State, key: Key, x: Any, target: Any
+) -> tuple[Any, Any, Callable[[Any, int], Any] | None]:
+    """Return inputs and targets, and how each shard is still to change its inputs."""
+    if augment is None:
+        return x, target, None
+    if not isinstance(augment, Augmentation):
+        return augment(_at(state, key), x), target, None
+    of_epoch, seen = fold_in(key, state.epoch), state.seen
+    if augment.mixes:
+        x, target = augment(of_epoch, x, target, start=seen)
+    elif augment.by_example:
+        return x, target, functools.partial(_of_shard, augment, of_epoch, seen)
+    else:
+        x = augment(of_epoch, x, start=seen)
+    return x, target, None
+
+
+def _of_shard(augment: Augmentation, key: Key, seen: int, x: Any, start: int) -> Any:
+    return augment(key, x, start=seen + start)
 
 
 def _sums(plan: Plan, loss: float, prediction: Tree, target: Tree, n: int) -> dict[str, float]:

@@ -112,7 +112,7 @@ def astype(tree: T, dtype: Any) -> T:
 def norm(tree: Tree) -> float:
     """Return the Euclidean norm of all leaves together, statistics left out.
 
-    ``sqrt(Σ |x|²)``, for leaves of any real dtype, whatever their range: where the squares
+    ``sqrt(Σ |x|²)``, for leaves of any dtype of numbers, whatever their range: where the squares
     overflow or underflow, the leaves are first divided by the largest of them.
 
     >>> import numpy as np
@@ -123,6 +123,7 @@ def norm(tree: Tree) -> float:
     5e-200
     """
     arrays = [np.asarray(leaf).ravel() for _, leaf, is_statistic in walk(tree) if not is_statistic]
+    arrays = [np.abs(a) if a.dtype.kind == "c" else a for a in arrays]
     arrays = [a if a.dtype.char in _LEAST else a.astype(np.float64) for a in arrays if a.size]
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         total = sum(_square(array) for array in arrays)

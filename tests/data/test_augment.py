@@ -1,3 +1,4 @@
+import itertools
 import pickle
 
 import numpy as np
@@ -19,6 +20,13 @@ ALL = [
     augment.affine(shear=0.2, fill=0.5),
     augment.shift(3, fill=0.5),
     augment.chain(augment.shift(1), augment.rotate(5.0)),
+    augment.random_crop((9, 12), padding=3, fill=0.5),
+    augment.resized_crop(scale=(0.2, 0.8)),
+    augment.cutout((3, 5)),
+    augment.brightness(0.5, clip=(0.0, 1.0)),
+    augment.contrast(0.9, clip=(0.0, 1.0)),
+    augment.noise(0.3, clip=(0.0, 1.0)),
+    augment.chain(augment.flip(), augment.noise(0.2, clip=(0, 1)), augment.cutout(2)),
 ]
 every = pytest.mark.parametrize("move", ALL, ids=repr)
 
@@ -50,22 +58,36 @@ def test_shape_and_type_stay_and_the_images_are_left_alone(move, dtype):
 
 @every
 def test_the_key_alone_makes_the_draw(move):
-    images = noise(5, 8, 8, 1)
+    images = noise(5, 9, 12, 1)
     first, again, other = [move(fcnn.key(seed), images) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 @every
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_image_becomes_the_same_whatever_is_beside_it(move, dtype):
+    """To the bit, for a batch in parts of any size, each with the number of its first image."""
+    images = noise(13, 9, 12, 2, dtype=dtype)
+    whole = move(fcnn.key(3), images)
+    np.testing.assert_array_equal(move(fcnn.key(3), images, start=0), whole)
+    for cuts in ([0, 13], [0, 1, 2, 13], [0, 6, 13], [5, 9]):
+        for first, last in itertools.pairwise(cuts):
+            part = move(fcnn.key(3), images[first:last], start=first)
+            np.testing.assert_array_equal(part, whole[first:last])
+    assert move.by_example
+
+
+@every
 def test_each_image_moves_in_its_own_way(move):
-    images = np.repeat(noise(1, 12, 12, 1), 8, axis=0)
+    images = np.repeat(noise(1, 9, 12, 1), 8, axis=0)
     moved = move(fcnn.key(0), images)
     assert len({image.tobytes() for image in moved}) > 1
 
 
 @every
 def test_no_images_give_no_images(move):
-    assert move(fcnn.key(0), np.zeros((0, 8, 8, 1), np.float32)).shape == (0, 8, 8, 1)
+    assert move(fcnn.key(0), np.zeros((0, 9, 12, 1), np.float32)).shape == (0, 9, 12, 1)
 
 
 @every
@@ -73,7 +95,7 @@ def test_prints_compares_and_pickles_as_the_call_that_made_it(move):
     assert eval(repr(move), vars(augment)) == move
     back = pickle.loads(pickle.dumps(move))
     assert back == move
-    images = noise(3, 8, 8, 1)
+    images = noise(3, 9, 12, 1)
     np.testing.assert_array_equal(back(fcnn.key(2), images), move(fcnn.key(2), images))
 
 
@@ -85,6 +107,9 @@ def test_prints_compares_and_pickles_as_the_call_that_made_it(move):
         augment.shift(0),
         augment.flip(0.0),
         augment.elastic(0.0),
+        augment.cutout(3, probability=0.0),
+        augment.brightness(0.0),
+        augment.noise(0.0),
         augment.chain(),
     ],
     ids=repr,
@@ -199,7 +224,9 @@ def test_shift_is_by_whole_pixels_and_uses_every_one():
 
 def test_elastic_fields_have_their_standard_deviation_everywhere(monkeypatch):
     fields = []
-    monkeypatch.setattr(augment, "bend", lambda images, field, fill: fields.append(field))
+    monkeypatch.setattr(
+        "fcnn.data.augment._geometry.bend", lambda images, field, fill: fields.append(field)
+    )
     augment.elastic(1.4, smoothness=3.0)(fcnn.key(0), np.zeros((20000, 8, 8, 1), np.float32))
     assert fields[0].dtype == np.float32
     np.testing.assert_allclose(fields[0].std(axis=0), 1.4, rtol=0.05)
@@ -224,6 +251,21 @@ def test_digits_stay_digits():
         (augment.affine, {"shift": -1.0}),
         (augment.flip, {"probability": 1.1}),
         (augment.elastic, {"smoothness": 0.5}),
+        (augment.random_crop, {"size": 0}),
+        (augment.random_crop, {"size": 3, "padding": -1}),
+        (augment.resized_crop, {"scale": (0.5, 1.5)}),
+        (augment.resized_crop, {"scale": (0.5, 0.4)}),
+        (augment.resized_crop, {"ratio": 1.0}),
+        (augment.resized_crop, {"ratio": (0.0, 1.0)}),
+        (augment.cutout, {"size": (1, 2, 3)}),
+        (augment.cutout, {"size": 3, "probability": -0.1}),
+        (augment.brightness, {"amount": -1.0}),
+        (augment.brightness, {"amount": 1.0, "clip": (1.0, 1.0)}),
+        (augment.contrast, {"amount": 1.1}),
+        (augment.noise, {"stddev": float("nan")}),
+        (augment.noise, {"stddev": 1.0, "clip": 1.0}),
+        (augment.mixup, {"alpha": 0.0}),
+        (augment.cutmix, {"classes": 1}),
         *[
             (make, {**needed, "fill": bad})
             for make, needed in [
@@ -231,6 +273,8 @@ def test_digits_stay_digits():
                 (augment.elastic, {}),
                 (augment.rotate, {"degrees": 1}),
                 (augment.shift, {"pixels": 1}),
+                (augment.random_crop, {"size": 1}),
+                (augment.cutout, {"size": 1}),
             ]
             for bad in (float("nan"), float("inf"), 1e39, "0")
         ],
@@ -248,6 +292,8 @@ def test_arguments_out_of_range_are_refused(make, arguments):
         lambda fill: augment.rotate(45.0, fill=fill),
         lambda fill: augment.shift(4, fill=fill),
         lambda fill: augment.elastic(4.0, fill=fill),
+        lambda fill: augment.random_crop((9, 11), padding=4, fill=fill),
+        lambda fill: augment.cutout(5, fill=fill),
     ],
 )
 def test_pixels_from_outside_have_the_fill_value(make):

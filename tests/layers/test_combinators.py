@@ -141,3 +141,47 @@ def test_an_empty_batch_is_no_error_to_a_layer(stride):
 def test_every_error_is_an_fcnn_error():
     with pytest.raises(FcnnError):
         serial(dense(3)).init(key(0), ())
+
+
+def test_repeat_is_a_serial_of_copies(rng):
+    block = fcnn.serial(fcnn.conv2d(3, 3, padding="same"), fcnn.batch_norm(), fcnn.relu)
+    model, plain = fcnn.repeat(block, 3), fcnn.serial(block, block, block)
+    assert repr(model) == f"repeat({block!r}, 3)"
+    params, out_shape = model.init(fcnn.key(0), (5, 4, 3))
+    assert out_shape == (5, 4, 3)
+    assert fcnn.tree.equal(params, plain.init(fcnn.key(0), (5, 4, 3))[0])
+    assert not np.array_equal(params[0][0].weight, params[1][0].weight)
+    x = rng.normal(size=(2, 5, 4, 3)).astype(np.float32)
+    for ctx in (fcnn.EVAL, fcnn.training(fcnn.key(1))):
+        (y, pull), (its_y, its_pull) = (each.vjp(params, x, ctx) for each in (model, plain))
+        np.testing.assert_array_equal(y, its_y)
+        assert fcnn.tree.digest(pull(y)) == fcnn.tree.digest(its_pull(y))
+
+
+def test_repeats_fuse_into_their_surroundings_and_show_their_layers():
+    model = fcnn.serial(fcnn.conv2d(3, 1), fcnn.repeat(fcnn.relu, 2))
+    assert [len(stage.layers) for stage in fcnn.fusion.plan(model, train=True)] == [2, 1]
+    paths = [visit.path for visit in fcnn.walk(model, (4, 4, 1))]
+    assert paths == ["serial[0]", "serial[1].repeat[0]", "serial[1].repeat[1]"]
+    named = fcnn.repeat(fcnn.named("block", fcnn.dense(2)), 2)
+    assert [v.path for v in fcnn.walk(named, (2,))] == ["repeat[0]", "repeat[1]"]
+    assert [v.params_path for v in fcnn.walk(named, (2,))] == ["[0]", "[1]"]
+
+
+def test_repeats_draw_apart():
+    twice = fcnn.repeat(fcnn.dropout(0.5), 2)
+    y = twice.apply(((), ()), np.ones((1, 1000)), fcnn.training(fcnn.key(0)))
+    assert (y > 0).mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_errors_name_the_repeat():
+    model = fcnn.serial(fcnn.repeat(fcnn.conv2d(2, 3), 3))
+    with pytest.raises(ShapeError, match=r"serial\[0\].repeat\[2\] conv2d\(2, 3\)"):
+        model.init(fcnn.key(0), (6, 6, 1))
+
+
+def test_repeat_refuses_what_it_cannot_repeat():
+    with pytest.raises(ArgumentError, match="expected a layer to repeat"):
+        fcnn.repeat(fcnn.dense, 2)
+    with pytest.raises(ArgumentError, match="whole number of at least 0 for n"):
+        fcnn.repeat(fcnn.relu, -1)

@@ -1,6 +1,6 @@
 """Hypothesis draws the shapes and the hyper-parameters; the laws stay the same."""
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fcnn
@@ -121,6 +121,45 @@ def vectors(draw, depth=2, width=3):
 
 @given(convolutions(), st.integers(1, 3), keys)
 def test_conv2d(drawn, batch, key):
+    layer, shape = drawn
+    check_layer(layer, shape, batch=batch, key=key)
+
+
+@st.composite
+def along_other_axes(draw):
+    """A convolution of sequences or volumes, or a transposed one of any rank."""
+    rank = draw(st.integers(1, 3))
+    several = small | st.tuples(*[small] * rank)
+    groups, options = (
+        draw(small),
+        {
+            "stride": draw(several),
+            "dilation": draw(several),
+            "bias": draw(st.sampled_from(["tied", "untied", None])),
+            "flip": draw(st.booleans()),
+        },
+    )
+    if rank == 2 or draw(st.booleans()):
+        make, modes = getattr(fcnn, f"conv_transpose{rank}d"), [{}]
+        options["padding"] = draw(st.sampled_from(["valid", "same"]))
+    else:
+        make, modes = getattr(fcnn, f"conv{rank}d"), [{}, {"padding_mode": "replicate"}]
+        options["padding"] = draw(st.sampled_from(["same", 1] + ["causal"] * (rank == 1)))
+    layer = make(
+        groups * draw(st.integers(1, 2)), draw(several), groups=groups, **options,
+        **draw(st.sampled_from(modes)),
+    )  # fmt: skip
+    shape = (*draw(st.tuples(*[st.integers(1, 5 - rank)] * rank)), groups * draw(st.integers(1, 2)))
+    try:
+        layer.init(fcnn.key(0), shape)
+    except fcnn.errors.ShapeError:
+        assume(False)
+    return layer, shape
+
+
+@settings(max_examples=15)
+@given(along_other_axes(), st.integers(1, 3), keys)
+def test_convolutions_along_other_axes(drawn, batch, key):
     layer, shape = drawn
     check_layer(layer, shape, batch=batch, key=key)
 

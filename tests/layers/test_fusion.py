@@ -323,16 +323,16 @@ def test_an_error_in_a_fused_run_runs_nothing_twice(error, monkeypatch):
 
 
 def test_a_gradient_in_evaluation_runs_the_convolution_once(monkeypatch):
-    import fcnn.layers.conv
+    from fcnn._ops.conv_nd import KERNELS
 
     calls = []
-    real = fcnn.layers.conv.correlate
+    real = KERNELS[2].correlate
 
     def counted(*args, **kwargs):
         calls.append(args)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("fcnn.layers.conv.correlate", counted)
+    monkeypatch.setitem(KERNELS, 2, KERNELS[2]._replace(correlate=counted))
     model = fcnn.serial(CONV, NORM, RELU)
     params, _ = model.init(fcnn.key(0), (9, 9, 1))
     y, pullback = model.vjp(params, np.ones((2, 9, 9, 1), np.float32))
@@ -350,3 +350,37 @@ def test_statistics_of_another_precision_fold_too():
     expected = fcnn.serial(*layers).apply((params[0], wide), x, unfused(fcnn.EVAL))
     assert y.dtype == expected.dtype == np.float32
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+RECTIFIERS = [
+    fcnn.relu6, fcnn.leaky_relu(), fcnn.leaky_relu(0.0), fcnn.leaky_relu(1.5), fcnn.elu(),
+    fcnn.elu(0.3), fcnn.selu, fcnn.celu(0.4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", RECTIFIERS, ids=repr)
+def test_every_rectifier_is_an_epilogue(activation):
+    """With the same bits where it is all that is fused; with pools and norms as relu is."""
+    rng = np.random.default_rng(0)
+    x = 3 * rng.standard_normal((5, 14, 13, 3)).astype(np.float32)
+    for layer in (fcnn.conv2d(4, 3), fcnn.batch_norm(), fcnn.add(fcnn.relu, fcnn.conv2d(3, 1))):
+        model = fcnn.serial(layer, activation)
+        assert [len(stage.layers) for stage in plan(model, train=True)] == [2]
+        params, _ = model.init(fcnn.key(0), (14, 13, 3))
+        for ctx in (fcnn.EVAL, fcnn.training()):
+            assert tree.equal(run(model, params, x, ctx), run(model, params, x, unfused(ctx)))
+    pooled = fcnn.serial(fcnn.conv2d(4, 3), fcnn.batch_norm(), activation, fcnn.max_pool2d(2))
+    swapped = fcnn.serial(fcnn.conv2d(4, 3), fcnn.max_pool2d(2), activation)
+    assert [len(stage.layers) for stage in plan(pooled, train=False)] == [4]
+    assert [len(stage.layers) for stage in plan(swapped, train=True)] == [3]
+    for model in (pooled, swapped):
+        fcnn.testing.check_fusion(model, (8, 7, 2))
+
+
+def test_rules_are_copied_for_another_layer():
+    assert str(plan(fcnn.serial(fcnn.conv2d(3, 1), fcnn.silu), train=True)).count("+") == 0
+    rules = fcnn.fusion._RULES
+    named = [sum(fcnn.relu in each.pattern for each in rules)]
+    named += [sum(each in known.pattern for known in rules) for each in (fcnn.elu, fcnn.relu6)]
+    assert len(set(named)) == 1
+    assert named[0] >= 9

@@ -31,3 +31,25 @@ def test_refuses_another_number_of_elements(shape):
         fcnn.reshape(*shape).init(key(0), (4,))
     with pytest.raises(ShapeError, match="got 4 in an example of shape"):
         fcnn.reshape(*shape).apply((), np.zeros((1, 4)))
+
+
+def test_transpose_is_numpys_of_each_example(rng):
+    x = rng.normal(size=(2, 3, 4, 5))
+    y, pullback = fcnn.transpose(2, 0, 1).vjp((), x)
+    np.testing.assert_array_equal(y, np.stack([each.transpose(2, 0, 1) for each in x]))
+    np.testing.assert_array_equal(pullback(y)[1], x)
+
+
+@pytest.mark.parametrize("axes", [(0, 0), (1, 2), (0, 2, 3), (-1, 0), (0.0, 1)])
+def test_transpose_takes_each_axis_once(axes):
+    with pytest.raises(ArgumentError, match="expected"):
+        fcnn.transpose(*axes)
+
+
+def test_transpose_takes_all_axes():
+    for run in (
+        lambda layer: layer.init(fcnn.key(0), (2, 3)),
+        lambda layer: layer.apply((), np.ones((1, 2, 3))),
+    ):
+        with pytest.raises(ShapeError, match="expected an example of 3 axes, got"):
+            run(fcnn.transpose(0, 2, 1))

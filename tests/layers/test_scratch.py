@@ -19,6 +19,8 @@ CASES = [
     (fcnn.conv2d(16, 3, groups=16), (32, 32, 16)),
     (fcnn.conv2d(6, 5), (28, 28, 1)),
     (fcnn.conv2d(1, 6), (28, 28, 1)),
+    (fcnn.conv1d(16, 5), (100, 16)),
+    (fcnn.conv1d(16, 5, stride=2, groups=2), (100, 16)),
     (fcnn.max_pool2d(2), (24, 24, 32)),
     (fcnn.max_pool2d(3, stride=2), (24, 24, 32)),
     (fcnn.avg_pool2d(2), (24, 24, 32)),

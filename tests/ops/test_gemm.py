@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import fcnn
 from fcnn import parallel
-from fcnn._ops import gemm
+from fcnn._ops import gemm, packed
 
 # Small enough to be whole, and large enough to be cut in rows, in columns or in both.
 SIZES = st.sampled_from([1, 2, 7, 16, 24, 31, 64, 97, 200])
@@ -99,10 +100,77 @@ def test_a_product_into_a_part_of_an_array_leaves_the_rest():
     assert not out[..., 400:].any()
 
 
-def test_without_a_form_for_small_matrices_products_stay_whole(monkeypatch):
-    monkeypatch.setattr(gemm.BLAS, "multiplies_in_place", False, raising=False)
-    assert gemm._piece(64, 576, 256) == (64, 256)
-    assert gemm._piece_of_rows(288, 32, 512) == (288, 32, 512)
+@pytest.fixture
+def products(monkeypatch):
+    """The shapes of each product that BLAS is given: (m, k, n), element size, b is transposed."""
+    found, matmul = [], np.matmul
+
+    def recorded(a, b, out=None):
+        m, k, n = *a.shape[-2:], b.shape[-1]
+        found.append(((m, k, n), a.itemsize, b.strides[-1] != b.itemsize))
+        return matmul(a, b, out=out)
+
+    monkeypatch.setattr(np, "matmul", recorded)
+    return found
+
+
+def is_cut_by_blas(shape, itemsize, is_transposed, in_place):
+    m, k, n = shape
+    if in_place and m * k * n <= 100**3 and not (is_transposed and m * n > 1200):
+        return False
+    most = {4: 320, 8: 192}[itemsize]
+    return min(m, n) > 1 and (k > most or (n > most and m >= 8))
+
+
+ODD = [1, 2, 7, 8, 17, 37, 64, 101, 288, 321, 359, 576, 1009, 3380]
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(m=st.sampled_from(ODD), k=st.sampled_from(ODD), n=st.sampled_from(ODD))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(37, 37, 719)  # too large in rows and columns for a product a @ b.T without packing
+@example(101, 1009, 101)  # primes
+@example(8, 3, 1009)
+def test_blas_is_given_no_product_that_it_would_cut(
+    products, monkeypatch, dtype, in_place, m, k, n
+):
+    """By the size of the level-2 cache: the bits would depend on it."""
+    monkeypatch.setattr(gemm.BLAS, "multiplies_in_place", in_place, raising=False)
+    products.clear()
+    rng = np.random.default_rng(m * k * n)
+    a, b, c = (rng.standard_normal(s).astype(dtype) for s in ((m, k), (k, n), (n, k)))
+    with parallel.one_blas_thread():
+        close(gemm.product(a, b[None], np.empty((1, m, n), dtype))[0], a, b)
+        close(gemm.product_of_rows(a[None, None], c[None, None])[0], a, c.T)
+        close(gemm.product_over_rows(np.ascontiguousarray(a.T), b), a, b)
+    assert products
+    assert [each for each in products if is_cut_by_blas(*each, in_place)] == []
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_network_gives_blas_no_product_that_it_would_cut(products, monkeypatch, in_place):
+    monkeypatch.setattr(gemm.BLAS, "multiplies_in_place", in_place, raising=False)
+    network = fcnn.serial(
+        fcnn.conv2d(37, 5), fcnn.relu, fcnn.conv2d(37, 3), fcnn.batch_norm(), fcnn.relu,
+        fcnn.conv2d(64, 3), fcnn.max_pool2d(2), fcnn.flatten, fcnn.dense(359), fcnn.dense(10),
+    )  # fmt: skip
+    params, _ = network.init(fcnn.key(0), (21, 17, 1))
     rng = np.random.default_rng(0)
-    a, b = draw(rng, 2000, 64), draw(rng, 2000, 32)
-    close(gemm.product_over_rows(a, b), a.T, b)
+    x, target = draw(rng, 34, 21, 17, 1), np.arange(34) % 10
+    f = fcnn.value_and_grad(network, fcnn.losses.softmax_cross_entropy, shard_size=17)
+    f(params, x, target, fcnn.training())
+    assert products
+    assert [each for each in products if is_cut_by_blas(*each, in_place)] == []
+
+
+def test_a_packed_product_of_several_pieces(monkeypatch):
+    monkeypatch.setattr(gemm.BLAS, "multiplies_in_place", False, raising=False)
+    rng = np.random.default_rng(0)
+    a, b, out = draw(rng, 9, 700), draw(rng, 2, 700, 650), np.zeros((2, 9, 700), np.float32)
+    packed.multiply(a, b, out[..., 20:670])
+    close(out[..., 20:670], a, b)
+    assert not out[..., :20].any()
+    assert not out[..., 670:].any()
+    close(packed.multiply(a, b), a, b)
+    assert packed.multiply(a[:, :0], b[:, :0]).shape == (2, 9, 650)

@@ -48,6 +48,21 @@ OPTIMIZERS: list[optim.Optimizer] = [
     optim.accumulate(optim.adam(0.01), 3),
     optim.descend(optim.accumulate(optim.scale(-0.1), 2)),
     optim.params_ema(optim.sgd(0.1, momentum=0.9), 0.9),
+    optim.adagrad(0.1, weight_decay=0.01, mask=optim.matrices),
+    optim.adadelta(),
+    optim.adamax(0.01, weight_decay=0.01),
+    optim.amsgrad(0.01, weight_decay=0.01, mask=optim.matrices),
+    optim.nadam(0.01, weight_decay=0.01, mask=optim.matrices),
+    optim.radam(0.01, weight_decay=0.01, mask=optim.matrices),
+    optim.lion(0.01, weight_decay=0.01, mask=optim.matrices),
+    optim.lamb(0.01, weight_decay=0.01, mask=optim.matrices),
+    optim.muon(0.01, weight_decay=0.01, adam_learning_rate=0.02),
+    optim.muon(0.01, consistent_rms=0.2, mask=False),
+    optim.schedule_free(optim.scale_by_rms(), optim.warmup(3, 0.01)),
+    optim.schedule_free_sgd(0.1, weight_decay=0.01, mask=optim.matrices),
+    optim.schedule_free_adamw(0.01),
+    optim.skip_nonfinite(optim.adam(0.01), 3),
+    optim.descend(optim.skip_nonfinite(optim.chain(optim.trace(), optim.scale(-0.1)))),
 ]
 
 

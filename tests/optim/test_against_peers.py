@@ -57,6 +57,49 @@ TORCH: list[tuple[optim.Optimizer, str, dict[str, Any]]] = [
     (optim.adamw(0.1, weight_decay=0.3), "AdamW", {"weight_decay": 0.3}),
     (optim.rmsprop(0.1), "RMSprop", {"alpha": 0.9}),
     (optim.rmsprop(0.1, decay=0.99, momentum=0.5), "RMSprop", {"alpha": 0.99, "momentum": 0.5}),
+    (optim.adagrad(0.1), "Adagrad", {}),
+    (
+        optim.adagrad(0.1, eps=1e-3, weight_decay=0.1),
+        "Adagrad",
+        {"eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.adadelta(0.1), "Adadelta", {}),
+    (
+        optim.adadelta(0.1, decay=0.7, eps=1e-3, weight_decay=0.1),
+        "Adadelta",
+        {"rho": 0.7, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.adamax(0.1), "Adamax", {}),
+    (optim.adamax(0.1, b1=0.5, b2=0.9, eps=1e-2), "Adamax", {"betas": (0.5, 0.9), "eps": 1e-2}),
+    (optim.amsgrad(0.1), "Adam", {"amsgrad": True}),
+    (
+        optim.amsgrad(0.1, b1=0.5, b2=0.8, eps=1e-3, weight_decay=0.1),
+        "AdamW",
+        {"amsgrad": True, "betas": (0.5, 0.8), "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.nadam(0.1), "NAdam", {}),
+    (
+        optim.nadam(0.1, b1=0.8, b2=0.9, momentum_decay=0.1, weight_decay=0.1),
+        "NAdam",
+        {
+            "betas": (0.8, 0.9),
+            "momentum_decay": 0.1,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
+    ),
+    (optim.radam(0.1), "RAdam", {}),
+    (
+        optim.radam(0.1, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1),
+        "RAdam",
+        {
+            "betas": (0.8, 0.95),
+            "eps": 1e-3,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
+    ),
+    (optim.radam(0.1, b2=0.5), "RAdam", {"betas": (0.9, 0.5)}),  # never rectified
 ]
 
 
@@ -71,6 +114,59 @@ def test_200_steps_as_pytorch_makes_them(optimizer: Any, name: str, options: Any
             tensor.grad = torch.tensor(grads[key])
         peer.step()
     agree(ours(optimizer), {key: t.detach().numpy() for key, t in theirs.items()})
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("consistent_rms", [None, 0.2])
+def test_200_steps_of_muon_as_pytorch_makes_them(
+    nesterov: bool, consistent_rms: Any, monkeypatch: Any
+) -> None:
+    """PyTorch's matrices are (out, in); it computes in bfloat16, here in float64.
+
+    With a large learning rate the steps overshoot, and rounding errors grow exponentially.
+    """
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda matrix: matrix.double().clone())
+    ours_muon = optim.muon(
+        0.003,
+        momentum=0.8,
+        nesterov=nesterov,
+        weight_decay=0.1,
+        consistent_rms=consistent_rms,
+        adam_learning_rate=0.01,
+    )
+    rng = np.random.default_rng(0)
+    params: Any = {"b": rng.normal(size=4), "tall": rng.normal(size=(6, 4)),
+                   "wide": rng.normal(size=(2, 2, 1, 7))}  # fmt: skip
+    theirs = {
+        name: torch.tensor(params[name].reshape(-1, params[name].shape[-1]).T.copy())
+        for name in ("tall", "wide")
+    }
+    bias = torch.tensor(params["b"])
+    peers = [
+        torch.optim.Muon(
+            list(theirs.values()),
+            lr=0.003,
+            momentum=0.8,
+            nesterov=nesterov,
+            weight_decay=0.1,
+            adjust_lr_fn="match_rms_adamw" if consistent_rms else None,
+        ),
+        torch.optim.Adam([bias], lr=0.01),
+    ]
+    state = ours_muon.init(params)
+    for step in range(STEPS):
+        grads = gradient(params, step)
+        for name, tensor in theirs.items():
+            tensor.grad = torch.tensor(grads[name].reshape(-1, grads[name].shape[-1]).T.copy())
+        bias.grad = torch.tensor(grads["b"])
+        for peer in peers:
+            peer.step()
+        params, state = ours_muon.step(params, grads, state)
+    expected = {
+        name: tensor.numpy().T.reshape(params[name].shape) for name, tensor in theirs.items()
+    }
+    agree(params, {**expected, "b": bias.numpy()})
 
 
 def _chain(*transforms: optim.Transform) -> optim.Optimizer:
@@ -131,6 +227,31 @@ OPTAX: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
     "partition": (
         optim.partition({"x": optim.adam(0.1), "y": optim.sgd(0.1, momentum=0.5)}, LABELS),
         lambda o: o.partition({"x": o.adam(0.1), "y": o.sgd(0.1, momentum=0.5)}, LABELS),
+    ),
+    "adadelta": (
+        optim.adadelta(0.5, decay=0.8),
+        lambda o: o.adadelta(0.5, rho=0.8),
+    ),
+    "adamax": (optim.adamax(0.1, b1=0.8), lambda o: o.adamax(0.1, b1=0.8)),
+    "lion": (
+        optim.lion(0.01, b1=0.8, b2=0.95, weight_decay=0.1),
+        lambda o: o.lion(0.01, b1=0.8, b2=0.95, weight_decay=0.1),
+    ),
+    "lion with a mask": (
+        optim.lion(0.01, weight_decay=0.1, mask=KERNELS),
+        lambda o: o.lion(0.01, weight_decay=0.1, mask=KERNELS),
+    ),
+    "lamb": (
+        optim.lamb(0.01, weight_decay=0.1, mask=KERNELS),
+        lambda o: o.lamb(0.01, weight_decay=0.1, mask=KERNELS),
+    ),
+    "scale_by_trust_ratio": (
+        _chain(optim.scale_by_trust_ratio()),
+        lambda o: o.chain(o.scale_by_trust_ratio(), o.sgd(0.1)),
+    ),
+    "muon": (
+        optim.muon(0.003, momentum=0.9, nesterov=False, eps=1e-30),
+        lambda o: o.contrib.muon(0.003, beta=0.9, nesterov=False, eps=1e-30),
     ),
     "accumulate": (
         optim.accumulate(optim.adam(0.1), 3),
@@ -216,3 +337,129 @@ def test_float32_follows_pytorch_within_its_precision(dtype: Any) -> None:
         rtol = 2e-5 if dtype == np.float32 else 1e-12
         assert params[key].dtype == dtype
         np.testing.assert_allclose(params[key], tensor.detach().numpy(), rtol=rtol, atol=rtol)
+
+
+WARMUP = optim.warmup(20, 0.1)
+SCHEDULE_FREE: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
+    "sgd": (
+        optim.schedule_free_sgd(0.1),
+        lambda o: o.contrib.schedule_free_sgd(0.1),
+    ),
+    "sgd with decay": (
+        optim.schedule_free_sgd(0.1, b1=0.5, weight_decay=0.1, weight_lr_power=1.0),
+        lambda o: o.contrib.schedule_free_sgd(0.1, b1=0.5, weight_decay=0.1, weight_lr_power=1.0),
+    ),
+    "adamw": (
+        optim.schedule_free_adamw(0.1, b2=0.9, weight_decay=0.1),
+        lambda o: o.contrib.schedule_free_adamw(0.1, b2=0.9, weight_decay=0.1),
+    ),
+    "falling": (
+        optim.schedule_free_sgd(lambda step: 0.1 / (1 + 0.05 * step)),
+        lambda o: o.contrib.schedule_free(
+            o.sgd(lambda step: 0.1 / (1 + 0.05 * step)), lambda step: 0.1 / (1 + 0.05 * (step - 1))
+        ),
+    ),
+    "masked and warmed up": (
+        optim.schedule_free(
+            optim.chain(optim.scale_by_rms(0.8), optim.add_decayed_weights(0.3, mask=KERNELS)),
+            WARMUP,
+        ),
+        # Optax counts the steps of the weights of the average from 1.
+        lambda o: o.contrib.schedule_free(
+            o.chain(
+                o.scale_by_rms(0.8, eps_in_sqrt=False),
+                o.add_decayed_weights(0.3, mask=KERNELS),
+                o.scale_by_learning_rate(lambda step: _warmup(step)),
+            ),
+            lambda step: _warmup(step - 1),
+        ),
+    ),
+}
+
+
+def _warmup(step: Any) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.minimum(0.1, 0.1 * (step + 1) / 20)
+
+
+@pytest.mark.parametrize("name", SCHEDULE_FREE)
+def test_200_steps_and_the_average_as_optax_makes_them(name: str) -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    optimizer, make = SCHEDULE_FREE[name]
+    params: Any = start()
+    state = optimizer.init(params)
+    for step in range(STEPS):
+        params, state = optimizer.step(params, gradient(params, step), state)
+    with jax.enable_x64(True):
+        peer = make(optax)
+        theirs: Any = start()
+        its_state = peer.init(theirs)
+        update = jax.jit(peer.update)
+        for step in range(STEPS):
+            updates, its_state = update(gradient(theirs, step), its_state, theirs)
+            theirs = {key: np.asarray(leaf + updates[key]) for key, leaf in theirs.items()}
+        average = optax.contrib.schedule_free_eval_params(its_state, theirs)
+        average = {key: np.asarray(leaf) for key, leaf in average.items()}
+    agree(params, theirs)
+    agree(optim.schedule_free_params(params, state), average)
+
+
+def spoiled(step: int, grads: dict[str, Any]) -> dict[str, Any]:
+    """Gradients of which some are not finite: two in a row from step 10 on, four from 20 on."""
+    bad = {3: np.nan, 10: np.inf, 11: -np.inf, 20: np.nan, 21: np.nan, 22: np.inf}.get(step)
+    if bad is None:
+        return grads
+    return {**grads, "b": np.where(np.arange(4) == 2, bad, grads["b"])}
+
+
+def test_200_steps_as_optaxs_apply_if_finite() -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    optimizer = optim.skip_nonfinite(optim.adam(0.1), 5)
+    params: Any = start()
+    state = optimizer.init(params)
+    with jax.enable_x64(True):
+        peer = optax.apply_if_finite(optax.adam(0.1), 5)
+        theirs: Any = start()
+        its_state = peer.init(theirs)
+        update = jax.jit(peer.update)
+        for step in range(200):
+            params, state = optimizer.step(params, spoiled(step, gradient(params, step)), state)
+            grads = spoiled(step, gradient(theirs, step))
+            updates, its_state = update(grads, its_state, theirs)
+            theirs = {key: np.asarray(leaf + updates[key]) for key, leaf in theirs.items()}
+            assert state.consecutive == its_state.notfinite_count
+            assert state.skipped == its_state.total_notfinite
+    assert state.skipped == 6
+    agree(params, theirs)
+
+
+def test_200_steps_as_optaxs_sam() -> None:
+    optax = pytest.importorskip("optax", reason="Optax is not installed")
+    import jax
+
+    f = optim.sam(lambda params, step: (0.0, gradient(params, step)), rho=0.3)
+    optimizer = optim.sgd(0.1, momentum=0.5)
+    params: Any = start()
+    state = optimizer.init(params)
+    for step in range(STEPS):
+        params, state = optimizer.step(params, f(params, step)[1], state)
+    with jax.enable_x64(True):
+        adversary = optax.chain(optax.contrib.normalize(), optax.sgd(0.3))
+        peer = optax.contrib.sam(
+            optax.sgd(0.1, momentum=0.5), adversary, sync_period=2, opaque_mode=True
+        )
+        theirs: Any = start()
+        its_state = peer.init(theirs)
+        for step in range(STEPS):
+
+            def grad_fn(at: Any, _: Any, step: int = step) -> Any:
+                return gradient({key: np.asarray(leaf) for key, leaf in at.items()}, step)
+
+            updates, its_state = peer.update(grad_fn(theirs, 0), its_state, theirs, grad_fn=grad_fn)
+            theirs = {key: np.asarray(leaf + updates[key]) for key, leaf in theirs.items()}
+    agree(params, theirs)

@@ -20,6 +20,14 @@ OPTIMIZERS = {
     "adam": optim.adam(0.01),
     "adamw": optim.adamw(optim.warmup(3, 0.01), weight_decay=0.1),
     "rmsprop": optim.rmsprop(0.01, momentum=0.5),
+    "adagrad": optim.adagrad(0.01, weight_decay=0.1),
+    "adadelta": optim.adadelta(),
+    "adamax": optim.adamax(0.01, weight_decay=0.1, mask=optim.matrices),
+    "amsgrad": optim.amsgrad(0.01, weight_decay=0.1),
+    "nadam": optim.nadam(0.01),
+    "radam": optim.radam(0.01),
+    "lion": optim.lion(0.01, weight_decay=0.1),
+    "schedule-free": optim.schedule_free_adamw(optim.warmup(3, 0.01), weight_decay=0.1),
 }
 
 DIGESTS = {
@@ -35,6 +43,22 @@ DIGESTS = {
     "adamw float64": "b31681d765afa4c3",
     "rmsprop float32": "5d0692d549636efd",
     "rmsprop float64": "bb9e6e053c31049f",
+    "adagrad float32": "a056f527dbfe831a",
+    "adagrad float64": "e4fbc4db98a54f3c",
+    "adadelta float32": "935c38eebd26709c",
+    "adadelta float64": "866ffe00d47576d6",
+    "adamax float32": "537d38f8d43a863f",
+    "adamax float64": "338cb400b52fb549",
+    "amsgrad float32": "382b4eddcc876853",
+    "amsgrad float64": "339f63829e0c7055",
+    "nadam float32": "d34d9195a83d019d",
+    "nadam float64": "d5349814e5651c65",
+    "radam float32": "59360db47dbd8977",
+    "radam float64": "543b9b163a636980",
+    "lion float32": "cccaf4f6cea5fc14",
+    "lion float64": "02f50ddccdbbc286",
+    "schedule-free float32": "d7da8dc2139a2928",
+    "schedule-free float64": "6501abeb3040e16e",
 }
 
 

@@ -1,18 +1,23 @@
 """Pools and shared memory belong to the process that made them, and no fork of it may use them."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 import shard_work
+import threadpoolctl
 from shard_work import fork_in_a_worker, total, where
 
 from fcnn import parallel
+from fcnn._blas import BLAS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -140,4 +145,60 @@ def test_a_fork_of_a_worker_answers_nothing(capfd):
             assert shared(pool) == [1.0 + 2.0, 1.0 + 2.0 + 1]
         workers = parallel.map_shards(where, None, [0, 1], pool)
     assert len(set(workers)) == 2
-    assert "RuntimeError: expected an executor made in this process" in capfd.readouterr().err
+    told, end = capfd.readouterr().err, time.monotonic() + 20
+    while "RuntimeError: expected an executor made in this process" not in told:
+        assert time.monotonic() < end, "the forks, for which nobody waits, say nothing"
+        time.sleep(0.05)
+        told += capfd.readouterr().err
+
+
+@contextlib.contextmanager
+def a_thread_within(context):
+    """Another thread, which a child does not have, has entered ``context`` and stays within."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with context:
+            entered.set()
+            leave.wait(20)
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    entered.wait(20)
+    yield leave
+    leave.set()
+    thread.join()
+
+
+def limited():
+    """The numbers of BLAS threads before, within and after a limit, and of callers after it."""
+    before = BLAS.threads
+    with parallel.one_blas_thread():
+        within = BLAS.threads
+    return before, within, BLAS.threads, len(BLAS._users)
+
+
+def test_a_fork_while_a_thread_sets_the_number_of_blas_threads_has_no_lock_held():
+    with a_thread_within(BLAS._lock) as leave:
+        threading.Timer(0.2, leave.set).start()  # the fork waits for that
+        assert in_a_fork(lambda: limited()[3]) == "0"
+
+
+def test_a_fork_while_a_thread_limits_blas_is_not_limited():
+    with threadpoolctl.threadpool_limits(2):
+        with a_thread_within(parallel.one_blas_thread()):
+            assert BLAS.threads == 1
+            assert in_a_fork(limited) == "(2, 1, 2, 0)"
+            assert BLAS.threads == 1
+        assert limited() == (2, 1, 2, 0)
+
+
+def test_a_fork_within_the_limit_leaves_it_by_itself():
+    with threadpoolctl.threadpool_limits(2):
+        with parallel.one_blas_thread():
+            with a_thread_within(parallel.one_blas_thread()):
+                assert in_a_fork(lambda: (limited(), BLAS.leave(), limited())) == (
+                    "((1, 1, 1, 1), None, (2, 1, 2, 0))"
+                )
+            assert BLAS.threads == 1
+        assert limited() == (2, 1, 2, 0)

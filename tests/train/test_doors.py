@@ -197,7 +197,7 @@ TABLE = {
         lambda: evaluate(metrics={"f1": metrics.f1}), ArgumentError, r"'f1', got an array of shape",
     ),
     "predict: params and model swapped": (
-        lambda: fcnn.predict(PARAMS, MODEL, X), ArgumentError, "as the model, got a tuple of 4$",
+        lambda: fcnn.predict(PARAMS, MODEL, X), ArgumentError, r"got a tuple of 4; the model comes",
     ),
     "predict: data set": (
         lambda: fcnn.predict(MODEL, PARAMS, DATA), DTypeError, r"got a Dataset; pass data\.inputs",
@@ -237,6 +237,69 @@ TABLE = {
         lambda: train.epochs(MODEL, softmax_cross_entropy, ADAM, DATA, None), ArgumentError,
         "expected a State, got None",
     ),
+    # arguments of other libraries
+    "fit(lr=)": (lambda: fit(lr=0.1), TypeError, r"'lr'; pass it to the optimizer: fcnn\.optim"),
+    "fit(validation_data=)": (
+        lambda: fit(validation_data=DATA), TypeError, "use validation=fcnn.data.Dataset",
+    ),
+    "fit(validation_split=)": (lambda: fit(validation_split=0.1), TypeError, "cut a part off"),
+    "fit(callbacks=)": (lambda: fit(callbacks=[]), TypeError, "loop over fcnn.train.epochs"),
+    "fit(shuffle=)": (lambda: fit(shuffle=True), TypeError, "'shuffle'; leave it out"),
+    "fit(epoch=)": (lambda: fit(epoch=1), TypeError, "'epoch'; use epochs"),
+    "fit(model, loss, optimizer, x, y)": (
+        lambda: fcnn.fit(MODEL, softmax_cross_entropy, ADAM, X, Y, epochs=1, key=fcnn.key(0)),
+        TypeError, r"got 5; .*inputs and targets are one argument",
+    ),
+    "evaluate(..., x, y)": (
+        lambda: fcnn.evaluate(MODEL, softmax_cross_entropy, PARAMS, X, Y),
+        TypeError, r"takes 4 positional arguments \(model, loss, params, data\), got 5;",
+    ),
+    "predict(batch_size=)": (
+        lambda: fcnn.predict(MODEL, PARAMS, X, batch_size=8), TypeError, "use shard_size",
+    ),
+    "log as a bool": (lambda: fit(log=False), ArgumentError, "got False; log=None is silent"),
+    "params before the loss": (
+        lambda: fcnn.evaluate(MODEL, PARAMS, softmax_cross_entropy, DATA),
+        ArgumentError, r"got a tuple of 4; the arguments are \(model, loss, params, data\)",
+    ),
+    "a layer's function as the model": (
+        lambda: fcnn.value_and_grad(MODEL.apply, softmax_cross_entropy),
+        ArgumentError, "pass the layer itself",
+    ),
+    "a loss's name in value_and_grad": (
+        lambda: fcnn.value_and_grad(MODEL, "mse"), ArgumentError, "losses.mean_squared_error",
+    ),
+    "a loss's function": (
+        lambda: fcnn.value_and_grad(MODEL, softmax_cross_entropy.vjp),
+        ArgumentError, "got the function vjp; ",
+    ),
+    "masked elements": (
+        inputs(np.ma.array(X, mask=X > 0.5)), DataError, r"got a masked array; fill it with filled",
+    ),
+    # constructors and layers
+    "conv2d(1, 8, 3)": (
+        lambda: fcnn.conv2d(1, 8, 3), TypeError,
+        r"conv2d\(\) takes 2 positional arguments \(filters, kernel_size\), got 3; .*its shape",
+    ),
+    "batch_norm(64)": (lambda: fcnn.batch_norm(64), TypeError, "takes 0 positional .* got 1;"),
+    "conv2d(in_channels=)": (
+        lambda: fcnn.conv2d(in_channels=1, filters=8, kernel_size=3), TypeError, "leave it out",
+    ),
+    "model(x)": (lambda: MODEL(X), TypeError, r"without a call, got 1 argument\(s\); a layer is"),
+    "init of an array": (
+        lambda: MODEL.init(fcnn.key(0), X), ShapeError, r"pass x.shape\[1:\] = \(8, 8, 1\)",
+    ),
+    "init without a key": (lambda: MODEL.init((8, 8, 1)), TypeError, r"^Layer\.init\(\) missing"),
+    "apply without params": (lambda: MODEL.apply(X), TypeError, r"^Layer\.apply\(\) missing 1"),
+    "a list of layers": (
+        lambda: fcnn.serial([fcnn.flatten, fcnn.dense(3)]), ArgumentError, r"one by one: \*layers",
+    ),
+    "an activation's name": (
+        lambda: fcnn.serial("relu"), ArgumentError, "got 'relu'; use a layer, such as fcnn.relu",
+    ),
+    "NumPy's function as a layer": (
+        lambda: fcnn.serial(np.tanh), ArgumentError, "use a layer, such as fcnn.relu",
+    ),
 }  # fmt: skip
 
 
@@ -245,7 +308,7 @@ def test_a_mistake_is_refused_at_the_door(case):
     call, error, words = TABLE[case]
     with pytest.raises(error, match=words) as raised:
         call()
-    assert isinstance(raised.value, FcnnError)
+    assert isinstance(raised.value, FcnnError | TypeError)
     text = str(raised.value)
     assert "\n" not in text
     assert " at 0x" not in text

@@ -1,6 +1,7 @@
 """Who computes the shards, and how a batch is cut into them."""
 
 import itertools
+import sys
 import threading
 import time
 
@@ -74,6 +75,19 @@ def test_a_small_batch_does_not_make_an_executor_look_fast():
         choose({"slow": 2.0, "fast": 1.0}, 20, batches=(10, 10, 1, 10, 10, 10, 10, 10))[-1]
         == "fast"
     )
+
+
+@pytest.mark.parametrize("ratio", [1.2, 1.4, 1.6, 9.0])
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_without_pythons_lock_threads_are_left_for_what_is_faster_by_half(
+    monkeypatch, is_locked, ratio
+):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: is_locked, raising=False)
+    threads_stay = not is_locked and ratio < 1.5
+    for faster in ("threads", "this thread"):
+        seconds = {"threads": ratio, "this thread": ratio, faster: 1.0}
+        expected = "threads" if threads_stay else faster
+        assert choose(seconds, 20)[2 * TRIES :] == [expected] * (20 - 2 * TRIES)
 
 
 def test_one_candidate_is_not_tried():

@@ -1,40 +1,61 @@
-"""Average pooling and its adjoint."""
+"""Sums and means of windows, and their adjoints."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from fcnn._ops.blocks import ELEMENTWISE, bands
 from fcnn._ops.layout import hcwn, nhwc
+from fcnn._ops.pool.geometry import counts
 from fcnn._ops.pool.windows import padded_bands, reduce_by, window_columns, window_rows
 from fcnn._ops.window import Window
 from fcnn._typing import Array
 
 
-def avg_pool(x: Array, window: Window) -> Array:
+def avg_pool(x: Array, window: Window, *, count_include_pad: bool = False) -> Array:
     """Return ``y[n, y, x, c]``, the mean of the window's pixels inside the image.
 
+    Or, with ``count_include_pad``, of all its pixels, those of the padding being 0.
     ``x (n, h, w, c)``, ``y (n, oh, ow, c)``.
     """
+    return _pool(x, window, _weights(window, x.dtype, count_include_pad))
+
+
+def avg_pool_adjoint(dy: Array, window: Window, *, count_include_pad: bool = False) -> Array:
+    """Return ``dx (n, h, w, c)``: each pixel of a window gets an equal share of its dy."""
+    return _pool_adjoint(dy, window, _weights(window, dy.dtype, count_include_pad))
+
+
+def sum_pool(x: Array, window: Window) -> Array:
+    """Return ``y[n, y, x, c]``, the sum of the window's pixels inside the image."""
+    return _pool(x, window, None)
+
+
+def sum_pool_adjoint(dy: Array, window: Window) -> Array:
+    """Return ``dx (n, h, w, c)``: each pixel of a window gets its dy."""
+    return _pool_adjoint(dy, window, None)
+
+
+def _pool(x: Array, window: Window, weights: Array | None) -> Array:
     (kh, kw), (oh, ow) = window.kernel, window.out
     y = np.empty((oh, x.shape[3], ow, len(x)), x.dtype)
-    weights = _weights(window, x.dtype)
     for band, image in padded_bands(x, window, 0.0):
         lines = reduce_by(np.add, [window_columns(image, window, j) for j in range(kw)])
         reduce_by(np.add, [window_rows(lines, window, i) for i in range(kh)], y[band])
-        np.multiply(y[band], weights[band], out=y[band])
+        if weights is not None:
+            np.multiply(y[band], weights[band], out=y[band])
     return nhwc(y)
 
 
-def avg_pool_adjoint(dy: Array, window: Window) -> Array:
-    """Return ``dx (n, h, w, c)``: each pixel of a window gets an equal share of its dy."""
+def _pool_adjoint(dy: Array, window: Window, weights: Array | None) -> Array:
     (h, w), ((top, bottom), (left, right)) = window.image, window.pads
     (oh, _), sh, rows = window.out, window.stride[0], hcwn(dy)
     reach = window.dilation[0] * (window.kernel[0] - 1) + 1
-    weights = _weights(window, dy.dtype)
     dx = np.zeros((h + top + bottom, dy.shape[3], w + left + right, len(dy)), dy.dtype)
     for band in bands(oh, dx.nbytes // len(dx) * sh, ELEMENTWISE):
-        share = rows[band] * weights[band]
+        share = rows[band] if weights is None else rows[band] * weights[band]
         lines = np.zeros(((len(share) - 1) * sh + reach, *share.shape[1:]), dy.dtype)
         for i in range(window.kernel[0]):
             target = window_rows(lines, window, i)
@@ -45,13 +66,10 @@ def avg_pool_adjoint(dy: Array, window: Window) -> Array:
     return nhwc(dx[top : top + h, :, left : left + w])
 
 
-def _weights(window: Window, dtype: np.dtype) -> Array:
-    """One over the number of pixels inside the image, for each output pixel: ``(oh, 1, ow, 1)``."""
-    counts = []
-    for axis in (0, 1):
-        first = np.arange(window.out[axis]) * window.stride[axis] - window.pads[axis][0]
-        pixels = first[:, None] + np.arange(window.kernel[axis]) * window.dilation[axis]
-        counts.append(((pixels >= 0) & (pixels < window.image[axis])).sum(axis=1))
-    inside_both = np.multiply.outer(counts[0], counts[1])[:, None, :, None]
+def _weights(window: Window, dtype: np.dtype, count_include_pad: bool) -> Array:
+    """One over the number of pixels that count, for each output pixel: ``(oh, 1, ow, 1)``."""
+    if count_include_pad:
+        return np.full((window.out[0], 1, window.out[1], 1), 1 / math.prod(window.kernel), dtype)
+    inside_both = np.multiply.outer(counts(window, 0), counts(window, 1))[:, None, :, None]
     weights: Array = (1 / np.maximum(inside_both, 1)).astype(dtype)
     return weights

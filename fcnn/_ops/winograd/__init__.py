@@ -3,3 +3,5 @@
 from fcnn._ops.winograd.adjoint import WinogradAdjoint as WinogradAdjoint
 from fcnn._ops.winograd.forward import WinogradForward as WinogradForward
 from fcnn._ops.winograd.tiling import suits as suits
+from fcnn._ops.winograd.volume import VolumeForward as VolumeForward
+from fcnn._ops.winograd.volume_adjoint import VolumeAdjoint as VolumeAdjoint

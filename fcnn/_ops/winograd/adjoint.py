@@ -66,7 +66,7 @@ class WinogradAdjoint:
         del tiles
         if self._filters is not None:
             n = len(self._x)
-            self._add_dx(block, _transform_input_adjoint(_products(self._filters, dproducts), n))
+            self._add_dx(block, transform_input_adjoint(_products(self._filters, dproducts), n))
 
     def _add_dx(self, block: Block, part: Array) -> None:
         """Add to dx the gradient of a block's input, ``(4*down + 2, c, 4*across + 2, n)``."""
@@ -92,7 +92,7 @@ def _products(filters: Array, dproducts: Array) -> Array:
     return product(filters, dproducts, np.empty((down, *filters.shape[:2], run), dproducts.dtype))
 
 
-def _transform_input_adjoint(dtiles: Array, n: int) -> Array:
+def transform_input_adjoint(dtiles: Array, n: int) -> Array:
     """Return the gradient ``(4*down + 2, c, 4*across + 2, n)`` of the input of tiles.
 
     ``dtiles (down, 36, c, across * n)``. What neighbouring tiles have for the rows and columns

@@ -1,4 +1,4 @@
-from fcnn import conv2d
+from fcnn import conv1d, conv2d, conv3d
 
 CASES = [
     (conv2d(3, 2), (5, 4, 2)),
@@ -17,4 +17,17 @@ CASES = [
                bias="untied", flip=True),
         (7, 6, 4),
     ),
+    (conv2d(2, 3, padding="same", padding_mode="reflect"), (4, 3, 2)),
+    (conv2d(2, 2, padding=((0, 2), (3, 1)), padding_mode="replicate", stride=2), (2, 3, 1)),
+    (conv2d(2, 3, padding=(2, 1), padding_mode="circular", flip=True), (3, 2, 1)),
+    (conv1d(3, 2), (5, 2)),
+    (conv1d(2, 3, padding="causal", dilation=2, stride=2, flip=True), (6, 2)),
+    (conv1d(4, 3, padding="same", groups=2, bias="untied"), (5, 2)),
+    (conv1d(2, 4, padding=(1, 2), stride=3, bias=None), (6, 3)),
+    (conv1d(2, 3, padding="causal", padding_mode="circular"), (4, 2)),
+    (conv3d(2, 2), (3, 2, 4, 2)),
+    (conv3d(2, 3, padding="same", stride=(2, 1, 2), bias="untied", flip=True), (3, 2, 3, 1)),
+    (conv3d(4, (2, 1, 3), padding=((0, 1), (1, 0), (1, 1)), dilation=(2, 1, 1), groups=2,
+            bias=None), (3, 2, 3, 2)),
+    (conv3d(1, (3, 2, 1), padding=(1, 1, 0), padding_mode="reflect"), (2, 3, 2, 2)),
 ]  # fmt: skip

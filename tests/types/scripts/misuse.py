@@ -9,7 +9,7 @@ params, _ = model.init(fcnn.key(0), (784,))
 
 fcnn.conv2d("8", 3)  # type: ignore
 fcnn.conv2d(8, 3, strides=2)  # type: ignore
-fcnn.conv3d(8, 3)  # type: ignore
+fcnn.conv4d(8, 3)  # type: ignore
 fcnn.serial(fcnn.conv2d)  # type: ignore
 model.init((784,), fcnn.key(0))  # type: ignore
 model.spec = None  # type: ignore

@@ -7,7 +7,7 @@ from typing import Any, assert_type
 import numpy as np
 
 import fcnn
-from fcnn import data, initializers, losses, optim, tree
+from fcnn import data, initializers, losses, metrics, optim, tree
 from fcnn.typing import Array, IntArray, Pullback, Shape, Tree, Triple
 
 # Constructors.
@@ -32,6 +32,11 @@ assert_type(fcnn.fanout(fcnn.dense(2), fcnn.dense(2)), fcnn.Layer)
 assert_type(losses.softmax_cross_entropy, losses.Loss)
 assert_type(losses.combine([(losses.mean_squared_error, 1.0)]), losses.Loss)
 assert_type(losses.scaled(losses.mean_squared_error, 0.5), losses.Loss)
+assert_type(losses.weighted(losses.cross_entropy(class_weights=[1.0, 2.0])), losses.Loss)
+assert_type(metrics.streaming(metrics.accuracy), metrics.Streaming)
+assert_type(data.augment.mixup(0.2, classes=10), data.augment.Augmentation)
+assert_type(data.augment.flip()(fcnn.key(0), np.zeros((2, 4, 4, 1), np.float32)), Array)
+assert_type(optim.l2_penalty(0.1)({}), float)
 assert_type(optim.adam(0.001), optim.Optimizer)
 assert_type(optim.clip_by_global_norm(1.0), optim.Transform)
 assert_type(optim.chain(optim.scale_by_adam(), optim.scale(-1.0)), optim.Transform)

@@ -1,0 +1,226 @@
+"""Depthwise correlation: every channel by itself, and its adjoints.
+
+With images innermost, one channel of an image is a matrix of rows ``(h, w*n)``. Along h the
+correlation is a product with a banded matrix for each column of the filter, ``(rows of y, rows of
+x) @ (rows of x, w*n)``; along w it is a sum of these products, shifted. Banded matrices of a few
+rows of y waste little: with 4 rows and a 3x3 filter, 6 products an element and column instead of 3,
+all by BLAS, where passes of products and sums would be 18. The adjoint with respect to x has the
+transposed matrices and the opposite shifts; that with respect to the weight is the products of rows
+of x and of dy.
+
+Zeros of a banded matrix times infinity are NaN, in the first row of y as in the others of the
+block, so that a look at one row tells whether to compute directly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from fcnn._ops.blocks import within
+from fcnn._ops.channels import channel_lines, sums
+from fcnn._ops.finite import all_finite
+from fcnn._ops.layout import nhwc
+from fcnn._ops.passes import passes_over
+from fcnn._ops.transpose import rows_of
+from fcnn._ops.window import Window, inside
+from fcnn._typing import Array, Shape
+
+SHARE = 1 / 2  # of the budget, for the products of a band
+
+
+def depthwise(x: Array, weight: Array, window: Window, bias: Array | None = None) -> Array:
+    """Return ``y[n, o, f] = bias[f] + sum over k of x[n, S·o + D·k, f // m] · weight[k, 0, f]``.
+
+    ``x (n, h, w, c)``, ``weight (kh, kw, 1, c*m)``, ``bias (c*m,)``, ``y (n, oh, ow, c*m)``.
+    """
+    rows, kernel = rows_of(x), weight[:, :, 0]
+    (oh, ow), filters = window.out, weight.shape[3]
+    y = np.empty((oh, filters, ow, len(x)), x.dtype)
+    offset = np.zeros(filters, x.dtype) if bias is None else bias
+    places = _filter_rows(window)
+    tile = _tile(window)
+    with passes_over(ow * len(x)):
+        _banded(rows, kernel, places, _columns(window), tile, offset, y)
+        if not all(all_finite(row) for row in y[::tile]):
+            _direct(rows, kernel, window, offset, y)
+    return nhwc(y)
+
+
+def depthwise_adjoints(
+    x: Array, weight: Array, dy: Array, window: Window, input_grad: bool = True
+) -> tuple[Array, Array, Array | None]:
+    """Return ``(dweight, dbias, dx)``; dx is None if it is not asked for."""
+    rows, drows = rows_of(x), rows_of(dy)
+    kernel = weight[:, :, 0]
+    with passes_over(window.image[1] * len(x)):
+        dweight = _weight_adjoint(rows, drows, window).astype(x.dtype)[:, :, None]
+        dbias = sums(channel_lines(drows)).astype(x.dtype)
+        if not input_grad:
+            return dweight, dbias, None
+        dx = np.empty(rows.shape, x.dtype)
+        places, zero = _filter_rows(window).T, np.zeros(x.shape[3], x.dtype)
+        columns = [(theirs, mine) for mine, theirs in reversed(_columns(window))]
+        tile = _tile(window)
+        _banded(drows, kernel[:, ::-1], places, columns, tile, zero, dx)
+        if not all(all_finite(row) for row in dx[::tile]):
+            _direct_adjoint(drows, kernel, window, dx)
+    return dweight, dbias, nhwc(dx)
+
+
+def _tile(window: Window) -> int:
+    """Return how many rows a banded matrix has: a few more than the filter."""
+    return window.kernel[0] + 1
+
+
+def _filter_rows(window: Window) -> Array:
+    """Return which row of the filter, or -1, connects row o of y and row i of x: ``(oh, h)``."""
+    places = np.full((window.out[0], window.image[0]), -1)
+    for k in range(window.kernel[0]):
+        first = k * window.dilation[0] - window.pads[0][0]
+        o, i = inside(first, window.stride[0], window.out[0], window.image[0])
+        places[np.arange(o.start, o.stop), np.arange(i.start, i.stop, i.step)] = k
+    return places
+
+
+def _columns(window: Window) -> list[tuple[slice, slice]]:
+    """Return for each column of the filter which columns of y see which columns of x."""
+    return [
+        inside(
+            k * window.dilation[1] - window.pads[1][0],
+            window.stride[1],
+            window.out[1],
+            window.image[1],
+        )
+        for k in range(window.kernel[1])
+    ]
+
+
+def _bands(places: Array, tile: int) -> Iterator[tuple[slice, slice, Array]]:
+    """Yield rows of the target, the rows of the source that they see, and the places of these."""
+    for low in range(0, len(places), tile):
+        target = slice(low, min(low + tile, len(places)))
+        seen = np.flatnonzero((places[target] >= 0).any(axis=0))
+        source = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 1)
+        yield target, source, places[target, source]
+
+
+def _banded(
+    source: Array,
+    kernel: Array,
+    places: Array,
+    columns: list[tuple[slice, slice]],
+    tile: int,
+    offset: Array,
+    out: Array,
+) -> None:
+    """Write ``offset`` plus the correlation of the source into out.
+
+    ``source (h, c, w, n)``, ``kernel (kh, kw, filters)``, ``out (oh, filters, ow, n)``, or for the
+    adjoint the channels of both exchanged. Where there are more filters than channels, those of one
+    channel are computed one after the other.
+    """
+    h, channels, w, n = source.shape
+    targets, kw, filters = out.shape[1], kernel.shape[1], kernel.shape[2]
+    base = min(channels, targets)
+    # (filters, kw, kh + 1): the last row of the filter, with number -1, is 0
+    padded = np.zeros((filters, kw, len(kernel) + 1), kernel.dtype)
+    padded[:, :, :-1] = kernel.transpose(2, 1, 0)
+    lines = source.reshape(h, channels, w * n).swapaxes(0, 1)
+    width = max(1, within(SHARE) // (kw * tile * w * n * source.itemsize))
+    buffer = np.empty(kw * tile * min(width, base) * w * n, source.dtype)
+    for j in range(filters // base):
+        own = slice(j, None, filters // base)
+        sources = own if channels == filters else slice(None)
+        outs = own if targets == filters else slice(None)
+        is_first = targets == filters or j == 0
+        for target, rows, at in _bands(places, tile):
+            matrices = padded[own][:, :, at].reshape(base, -1, at.shape[1])
+            for first in range(0, base, width):
+                part = slice(first, min(first + width, base))
+                shape = kw, len(at), part.stop - part.start, w, n
+                made = buffer[: math.prod(shape)].reshape(shape)
+                flat = made.reshape(kw * len(at), -1, w * n).swapaxes(0, 1)
+                np.matmul(matrices[part], lines[sources][part, rows], out=flat)
+                into = out[target, outs][:, part]
+                _sum_shifted(made, columns, offset[outs][part] if is_first else None, into)
+
+
+def _sum_shifted(
+    made: Array, columns: list[tuple[slice, slice]], offset: Array | None, into: Array
+) -> None:
+    """Write the offset plus the sum of ``made (kw, rows, c, w, n)``, each shifted along w.
+
+    Without an offset, add the sum to what is there.
+    """
+    todo = list(zip(made, columns, strict=True))
+    if offset is not None:
+        level, width = offset[:, None, None], into.shape[2]
+        whole = [k for k, (mine, _) in enumerate(columns) if mine.indices(width) == (0, width, 1)]
+        if whole:
+            products, (_, theirs) = todo.pop(whole[0])
+            np.add(products[:, :, theirs], level, out=into)
+        else:
+            into[...] = level
+    for products, (mine, theirs) in todo:
+        np.add(into[:, :, mine], products[:, :, theirs], out=into[:, :, mine])
+
+
+def _taps(window: Window) -> Iterator[tuple[int, int, slice, slice, slice, slice]]:
+    """Yield each element of the filter: rows of y and x that meet there, columns of y and x."""
+    for i in range(window.kernel[0]):
+        first = i * window.dilation[0] - window.pads[0][0]
+        rows = inside(first, window.stride[0], window.out[0], window.image[0])
+        for j, columns in enumerate(_columns(window)):
+            yield i, j, *rows, *columns
+
+
+def _direct(rows: Array, kernel: Array, window: Window, offset: Array, y: Array) -> None:
+    """Write the correlation into y element by element of the filter, where no others meet."""
+    each = y.shape[1] // rows.shape[1]
+    y[...] = offset[:, None, None]
+    for i, j, o, h, p, w in _taps(window):
+        for k in range(each):
+            y[o, k::each, p] += rows[h, :, w] * kernel[i, j, k::each, None, None]
+
+
+def _direct_adjoint(drows: Array, kernel: Array, window: Window, dx: Array) -> None:
+    """Write the adjoint of `_direct` with respect to x into dx."""
+    each = drows.shape[1] // dx.shape[1]
+    dx[...] = 0
+    for i, j, o, h, p, w in _taps(window):
+        for k in range(each):
+            dx[h, :, w] += drows[o, k::each, p] * kernel[i, j, k::each, None, None]
+
+
+def _weight_adjoint(rows: Array, drows: Array, window: Window) -> Array:
+    """Return the sums of products of x and dy, ``(kh, kw, filters)``, in float64.
+
+    Two rows of y at a time are multiplied by all rows of x that they see; of these products, added
+    up for all such bands, those are taken that belong to an element of the filter.
+    """
+    (kh, kw), filters = window.kernel, drows.shape[1]
+    total, each = np.zeros((kh, kw, filters)), filters // rows.shape[1]
+    columns = [
+        (_merged(drows[:, :, mine]), _merged(rows[:, :, theirs]).swapaxes(1, 2))
+        for mine, theirs in _columns(window)
+    ]
+    alike: dict[tuple[bytes, Shape], tuple[Array, Array]] = {}
+    for target, source, at in _bands(_filter_rows(window), 2):
+        start = at, np.zeros((kw, filters, *at.shape))
+        products = alike.setdefault((at.tobytes(), at.shape), start)[1]
+        for k, (dys, xs) in enumerate(columns):
+            for j in range(each):
+                products[k, j::each] += np.matmul(dys[j::each, target], xs[:, :, source])
+    for at, products in alike.values():
+        for i in range(kh):
+            total[i] += products[:, :, at == i].sum(axis=2)
+    return total
+
+
+def _merged(part: Array) -> Array:
+    """Return ``(h, c, w, n)`` as ``(c, h, w*n)``, a view if its columns follow one another."""
+    h, c, w, n = part.shape
+    return part.reshape(h, c, w * n).swapaxes(0, 1)

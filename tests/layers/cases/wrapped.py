@@ -1,0 +1,31 @@
+from fcnn import (
+    batch_norm,
+    checkpointed,
+    conv2d,
+    dense,
+    dropout,
+    flatten,
+    frozen,
+    relu,
+    repeat,
+    residual,
+    serial,
+    shared,
+    tanh,
+)
+
+CASES = [
+    (repeat(dense(3), 3), (3,)),
+    (repeat(relu, 0), (3,)),
+    (repeat(serial(conv2d(2, 3, padding="same"), batch_norm(), relu), 2), (4, 4, 2)),
+    (serial(repeat(shared(dense(3)), 2), tanh, repeat(dropout(0.4), 2)), (3,)),
+    (checkpointed(dense(3)), (4,)),
+    (checkpointed(serial(conv2d(3, 2), batch_norm(), relu, dropout(0.3))), (4, 4, 2)),
+    (serial(dense(3), repeat(checkpointed(residual(dense(3), tanh)), 2)), (4,)),
+    (frozen(dense(3)), (4,)),
+    (serial(frozen(serial(conv2d(3, 2), batch_norm(), relu, dropout(0.3))), flatten, dense(2)),
+     (4, 4, 2)),
+    (serial(dense(3), frozen(serial(batch_norm(), dense(2))), tanh, dense(2)), (4,)),
+    (serial(frozen(dense(3)), batch_norm()), (3,)),
+    (serial(frozen(shared(dense(3))), tanh, frozen(shared(dense(3))), dense(2)), (3,)),
+]  # fmt: skip
