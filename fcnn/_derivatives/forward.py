@@ -72,7 +72,7 @@ def jvp(model: Layer) -> Jvp:
             if tangent is not None:
                 tree.map(lambda *_: 0, value, tangent)
         wide = [tree.astype(each, np.float64) for each in (params, x, dparams, dx)]
-        y, dy = _forward(model, wide[0], wide[1], ctx.at((), True), wide[2], wide[3])
+        y, dy = forward(model, wide[0], wide[1], ctx.at((), True), wide[2], wide[3])
         y_like = model.apply(params, x, ctx)
         dy = tree.zeros_like(y) if dy is None else dy
         return y_like, tree.map(lambda a, b: b.astype(a.dtype), y_like, dy)
@@ -80,12 +80,13 @@ def jvp(model: Layer) -> Jvp:
     return f
 
 
-def _forward(
+def forward(
     layer: Layer, params: Any, x: Any, ctx: Context, dparams: Any, dx: Any
 ) -> tuple[Any, Any]:
     """Return the output and its tangent; a tangent of None is zero."""
     if isinstance(x, np.ndarray) and x.dtype.kind != "f":
         dx = None
+    dparams = dparams if floats(params) else None
     wires = wires_of(layer)
     if wires is not None:
         y, dy = _through(wires, params, x, ctx, dparams, dx)
@@ -102,17 +103,17 @@ def _through(
     each = list(zip(wires.parts, own, contexts, tangents, strict=True))
     if wires.wiring == "chain":
         for part, its, context, tangent in each:
-            x, dx = _forward(part.layer, its, x, context, tangent, dx)
+            x, dx = forward(part.layer, its, x, context, tangent, dx)
         return x, dx
     pairs = [
-        _forward(part.layer, its, seen, context, tangent, dseen)
+        forward(part.layer, its, seen, context, tangent, dseen)
         for (part, its, context, tangent), seen, dseen in zip(
             each, wires.read(x), wires.read(dx), strict=True
         )
     ]
     y: Any = wires.apart([y for y, _ in pairs])
     dy = wires.tangent([y for y, _ in pairs], [dy for _, dy in pairs])
-    return (y, dy) if wires.join is None else _forward(wires.join, (), y, ctx, None, dy)
+    return (y, dy) if wires.join is None else forward(wires.join, (), y, ctx, None, dy)
 
 
 def of_leaf(
@@ -120,7 +121,6 @@ def of_leaf(
 ) -> tuple[Any, Any]:
     """Return what a single layer makes of its arguments and their tangents."""
     at = point(layer, params, x, ctx)
-    dparams = dparams if floats(params) else None
     if dparams is None and dx is None:
         return at.y, None
     certificate = _Certificate(at)

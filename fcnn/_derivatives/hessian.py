@@ -18,7 +18,7 @@ import numpy as np
 from fcnn import _batch, tree
 from fcnn._derivatives.certificate import floats
 from fcnn._derivatives.curvature import along, curvature, derivative, scale_of
-from fcnn._derivatives.forward import of_leaf, point
+from fcnn._derivatives.forward import forward, point
 from fcnn._derivatives.signatures import Hvp
 from fcnn._derivatives.wiring import Wires, wires_of
 from fcnn._doors import check_loss, check_model
@@ -106,7 +106,7 @@ def _twice(
     wires = wires_of(layer)
     if wires is not None and wires.is_known:
         return _through(wires, params, x, ctx, dparams, dx)
-    y, u = of_leaf(layer, params, x, ctx, dparams, dx)
+    y, u = forward(layer, params, x, ctx, dparams, dx)
     at = point(layer, params, x, ctx)
     dparams = dparams if floats(params) else None
 
