@@ -19,6 +19,7 @@ html_theme = "furo"
 html_title = f"fcnn {version}"
 html_static_path = ["static"]
 html_css_files = ["style.css"]
+html_show_search_summary = False  # a page in a file may not read other files
 html_copy_source = html_show_sourcelink = html_show_copyright = False
 pygments_style, pygments_dark_style = "friendly", "native"
 

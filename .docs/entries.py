@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import public
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 from fcnn._value import Value
 
@@ -17,13 +18,13 @@ SETTINGS = Config(napoleon_use_ivar=True, napoleon_google_docstring=True)
 
 def rest(doc: str) -> str:
     """Return a docstring with its sections as fields of Sphinx."""
-    return str(GoogleDocstring(doc, SETTINGS))
+    return str(GoogleDocstring(doc, SETTINGS))  # type: ignore[arg-type]
 
 
 def first_line(thing: Any) -> str:
     """Return the first sentence of a docstring as one line."""
     paragraph = " ".join(public.docstring(thing).split("\n\n")[0].split())
-    return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph)[0].removesuffix("::")
+    return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph)[0].replace("::", ".")
 
 
 class _Text(str):
