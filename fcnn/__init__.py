@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fcnn import metrics as metrics
     from fcnn import models as models
     from fcnn import optim as optim
+    from fcnn import runs as runs
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
@@ -67,7 +68,9 @@ if TYPE_CHECKING:
     from fcnn._derivatives.inputs import input_gradient
     from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
+    from fcnn._folder import experiment
     from fcnn._freezing import FrozenParams
+    from fcnn._report import report
     from fcnn._value import as_value
     from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
@@ -120,6 +123,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "models",
         "optim",
         "plot",
+        "runs",
         "testing",
         "train",
         "typing",
@@ -130,6 +134,8 @@ else:  # a type checker would take any misspelt name for one that this finds
         "_derivatives.hessian": ("hvp",),
         "_derivatives.inputs": ("input_gradient",),
         "_derivatives.jacobians": ("jacobian",),
+        "_folder": ("experiment",),
+        "_report": ("report",),
         "_evaluate": ("evaluate", "predict"),
         "checkpoint": ("load", "load_info", "load_model", "save"),
         "layers.adaptive_pool": ("adaptive_avg_pool", "adaptive_max_pool"),
@@ -231,6 +237,7 @@ __all__ = [
     "embedding",
     "errors",
     "evaluate",
+    "experiment",
     "explain",
     "facts",
     "fanout",
@@ -291,10 +298,12 @@ __all__ = [
     "relu",
     "relu6",
     "repeat",
+    "report",
     "reshape",
     "residual",
     "resize2d",
     "rms_norm",
+    "runs",
     "save",
     "selu",
     "separable_conv2d",
