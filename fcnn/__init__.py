@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.layers.squeeze_excite import squeeze_excite
     from fcnn.layers.standardized import weight_standardized
+    from fcnn.runs import compare, reproduce, sweep
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -178,6 +179,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.squeeze_excite": ("squeeze_excite",),
         "layers.separable": ("separable_conv2d",),
         "layers.standardized": ("weight_standardized",),
+        "runs": ("compare", "reproduce", "sweep"),
         "train": ("fit",),
     }
 
@@ -220,6 +222,7 @@ __all__ = [
     "celu",
     "checkpoint",
     "checkpointed",
+    "compare",
     "concat",
     "conv1d",
     "conv2d",
@@ -299,6 +302,7 @@ __all__ = [
     "relu6",
     "repeat",
     "report",
+    "reproduce",
     "reshape",
     "residual",
     "resize2d",
@@ -321,6 +325,7 @@ __all__ = [
     "squeeze_excite",
     "stochastic_depth",
     "summary",
+    "sweep",
     "tanh",
     "testing",
     "train",

@@ -110,7 +110,7 @@ def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[f
     >>> ticks(0, 1)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     >>> ticks(1, 9, whole=True)
-    [2.0, 4.0, 6.0, 8.0]
+    [2, 4, 6, 8]
     """
     if high <= low:
         return [low]

@@ -74,4 +74,5 @@ def picture(image: Any) -> Array:
     low, high = float(drawn.min()), float(drawn.max())
     if low < 0 or high > 1:
         drawn = (drawn - low) / ((high - low) or 1)
-    return np.rint(255 * np.nan_to_num(drawn)).astype(np.uint8)
+    found: Array = np.rint(255 * np.nan_to_num(drawn)).astype(np.uint8)
+    return found

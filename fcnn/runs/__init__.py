@@ -8,5 +8,10 @@ several, and `fcnn.sweep` computes one for each setting and seed.
 from fcnn._folder import Experiment, RunFolder, read
 from fcnn._folder import experiment as experiment
 from fcnn._report import report as report
+from fcnn.runs._compare import compare as compare
+from fcnn.runs._comparison import Comparison, Group
+from fcnn.runs._reproduce import Reproduction
+from fcnn.runs._reproduce import reproduce as reproduce
+from fcnn.runs._sweep import sweep as sweep
 
-__all__ = ["Experiment", "RunFolder", "read"]
+__all__ = ["Comparison", "Experiment", "Group", "Reproduction", "RunFolder", "read"]
