@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from fcnn import checkpoint as checkpoint
     from fcnn import data as data
     from fcnn import explain, plot
+    from fcnn import export as export
     from fcnn import losses as losses
     from fcnn import metrics as metrics
     from fcnn import models as models
@@ -119,6 +120,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "data",
         "data",
         "explain",
+        "export",
         "losses",
         "metrics",
         "models",
@@ -242,6 +244,7 @@ __all__ = [
     "evaluate",
     "experiment",
     "explain",
+    "export",
     "facts",
     "fanout",
     "fit",

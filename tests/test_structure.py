@@ -50,7 +50,7 @@ ROWS = {
     "fcnn.typing": 5,
     "fcnn._derivatives": 5.5,
     "fcnn.explain": 5.6,
-    "fcnn.export": 5,
+    "fcnn.export": 6,
     "fcnn.models": 5,
     "fcnn.plot": 6.5,
     "fcnn._folder": 5.7,
