@@ -50,9 +50,12 @@ ROWS = {
     "fcnn.typing": 5,
     "fcnn._derivatives": 5.5,
     "fcnn.explain": 5.6,
-    "fcnn.export": 5,
+    "fcnn.export": 6,
     "fcnn.models": 5,
     "fcnn.plot": 6.5,
+    "fcnn._folder": 5.7,
+    "fcnn._report": 5.8,
+    "fcnn.runs": 6.5,
     "fcnn.train": 6,
     "fcnn.testing": 6,
     "fcnn": 7,
@@ -61,6 +64,9 @@ ROWS = {
 }
 PACKAGES = {
     "fcnn._derivatives",
+    "fcnn._folder",
+    "fcnn._report",
+    "fcnn.runs",
     "fcnn.explain",
     "fcnn.plot",
     "fcnn._ops",

@@ -57,10 +57,7 @@ class Plan:
         By default shards are as many as can have 16 examples, or 32 where the model has
         statistics, so that batch norm sees 32 examples or more if the batch has them.
         """
-        if self.shard_size != "auto":
-            return self.shard_size
-        least = LEAST_WITH_STATISTICS if self.has_statistics else LEAST
-        return -(-n // max(1, n // least))
+        return shard_for(n, self.shard_size, self.has_statistics)
 
     @property
     def is_sharded(self) -> bool:
@@ -77,6 +74,14 @@ class Plan:
         """Return how many batches an epoch has after ``seen`` examples."""
         left = self.examples - seen
         return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
+
+
+def shard_for(n: int, shard_size: ShardSize, has_statistics: bool) -> int | None:
+    """Return the largest shard of a batch of ``n`` examples; see `Plan.shard_size_for`."""
+    if shard_size != "auto":
+        return shard_size
+    least = LEAST_WITH_STATISTICS if has_statistics else LEAST
+    return -(-n // max(1, n // least))
 
 
 def begin(
