@@ -55,6 +55,7 @@ ROWS = {
     "fcnn.plot": 6.5,
     "fcnn.train": 6,
     "fcnn.testing": 6,
+    "fcnn.weights": 6,
     "fcnn": 7,
     "fcnn.__main__": 7,
     "fcnn.cli": 7,
@@ -77,6 +78,7 @@ PACKAGES = {
     "fcnn.testing",
     "fcnn.train",
     "fcnn.tree",
+    "fcnn.weights",
 }
 
 
