@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
+    from fcnn import weights as weights
     from fcnn._derivatives.examples import per_example_gradients
     from fcnn._derivatives.forward import jvp
     from fcnn._derivatives.hessian import hvp
@@ -130,6 +131,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "testing",
         "train",
         "typing",
+        "weights",
     )
     _HOMES = {
         "_derivatives.examples": ("per_example_gradients",),
@@ -340,6 +342,7 @@ __all__ = [
     "value_and_grad",
     "walk",
     "weight_standardized",
+    "weights",
 ]
 
 

@@ -60,6 +60,7 @@ ROWS = {
     "fcnn.runs": 6.5,
     "fcnn.train": 6,
     "fcnn.testing": 6,
+    "fcnn.weights": 6,
     "fcnn": 7,
     "fcnn.__main__": 7,
     "fcnn.cli": 7,
@@ -85,6 +86,7 @@ PACKAGES = {
     "fcnn.testing",
     "fcnn.train",
     "fcnn.tree",
+    "fcnn.weights",
 }
 
 
