@@ -54,20 +54,25 @@ if TYPE_CHECKING:
     from fcnn import checkpoint as checkpoint
     from fcnn import data as data
     from fcnn import explain, plot
+    from fcnn import export as export
     from fcnn import losses as losses
     from fcnn import metrics as metrics
     from fcnn import models as models
     from fcnn import optim as optim
+    from fcnn import runs as runs
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import typing as typing
+    from fcnn import weights as weights
     from fcnn._derivatives.examples import per_example_gradients
     from fcnn._derivatives.forward import jvp
     from fcnn._derivatives.hessian import hvp
     from fcnn._derivatives.inputs import input_gradient
     from fcnn._derivatives.jacobians import jacobian
     from fcnn._evaluate import evaluate, predict
+    from fcnn._folder import experiment
     from fcnn._freezing import FrozenParams
+    from fcnn._report import report
     from fcnn._value import as_value
     from fcnn.checkpoint import load, load_info, load_model, save
     from fcnn.layers.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
@@ -108,6 +113,7 @@ if TYPE_CHECKING:
     from fcnn.layers.softmax_over import log_softmax_over, softmax_over
     from fcnn.layers.squeeze_excite import squeeze_excite
     from fcnn.layers.standardized import weight_standardized
+    from fcnn.runs import compare, reproduce, sweep
     from fcnn.train import fit
 else:  # a type checker would take any misspelt name for one that this finds
     _MODULES = (
@@ -115,14 +121,17 @@ else:  # a type checker would take any misspelt name for one that this finds
         "data",
         "data",
         "explain",
+        "export",
         "losses",
         "metrics",
         "models",
         "optim",
         "plot",
+        "runs",
         "testing",
         "train",
         "typing",
+        "weights",
     )
     _HOMES = {
         "_derivatives.examples": ("per_example_gradients",),
@@ -130,6 +139,8 @@ else:  # a type checker would take any misspelt name for one that this finds
         "_derivatives.hessian": ("hvp",),
         "_derivatives.inputs": ("input_gradient",),
         "_derivatives.jacobians": ("jacobian",),
+        "_folder": ("experiment",),
+        "_report": ("report",),
         "_evaluate": ("evaluate", "predict"),
         "checkpoint": ("load", "load_info", "load_model", "save"),
         "layers.adaptive_pool": ("adaptive_avg_pool", "adaptive_max_pool"),
@@ -172,6 +183,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.squeeze_excite": ("squeeze_excite",),
         "layers.separable": ("separable_conv2d",),
         "layers.standardized": ("weight_standardized",),
+        "runs": ("compare", "reproduce", "sweep"),
         "train": ("fit",),
     }
 
@@ -214,6 +226,7 @@ __all__ = [
     "celu",
     "checkpoint",
     "checkpointed",
+    "compare",
     "concat",
     "conv1d",
     "conv2d",
@@ -231,7 +244,9 @@ __all__ = [
     "embedding",
     "errors",
     "evaluate",
+    "experiment",
     "explain",
+    "export",
     "facts",
     "fanout",
     "fit",
@@ -291,10 +306,13 @@ __all__ = [
     "relu",
     "relu6",
     "repeat",
+    "report",
+    "reproduce",
     "reshape",
     "residual",
     "resize2d",
     "rms_norm",
+    "runs",
     "save",
     "selu",
     "separable_conv2d",
@@ -312,6 +330,7 @@ __all__ = [
     "squeeze_excite",
     "stochastic_depth",
     "summary",
+    "sweep",
     "tanh",
     "testing",
     "train",
@@ -323,6 +342,7 @@ __all__ = [
     "value_and_grad",
     "walk",
     "weight_standardized",
+    "weights",
 ]
 
 
