@@ -16,6 +16,7 @@ FCNN, BEFORE, LOOPS = "fcnn", "fcnn before", "articles' loops"
 FORMS = {
     "training": ("eager", "channels_last", "compiled model", "compiled step"),
     "inference": ("eager", "channels_last", "compiled model"),
+    "layer": ("eager", "channels_last", "compiled model", "compiled channels_last"),
 }
 TORCH = [f"PyTorch {form}, {n}" for form in FORMS["training"] for n in (1, 2)]
 JAX = {"JAX jit": True, "JAX jit, synchronous": False}
@@ -35,6 +36,7 @@ class Bench:
         libraries: which of the libraries in `_process` take part.
         networks: the workloads' names.
         batches: the batch sizes to measure; None for each section's own.
+        cells: the names of the section on layers.
         raw: all times, by section.
     """
 
@@ -48,10 +50,12 @@ class Bench:
         libraries: Sequence[str],
         networks: Sequence[str],
         batches: Sequence[int] | None,
+        cells: Sequence[str] = (),
     ) -> None:
         self.field, self.report, self.effort = field, report, effort
         self.own, self.before = own, before
         self.libraries, self.networks, self.batches = libraries, networks, batches
+        self.cells = cells
         self.raw: dict[str, Any] = {}
 
     def batch_sizes(self, usual: Sequence[int]) -> list[int]:
