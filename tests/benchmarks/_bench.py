@@ -19,8 +19,13 @@ FORMS = {
     "layer": ("eager", "channels_last", "compiled model", "compiled channels_last"),
 }
 TORCH = [f"PyTorch {form}, {n}" for form in FORMS["training"] for n in (1, 2)]
-JAX = {"JAX jit": True, "JAX jit, synchronous": False}
-PEERS = [*TORCH, *JAX]
+JAX = {
+    "JAX jit": {"asynchronous": True},
+    "JAX jit, synchronous": {"asynchronous": False},
+    "JAX jit, one core": {"asynchronous": True, "cores": 1},
+}
+ONNX = {f"ONNX Runtime, {n}": {"threads": n} for n in (1, 2)}
+PEERS = [*TORCH, *JAX, *ONNX]
 GEMM = {f"SGEMM, {n}": Entry("gemm", {"threads": n}, f"{n} threads") for n in (1, 2)}
 
 
@@ -87,8 +92,11 @@ class Bench:
                     options = {"form": form, "threads": n}
                     found[f"PyTorch {form}, {n}"] = Entry("torch", task | options, f"{n} threads")
         if "jax" in self.libraries:
-            for label, asynchronous in JAX.items():
-                found[label] = Entry("jax", task | {"asynchronous": asynchronous}, label)
+            for label, options in JAX.items():
+                found[label] = Entry("jax", task | options, label)
+        if "onnx" in self.libraries and mode == "inference":
+            for label, options in ONNX.items():
+                found[label] = Entry("onnx", task | options, label)
         # Loops take the same time for each image, which two batch sizes show well enough.
         if "articles" in self.libraries and name in ARTICLES and batch <= 64:
             found[LOOPS] = Entry("articles", task | ARTICLES[name])

@@ -184,6 +184,20 @@ def test_jax_computes_the_same_loss(name):
     assert value == pytest.approx(of_fcnn(work, 4)[0], rel=1e-4)
 
 
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_onnx_runtime_infers_the_same(name):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    import _onnx
+
+    work = sent(WORKLOADS[name])
+    images = examples(work, 4)[0].astype(np.float32)
+    model = _fcnn.model(work.model)
+    ours = model.apply(_fcnn.initial(work, model), images)
+    (theirs,) = _onnx.session(work, 4, 1).run(None, {"x": images.transpose(0, 3, 1, 2)})
+    np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["LeNet-5", "ResNet-20"])
 def test_inference_is_the_same_too(name):
     """With batch norm's running statistics, and without dropout."""
