@@ -42,7 +42,9 @@ def run(given: argparse.Namespace) -> int:
         from fcnn.data import download
 
         for name in names:
-            say(f"{name}: {download(folder, name=name, mirror=given.mirror, timeout=given.timeout)}")
+            say(
+                f"{name}: {download(folder, name=name, mirror=given.mirror, timeout=given.timeout)}"
+            )
         if os.environ.get("FCNN_DATA") != str(folder):
             say(f"To have it read, set the environment variable: export FCNN_DATA={folder}")
         return 0

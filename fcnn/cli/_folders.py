@@ -91,12 +91,8 @@ def trained(text: str) -> Trained:
     """
     folder = opened(text)
     if not folder.checkpoint.exists():
-        raise DataError(
-            f"expected a checkpoint in {folder.path}, got none: no epoch has ended yet"
-        )
+        raise DataError(f"expected a checkpoint in {folder.path}, got none: no epoch has ended yet")
     settings = settings_of(folder)
     module = (settings.get("model") or "").partition(":")
     modules = (module[0],) if module[1] else ()
-    return Trained(
-        folder, settings, folder.arguments(modules)["model"], folder.params(modules)
-    )
+    return Trained(folder, settings, folder.arguments(modules)["model"], folder.params(modules))

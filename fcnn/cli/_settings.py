@@ -128,8 +128,6 @@ def task_of(settings: Mapping[str, Any], sets: Sets) -> Task:
         sets,
         model_of(settings["model"], sets.shape, sets.outputs),
         softmax_cross_entropy if sets.is_classes else mean_squared_error,
-        optimizer_of(
-            settings["optimizer"], settings["learning_rate"], settings["schedule"], steps
-        ),
+        optimizer_of(settings["optimizer"], settings["learning_rate"], settings["schedule"], steps),
         augment_of(settings["augment"], sets.outputs),
     )

@@ -137,9 +137,7 @@ def _file(path: Path) -> Sets:
     return _split(_pair(arrays, ("", "_train"), path), str(path))
 
 
-def _pair(
-    arrays: Mapping[str, Any], suffixes: tuple[str, ...], path: Path
-) -> Dataset[Any, Any]:
+def _pair(arrays: Mapping[str, Any], suffixes: tuple[str, ...], path: Path) -> Dataset[Any, Any]:
     """Return inputs and targets of a file as a data set, pixels of uint8 divided by 255."""
     inputs, targets = (
         next((arrays[n + s] for s in suffixes for n in names if n + s in arrays), None)

@@ -57,9 +57,7 @@ def run(given: argparse.Namespace) -> int:
     }
     _head(task)
     try:
-        found = trained(
-            task, held, path, epochs=epochs, workers=given.workers, resume=given.resume
-        )
+        found = trained(task, held, path, epochs=epochs, workers=given.workers, resume=given.resume)
     except KeyboardInterrupt:
         say_error("fcnn train", f"stopped; go on with: fcnn train --run {path} --resume")
         return STOPPED
@@ -136,7 +134,9 @@ def _path(given: argparse.Namespace, options: dict[str, Any]) -> Path:
         if given.resume:
             return _folders.opened(given.run).path
         if (path / "config.json").exists():
-            raise ArgumentError(f"expected a new folder, got the run {path}; --resume goes on with it")
+            raise ArgumentError(
+                f"expected a new folder, got the run {path}; --resume goes on with it"
+            )
         return path
     return _folders.newest() if given.resume else _folders.new(options.get("data", "mnist"))
 
