@@ -22,6 +22,7 @@ def chart(
     mark: int | None = None,
     *,
     may_be_log: bool = True,
+    says_mark: bool = True,
 ) -> str:
     """Return a figure of curves over epochs, with its title and legend.
 
@@ -33,6 +34,7 @@ def chart(
         series: the curves.
         mark: an epoch to mark, the best one.
         may_be_log: False for a linear axis whatever the numbers are.
+        says_mark: whether the legend says what the mark is.
     """
     values = [v for _, _, row in series for v in row if v is not None and math.isfinite(v)]
     if not values:
@@ -71,7 +73,7 @@ def chart(
     legend = "".join(
         f'<span class="key {colour}">{html.escape(label)}</span>' for label, colour, _ in series
     )
-    if mark is not None:
+    if mark is not None and says_mark:
         legend += f'<span class="key dotted">best epoch {mark}</span>'
     return (
         f'<figure class="chart"><figcaption><b>{html.escape(title)}</b> {legend}</figcaption>'

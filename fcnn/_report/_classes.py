@@ -139,7 +139,8 @@ def mistakes(scores: Scores) -> str:
     true = scores.labels[shown]
     sure = [scores.probabilities[i, j] for i, j in zip(shown, said, strict=True)]
     sentence = (
-        f"The {len(shown)} of {len(order):,} mistakes whose true class seemed least probable."
+        f"The {len(shown)} of {len(order):,} mistakes whose true class seemed least probable, "
+        f"and how probable the predicted class seemed."
     )
     if images is None:
         head = ("example", "true", "predicted", "probability")
@@ -154,8 +155,8 @@ def mistakes(scores: Scores) -> str:
         drawn = img(picture(image), f"example {i}: {scores.names[t]} as {scores.names[s]}", 100)
         figures.append(
             f'<figure>{drawn}<figcaption>true <b class="yes">{names[0]}</b><br>'
-            f'said <b class="no">{names[1]}</b> ({math.floor(1000 * p) / 10:g} %)'
+            f'said <b class="no">{names[1]}</b>, {math.floor(1000 * p) / 10:g}&nbsp;%'
             f"</figcaption></figure>"
         )
-    pictures = f'<div class="pictures">{"".join(figures)}</div>'
+    pictures = f'<div class="pictures tight">{"".join(figures)}</div>'
     return section("mistakes", title, f"<p>{sentence}</p>", pictures)

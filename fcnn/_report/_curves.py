@@ -20,7 +20,7 @@ def curves(rows: Rows, best: int | None) -> str:
     for name in dict.fromkeys(n.removeprefix("val_") for n in names):
         pair = [("training", "a", name), ("validation", "b", f"val_{name}")]
         series = [(label, c, _column(rows, n)) for label, c, n in pair if n in names]
-        charts.append(chart(name, _epochs(rows), series, best))
+        charts.append(chart(name, _epochs(rows), series, best, says_mark=not charts))
     if not any(charts):
         return section("curves", "Learning curves", note("There is no complete epoch."))
     return section("curves", "Learning curves", f'<div class="charts">{"".join(charts)}</div>')

@@ -73,6 +73,7 @@ th, td { padding: 4px 14px 4px 0; text-align: left; border-bottom: 1px solid var
   vertical-align: top; white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; }
 td.n, th.n { text-align: right; }
+.scroll + .charts { margin-top: 16px; }
 .pairs { width: 100%; }
 .pairs td { white-space: normal; overflow-wrap: anywhere; }
 .pairs td:first-child { color: var(--soft); white-space: nowrap; width: 1%; }
@@ -86,8 +87,10 @@ td.n, th.n { text-align: right; }
 .matrix .e { fill: var(--line); fill-opacity: .35; }
 .matrix text.on { fill: var(--on); } .matrix text.ink { fill: var(--ink); }
 .pictures { display: flex; flex-wrap: wrap; gap: 14px; }
-.pictures figcaption { font-size: 13px; line-height: 1.35; margin-top: 4px; max-width: 108px;
+.pictures figcaption { font-size: 13px; line-height: 1.35; margin-top: 4px; max-width: 190px;
   overflow-wrap: anywhere; }
+.tight { display: grid; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr));
+  gap: 14px 8px; }
 .small { gap: 6px; }
 img { display: block; image-rendering: pixelated; border-radius: 3px;
   border: 1px solid var(--line); max-width: 100%; }
@@ -104,6 +107,10 @@ pre { background: var(--code); border-radius: 6px; padding: 10px 12px; overflow:
   main { padding: 18px 12px 40px; }
   section { padding: 14px 14px; }
   h1 { font-size: 22px; }
+  th, td { padding-right: 8px; }
+  .small img { width: 58px; height: auto; }
+  .bar { display: none; }
+  .tight { grid-template-columns: repeat(auto-fill, minmax(98px, 1fr)); }
 }
 @media print {
   section { break-inside: avoid; }

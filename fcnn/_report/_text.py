@@ -20,6 +20,8 @@ def cell(value: Any) -> str:
         return value
     if value is None:
         return "–"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return number(value) if isinstance(value, float) else html.escape(str(value))
 
 

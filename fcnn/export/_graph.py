@@ -78,6 +78,7 @@ class Graph:
         self.arrays: dict[str, Array] = {}
         self.inputs: list[Tensor] = []
         self.integers: set[str] = set()
+        self.ranges: dict[str, tuple[float, float]] = {}
         self.writer: Callable[[Layer, Any, Any], Any] | None = None
         self._used: set[str] = set()
         self._contents: dict[Any, str] = {}
@@ -221,3 +222,4 @@ class Graph:
         for node in self.nodes:
             node.inputs = [names.get(each, each) for each in node.inputs]
             node.outputs = [names.get(each, each) for each in node.outputs]
+        self.ranges = {names.get(name, name): each for name, each in self.ranges.items()}

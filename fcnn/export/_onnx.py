@@ -17,7 +17,7 @@ from fcnn.errors import ArgumentError, ShapeError
 from fcnn.export import _rules_conv, _rules_norm, _rules_pointwise, _rules_pool, _rules_shape
 from fcnn.export._fold import fold_batch_norm as merge_batch_norms
 from fcnn.export._graph import Graph, Tensor
-from fcnn.export._quantize import Ranges, quantized
+from fcnn.export._quantize import quantized
 from fcnn.export._trace import Trace, flat, inputs_of, names_of
 from fcnn.export._write import check_opset, package, write
 
@@ -96,17 +96,18 @@ def onnx(
     names = names_of(leaves, input_names, "input", "input_names")
     inputs = inputs_of(graph, shape, names, channels_first)
     params = _in_float32(params)
-    ranges = None if quantize is None else Ranges()
-    trace = Trace(graph, None if ranges is None else ranges.see)
-    x, data = _normalised(graph, inputs, _examples(quantize, shape), normalise)
-    if ranges is not None:
+    trace, data = Trace(graph), _examples(quantize, shape)
+    if data is not None:
+        trace.note(inputs, data)
+    x, data = _normalised(graph, inputs, data, normalise)
+    if data is not None:
         trace.note(x, data)
     y, _ = trace.run(model, params, x, data)
     outputs = _outputs(graph, y, output_names, channels_first)
     if fold_batch_norm:
         merge_batch_norms(graph, [name for name, _ in outputs])
-    if ranges is not None:
-        quantized(graph, ranges, [name for name, _ in outputs])
+    if data is not None:
+        quantized(graph, [name for name, _ in outputs])
     write(graph, outputs, _metadata(model, normalise, class_names), path)
 
 

@@ -113,7 +113,7 @@ def _selu(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
 @rule(celu)
 def _celu(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
     alpha = float(layer.spec.arguments["alpha"])
-    curved = graph.node("Elu", graph.node("Div", x, alpha), alpha=1.0)
+    curved = graph.node("Elu", graph.node("Mul", x, 1 / alpha), alpha=1.0)
     return graph.node("Mul", curved, alpha)
 
 
@@ -194,9 +194,10 @@ def _softmax_at(log: bool) -> Callable[[Graph, Layer, Any, Tensor], Tensor]:
         axis = graph.axis(x, int(layer.spec.arguments.get("axis", -1)))
         if not log:
             return graph.node("Softmax", x, axis=axis)
-        x = graph.node("Sub", x, graph.reduce("ReduceMax", x, [axis]))
-        total = graph.reduce("ReduceSum", graph.node("Exp", x), [axis])
-        return graph.node("Sub", x, graph.node("Log", total))
+        # OpenCV 5.0 recognises (x - max) - log Σ exp(x - max), and computes log(softmax(x)).
+        largest = graph.reduce("ReduceMax", x, [axis])
+        total = graph.reduce("ReduceSum", graph.node("Exp", graph.node("Sub", x, largest)), [axis])
+        return graph.node("Sub", x, graph.node("Add", largest, graph.node("Log", total)))
 
     return write
 

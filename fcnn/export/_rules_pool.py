@@ -85,17 +85,20 @@ def _power(graph: Graph, x: Tensor, exponent: float, p: float) -> Tensor:
 
 @rule(global_avg_pool)
 def _global_avg(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
-    return _over_space(graph, layer, x, "GlobalAveragePool")
+    return _over_space(graph, layer, x, "GlobalAveragePool", "ReduceMean")
 
 
 @rule(global_max_pool)
 def _global_max(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
-    return _over_space(graph, layer, x, "GlobalMaxPool")
+    return _over_space(graph, layer, x, "GlobalMaxPool", "ReduceMax")
 
 
-def _over_space(graph: Graph, layer: Layer, x: Tensor, op: str) -> Tensor:
-    channels = x.shape[-1]
-    y = graph.node(op, graph.first(x), shape=(*[1] * (len(x.shape) - 1), channels))
+def _over_space(graph: Graph, layer: Layer, x: Tensor, op: str, volumes: str) -> Tensor:
+    x, channels = graph.first(x), x.shape[-1]
+    if len(x.shape) == 4:  # OpenCV 5.0 has no global pools of volumes
+        y = graph.reduce(volumes, x, [2, 3, 4])
+    else:
+        y = graph.node(op, x, shape=(*[1] * (len(x.shape) - 1), channels))
     if layer.spec.arguments["keepdims"]:
         return y
     return graph.reshape(y, (channels,), (channels,))

@@ -9,7 +9,6 @@ import attrs
 
 from fcnn._layer import Layer, is_shape
 from fcnn._sharing import Ties
-from fcnn._typing import Array
 from fcnn._walk import Attribute, Part, combinator_of
 from fcnn.errors import ArgumentError, FcnnError
 from fcnn.export._graph import Graph, Tensor
@@ -29,10 +28,9 @@ KNOWN = {*JOINS, *APART, *WRAPPERS}
 
 @attrs.define
 class Trace:
-    """A graph, and for calibration what each tensor holds for a batch of examples."""
+    """A model on its way into a graph, with calibration data where there are any."""
 
     graph: Graph
-    see: Callable[[Tensor, Array], None] | None = None
 
     def run(self, layer: Layer, params: Any, x: Any, data: Any, path: str = "") -> tuple[Any, Any]:
         """Write a layer; return its output's tensors, and its output for the calibration data."""
@@ -89,10 +87,10 @@ class Trace:
         return self.run(JOINS[constructor], (), together, values, path)
 
     def note(self, y: Any, data: Any) -> None:
-        if self.see is None:
-            return
+        """Note the range of each tensor on the calibration data."""
         if isinstance(y, Tensor):
-            self.see(y, data)
+            if data.dtype.kind == "f":
+                self.graph.ranges[y.name] = float(data.min()), float(data.max())
         elif isinstance(y, dict):
             for name in y:
                 self.note(y[name], data[name])
