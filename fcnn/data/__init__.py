@@ -12,6 +12,12 @@ Dataset(1000 of (28, 28, 1) float32, 10 classes)
 
 The whole sets are read from the folder that the environment variable FCNN_DATA
 names; `download` fills such a folder.
+
+One's own data: `folder` and `read_image` (image files), `read_npz`, `read_parquet`,
+`read_webdataset`, `read_idx`; `split` and `k_folds` cut a set into parts. A `LazyDataset` reads its
+batches from a mapped file or by a function, for data larger than memory. Sets by name, whole, from
+where `download` puts them: `kmnist`, `emnist`, `qmnist`, `cifar10`, `cifar100`, `svhn`, `stl10`,
+`usps`, `norb`, `medmnist`; `sklearn_digits` is part of scikit-learn.
 """
 
 from fcnn.data import augment
