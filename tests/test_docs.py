@@ -57,8 +57,11 @@ EXAMPLES = {
 
 LIBRARIES = {
     "fcnn.plot.": "matplotlib",
+    "fcnn.data._columns.read_parquet": "pyarrow",
+    "fcnn.data._columns.": "PIL",
     "fcnn.data._images.": "PIL",
     "fcnn.data._image_folder.": "PIL",
+    "fcnn.data._published.sklearn_digits": "sklearn",
 }
 """What examples need besides fcnn."""
 
