@@ -9,6 +9,7 @@ import numpy as np
 
 from fcnn import metrics
 from fcnn._report._png import img, picture
+from fcnn._report._regression import against_targets, largest_errors
 from fcnn._report._scores import Scores
 from fcnn._report._text import Markup, note, section, table
 from fcnn._typing import Array, IntArray
@@ -19,6 +20,8 @@ _MISTAKES = 24
 
 def confusion(scores: Scores, of: str) -> str:
     """Return the section of the confusion matrix and the most frequent confusions."""
+    if scores.numbers is not None:
+        return section("confusion", "Predictions and targets", against_targets(scores, of))
     if scores.labels is None or scores.probabilities is None:
         return section("confusion", "Confusion matrix", note(_NOT_CLASSES))
     n = len(scores.names)
@@ -128,6 +131,8 @@ def _bar(share: float) -> Markup:
 def mistakes(scores: Scores) -> str:
     """Return the section of the worst mistakes, with what was said and what was true."""
     title = "Worst mistakes"
+    if scores.numbers is not None:
+        return section("mistakes", "Largest errors", largest_errors(scores))
     if scores.labels is None or scores.probabilities is None:
         return section("mistakes", title, note(_NOT_CLASSES))
     order = scores.mistakes

@@ -16,7 +16,7 @@ _OTHERS = ("epoch", "of", "step", "digest", "seconds", "time", "learning_rate",
 def curves(rows: Rows, best: int | None) -> str:
     """Return the section of the loss and every metric over the epochs."""
     names = [n for n in _names(rows) if n not in _OTHERS]
-    charts = []
+    charts: list[str] = []
     for name in dict.fromkeys(n.removeprefix("val_") for n in names):
         pair = [("training", "a", name), ("validation", "b", f"val_{name}")]
         series = [(label, c, _column(rows, n)) for label, c, n in pair if n in names]

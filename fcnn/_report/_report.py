@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fcnn._batch import example_shape
 from fcnn._folder import RunFolder, read
 from fcnn._folder._json import unpack
@@ -121,13 +123,17 @@ def write_report(
     fit = config["fit"]
     of = of or ("" if fit is None else _which(fit))
     is_known = model is not None and params is not None and data is not None
-    scores = scores_of(model, params, data) if is_known else None  # type: ignore[arg-type]
+    # A page may be of params that are not finite; and some BLAS kernels set the flag of invalid
+    # operations for the lanes beyond the end of a short vector.
+    with np.errstate(all="ignore"):
+        scores = scores_of(model, params, data) if is_known else None  # type: ignore[arg-type]
+        judged = _judged(model, params, scores, of)
     best = _best(rows) if fit is not None and fit.get("keep_best") else None
     body = "\n".join(
         [
             _curves.curves(rows, best),
             _curves.learning_rate(rows),
-            *_judged(model, params, scores, of),
+            *judged,
             _curves.time(rows),
             repeat(folder, config),
         ]

@@ -25,6 +25,7 @@ class Scores:
         labels: the true classes ``(n,)``; None if the targets are not classes.
         probabilities: ``(n, classes)``; None likewise.
         names: the classes' names.
+        numbers: the targets, of the predictions' shape, where they are numbers; else None.
     """
 
     data: Any
@@ -32,6 +33,7 @@ class Scores:
     labels: IntArray | None
     probabilities: Array | None
     names: list[str]
+    numbers: Array | None = None
 
     @property
     def mistakes(self) -> IntArray:
@@ -63,6 +65,8 @@ def scores_of(model: Layer, params: Tree, data: Any) -> Scores:
     target = np.concatenate(targets)
     if target.ndim == 2 and len(data.classes) == target.shape[1]:
         target = target.argmax(axis=1)
+    if target.dtype.kind == "f" and target.shape == prediction.shape:
+        return Scores(data, prediction, None, None, [], target)
     if target.ndim != 1 or target.dtype.kind not in "iu" or prediction.ndim != 2:
         return Scores(data, prediction, None, None, [])
     n = prediction.shape[1]

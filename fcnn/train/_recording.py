@@ -6,7 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +76,12 @@ class Recording:
             )
 
 
-@contextmanager
 def recording(
     run: str | os.PathLike[str] | Experiment | None,
     state: State,
     values: Mapping[str, Any],
     options: Mapping[str, Any],
-) -> Iterator[Recording | None]:
+) -> AbstractContextManager[Recording | None]:
     """Open the folder of a run, or use one that is open, and write what was asked for into it.
 
     Args:
@@ -96,8 +95,7 @@ def recording(
         OSError: if it cannot be written.
     """
     if run is None:
-        yield None
-        return
+        return contextlib.nullcontext()
     if not isinstance(run, str | os.PathLike | Experiment):
         raise ArgumentError(
             f"expected a folder as run, or what fcnn.experiment opened, got {type(run).__name__}"
@@ -106,6 +104,16 @@ def recording(
         raise ArgumentError(
             "expected run or checkpoint, got both; a run has its checkpoints in its folder"
         )
+    return _opened(run, state, values, options)
+
+
+@contextmanager
+def _opened(
+    run: str | os.PathLike[str] | Experiment,
+    state: State,
+    values: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Iterator[Recording]:
     opened = contextlib.nullcontext(run) if isinstance(run, Experiment) else experiment(run)
     with opened as into:
         data, validation = values["data"], values["validation"]

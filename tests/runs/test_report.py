@@ -211,7 +211,14 @@ def test_a_run_whose_targets_are_no_classes(tmp_path):
     page = page_of(tmp_path / "r")
     check_self_contained(page)
     assert list(page.sections) == SECTIONS
-    assert "not classes" in page.sections["confusion"]
+    prediction = fcnn.predict(fcnn.dense(1), fcnn.runs.read(tmp_path / "r").params(), data.inputs)
+    error = float(np.abs(prediction - data.targets).mean())
+    assert f"{error:.4g}" in page.sections["confusion"]
+    dots = [a for tag, a, where in page.tags if tag == "circle" and where == "confusion"]
+    assert len(dots) == 20
+    worst = int(np.abs(prediction - data.targets).argmax())
+    assert page.sections["mistakes"].startswith(f"Largest errorsexample {worst}true ")
+    assert "not classes" in page.sections["classes"]
     assert "not images" in page.sections["saliency"]
     assert "does not say" in page.sections["learning-rate"]
 
