@@ -1,4 +1,4 @@
-"""Rules of layers that move elements, join tensors or do nothing in evaluation, and of dense ones."""
+"""Rules of dense layers, and of those that move elements, join tensors or do nothing here."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ for _layer in (dropout, spatial_dropout, stochastic_depth, alpha_dropout, gaussi
 @rule(dense)
 def _dense(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
     """Gemm for rows, a 1×1 Conv where channels lie first, MatMul and Add otherwise."""
-    n_in, units = params.weight.shape
+    units = params.weight.shape[1]
     shape = (*x.shape[:-1], units)
     if len(x.shape) == 1:
-        weight, bias = graph.constant(params.weight.T, "weight"), graph.constant(params.bias, "bias")
+        weight, bias = (
+            graph.constant(params.weight.T, "weight"),
+            graph.constant(params.bias, "bias"),
+        )
         return graph.node("Gemm", x, weight, bias, shape=shape, alpha=1.0, beta=1.0, transB=1)
     if x.channels_first and len(x.shape) <= 4:
         return _pixelwise(graph, x, params)
