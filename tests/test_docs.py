@@ -60,6 +60,8 @@ EXAMPLES = {
 def test_example(name, tmp_path, monkeypatch):
     if name.startswith("fcnn.plot."):
         pytest.importorskip("matplotlib", exc_type=ImportError)
+    if name == "fcnn.export._onnx.onnx":
+        pytest.importorskip("onnx", exc_type=ImportError)
     monkeypatch.chdir(tmp_path)
     # No names but those that the example imports: a reader can paste it.
     test = doctest.DocTestParser().get_doctest(
