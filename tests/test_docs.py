@@ -62,6 +62,7 @@ LIBRARIES = {
     "fcnn.data._images.": "PIL",
     "fcnn.data._image_folder.": "PIL",
     "fcnn.data._published.sklearn_digits": "sklearn",
+    "fcnn.export._onnx.onnx": "onnx",
 }
 """What examples need besides fcnn."""
 

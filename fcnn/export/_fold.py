@@ -1,8 +1,9 @@
 """Batch norm merged into the convolution or dense layer before it.
 
-In evaluation batch norm is ``y = x · factor + offset`` with ``factor = scale / sqrt(var + eps)`` and
-``offset = bias - mean · factor``, which a layer that is linear in its weight takes into it::
+In evaluation batch norm is ``y = x · factor + offset``, which a layer that is linear in its weight
+takes into it::
 
+    factor = scale / sqrt(var + eps)        offset = bias - mean · factor
     factor · (w x + b) + offset = (factor · w) x + (factor · b + offset)
 
 computed in float64. Where other nodes read the layer's output too, the batch norm stays.

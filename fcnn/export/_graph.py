@@ -44,7 +44,7 @@ class Tensor:
         return (self.shape[-1], *self.shape[:-1]) if self.channels_first else self.shape
 
 
-Operand: TypeAlias = "Tensor | Array | float | str | None"
+Operand: TypeAlias = "Tensor | Array | np.floating[Any] | float | str | None"
 
 
 @attrs.define
@@ -135,13 +135,16 @@ class Graph:
         """
         given = next(each for each in inputs if isinstance(each, Tensor))
         name = self.unique(f"{self.scope}.{op}" if self.scope else op)
-        self.nodes.append(Node(op, [self._name(each) for each in inputs], [name], attributes, name))
+        names = [self._name(each) for each in inputs]
+        while not names[-1]:
+            names.pop()
+        self.nodes.append(Node(op, names, [name], attributes, name))
         first = given.channels_first if channels_first is None else channels_first
         shape = given.shape if shape is None else shape
         return Tensor(name, shape, first and len(shape) > 1)
 
     def reduce(self, op: str, x: Tensor, axes: Sequence[int]) -> Tensor:
-        """Add ``ReduceMean``, ``ReduceMax`` or ``ReduceSum`` over axes of the file, which stay as 1.
+        """Add a ReduceMean, ReduceMax or ReduceSum over axes of the file, which stay as 1.
 
         The axes became an input with opset 13 for sums and 18 for the others.
         """

@@ -31,6 +31,7 @@ CHANNEL_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": 1, "ConvTranspose": 1}
 """Which axis of the weight is that of the output channels."""
 MOVES = {"Transpose", "Reshape", "MaxPool", "GlobalMaxPool", "Slice", "Gather", "DepthToSpace"}
 """What gives back elements that it was given, and so needs no scale of its own."""
+POOLS = {"MaxPool", "AveragePool", "GlobalAveragePool"}
 ABSORBED = {"Relu", "Clip"}
 """What engines compute together with the layer before it."""
 GOES_ON = {*CHANNEL_AXIS, *MOVES, "Add", "Concat", "AveragePool", "GlobalAveragePool"}
@@ -57,6 +58,11 @@ class Quantizer:
             name = self._after(node)
             if self.range_of(name) is not None and self._goes_on(name):
                 chosen[name] = True
+        for node in self.graph.nodes:  # pools between them, in 8 bits too
+            out = node.outputs[0]
+            is_between = node.op in POOLS and node.inputs[0] in chosen and self._goes_on(out)
+            if is_between and self.range_of(out) is not None:
+                chosen[out] = True
         scales = {name: self._scale(name) for name in chosen}
         before: dict[str, list[Node]] = {}
         for node in layers:

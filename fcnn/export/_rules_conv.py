@@ -47,8 +47,7 @@ def extended(graph: Graph, x: Tensor, pads: Pads, mode: str, value: float = 0.0)
     ends = [0, 0, *[p[0] for p in pads], 0, 0, *[p[1] for p in pads]]
     names = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}
     fill = np.float32(value) if mode == "zeros" else None
-    operands = [x, np.array(ends, np.int64), *([] if fill is None else [fill])]
-    return graph.node("Pad", *operands, shape=shape, mode=names[mode])
+    return graph.node("Pad", x, np.array(ends, np.int64), fill, shape=shape, mode=names[mode])
 
 
 def _wrapped(graph: Graph, x: Tensor, axis: int, before: int, after: int) -> Tensor:

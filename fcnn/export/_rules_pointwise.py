@@ -47,8 +47,8 @@ for _function in (
     *(np.floor, np.ceil),
 ):
     _ufunc(_function, {"absolute": "Abs"}.get(_function.__name__, _function.__name__.title()))
-for _function, _op in ((np.arctan, "Atan"), (np.negative, "Neg"), (np.reciprocal, "Reciprocal")):
-    _ufunc(_function, _op)
+for _other, _op in ((np.arctan, "Atan"), (np.negative, "Neg"), (np.reciprocal, "Reciprocal")):
+    _ufunc(_other, _op)
 
 
 @rule(elementwise)
@@ -202,10 +202,10 @@ def _softmax_at(log: bool) -> Callable[[Graph, Layer, Any, Tensor], Tensor]:
     return write
 
 
-for _layer in (softmax, softmax_over):
-    rule(_layer)(_softmax_at(log=False))
-for _layer in (log_softmax, log_softmax_over):
-    rule(_layer)(_softmax_at(log=True))
+rule(softmax)(_softmax_at(log=False))
+rule(softmax_over)(_softmax_at(log=False))
+rule(log_softmax)(_softmax_at(log=True))
+rule(log_softmax_over)(_softmax_at(log=True))
 
 
 @rule(glu)

@@ -1,4 +1,4 @@
-"""Rules of layers that move elements, join tensors or do nothing in evaluation, and of dense ones."""
+"""Rules of dense layers, and of those that move elements, join tensors or do nothing here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ for _layer in (dropout, spatial_dropout, stochastic_depth, alpha_dropout, gaussi
 @rule(dense)
 def _dense(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
     """Gemm for rows, a 1×1 Conv where channels lie first, MatMul and Add otherwise."""
-    n_in, units = params.weight.shape
+    units = params.weight.shape[1]
     shape = (*x.shape[:-1], units)
     if len(x.shape) == 1:
         weight, bias = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,6 @@ def write(
 def _model(
     onnx: Any, graph: Graph, outputs: Sequence[tuple[str, Tensor]], metadata: dict[str, Any]
 ) -> Any:
-    import fcnn
-
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     read = {name for node in graph.nodes for name in node.inputs}
     nodes = [
@@ -84,7 +83,7 @@ def _model(
         opset_imports=[helper.make_opsetid("", graph.opset)],
         ir_version=IR_VERSIONS[graph.opset],
         producer_name="fcnn",
-        producer_version=fcnn.__version__,
+        producer_version=import_module("fcnn").__version__,
     )
     texts = {
         key: each if isinstance(each, str) else json.dumps(each) for key, each in metadata.items()

@@ -118,7 +118,8 @@ def others(draw):
     f = draw(st.tuples(small, small))
     calls = [
         (fcnn.depthwise_conv2d, (draw(small),), {
-            "depth_multiplier": draw(small), "stride": draw(small), "padding": draw(pads(2))}, image),
+            "depth_multiplier": draw(small), "stride": draw(small), "padding": draw(pads(2)),
+        }, image),
         (fcnn.adaptive_avg_pool, (draw(both),), {}, image),
         (fcnn.adaptive_max_pool, (draw(both),), {}, image),
         (fcnn.resize2d, (draw(both), draw(mode)), {}, image),
