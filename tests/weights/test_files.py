@@ -68,7 +68,8 @@ def test_a_file_gives_the_frameworks_output(file, expected):
     name = file.split(".")[0].replace("legacy", "torch")
     y = model.apply(found.params, expected["x"])
     np.testing.assert_allclose(y, expected[name], atol=1e-5)
-    assert not (found.dropped or found.filled or found.ambiguous or found.differing)
+    lists = (found.dropped, found.filled, found.ambiguous, found.differing)
+    assert lists == ([], [], [], [])
     assert set(FRAMEWORKS) & set(sys.modules) == loaded
     for leaf in fcnn.tree.leaves(found.params):
         assert leaf.flags.c_contiguous
