@@ -40,12 +40,13 @@ def opened(path: Path) -> Iterator[Source]:
     h5py = _library()
     with reading("Keras"):
         whole = mapped(path)
-        config = None
+        config: Any = None
+        where: Any = path
         if bytes(whole[:4]) == b"PK\3\4":
             with zipfile.ZipFile(path) as archive:
                 config = json.loads(bytes(member(archive, whole, "config.json")))
-                whole = member(archive, whole, "model.weights.h5")
-        file = h5py.File(_Window(whole), "r")
+                where = _Window(member(archive, whole, "model.weights.h5"))
+        file = h5py.File(where, "r")
     try:
         with reading("Keras"):
             source = _source(file, config)
@@ -120,8 +121,9 @@ def _in_order(modules: list[Module], layers: Sequence[LayerConfig]) -> list[Modu
         if len(exact) > 1:
             raise DataError(f"expected one layer {layer.name!r:.60} in the file, got several")
         if exact:
-            at.remove(exact[0])
-            found.append(_named(exact[0], layer))
+            module = exact[0]
+            at.remove(module)
+            found.append(_named(module, layer))
     return found + [_named(each, None) for left in by_name.values() for each in left]
 
 

@@ -189,7 +189,8 @@ def _converted(stored: Stored, slot: Slot, name: str) -> np.ndarray:
         raise DataError(f"expected floats in {name!r:.80}, got {array.dtype}")
     dtype = np.float64 if array.dtype.itemsize == 8 else np.float32
     array = slot.load(array.reshape(slot.shape))
-    return np.array(array, dtype, order="C")
+    # A view of the file cannot be written to; what can be is new, and needs no copy.
+    return np.array(array, dtype, order="C", copy=None if array.flags.writeable else True)
 
 
 def _fill(arrays: dict[str, Any], model: Model, drawn: Callable[[], Tree]) -> None:

@@ -111,7 +111,8 @@ class _Graph:
         return found
 
     def _in_order(self) -> list[Any]:
-        order, opened = [], set()
+        order: list[Any] = []
+        opened: set[int] = set()
         waiting = [(each.name, False) for each in self.graph.output][::-1]
         while waiting:
             name, is_done = waiting.pop()
@@ -125,7 +126,7 @@ class _Graph:
         return order
 
     def _module(self, node: Any, before: list[Module], done: set[int]) -> list[Module]:
-        name = node.name or node.output[0]
+        name = _name(node)
         facts = _facts(node)
         if node.op_type in _ARRAYS:
             names = _ARRAYS[node.op_type]
@@ -165,8 +166,8 @@ class _Graph:
             return []
         others = [self.by_output.get(n) for n in node.input if n not in floats]
         product = others[0] if others else None
-        is_bias = node.op_type == "Add" and product is not None and product.op_type == "MatMul"
-        if is_bias and before and before[-1].name == (product.name or product.output[0]):
+        is_sum = node.op_type == "Add" and product is not None and product.op_type == "MatMul"
+        if is_sum and before and before[-1].name == _name(product):
             before[-1].arrays["bias"] = _flat(self.stored(floats[0]))
             return []
         if node.op_type == "Mul" and len(floats) == 1:
@@ -188,6 +189,10 @@ class _Graph:
         order = [list(each.ints) for each in at.attribute if each.name == "perm"]
         n = len(order[0]) if order else 0
         return n > 2 and order[0] == [0, *range(2, n), 1]
+
+
+def _name(node: Any) -> str:
+    return str(node.name or node.output[0])
 
 
 def _flat(array: Stored) -> Stored:

@@ -57,7 +57,7 @@ class Named:
 
 def nested(modules: Sequence[Module], separator: str) -> Named:
     """Return modules as a tree by their names."""
-    made: dict[str, Any] = {}
+    made: dict[Any, Any] = {}
     for module in modules:
         at = made
         for step in module.name.split(separator) if module.name else []:
