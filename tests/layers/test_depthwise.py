@@ -22,6 +22,15 @@ def innermost(x):
     return np.ascontiguousarray(hcwn(x)).transpose(3, 0, 2, 1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _by_bands():
+    """Let small arrays take the way of large ones, too; few images are computed as groups."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CHANNELS", "SIZE", "TERMS"):
+            patch.setattr(ops, name, 0)
+        yield
+
+
 def run(layer, params, x, dy):
     y, pullback = layer.vjp(params, x)
     dparams, dx = pullback(dy)
@@ -76,10 +85,51 @@ def test_many_blocks_in_float32(rng, options, order, monkeypatch):
     groups = {k: v for k, v in options.items() if k != "depth_multiplier"}
     peer = conv2d(out[2], 3, padding="same", groups=11, **groups)
     params = fcnn.ConvParams(*tree.astype((made.weight, made.bias), np.float64))
-    exact = run(peer, params, *tree.astype((x, dy), np.float64))
+    with monkeypatch.context() as patch:
+        patch.setattr(ops, "SIZE", 1 << 62)  # `conv2d` as any number of groups
+        exact = run(peer, params, *tree.astype((x, dy), np.float64))
     for ours, theirs in zip(run(layer, made, order(x), order(dy)), exact, strict=True):
         assert ours.dtype == np.float32
         np.testing.assert_allclose(ours, theirs, atol=3e-6 * max(1, np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("bias", ["tied", "untied", None])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, innermost])
+def test_a_convolution_of_as_many_groups_as_channels_is_the_same(rng, bias, order, monkeypatch):
+    """Also through a rectifier in one kernel with it, and as a transposed convolution."""
+    conv = conv2d(10, 3, padding=1, groups=5, bias=bias)
+    model = fcnn.serial(conv, fcnn.relu, fcnn.conv_transpose2d(10, 3, groups=10))
+    made, out = model.init(key(0), (6, 7, 5))
+    params = tree.map(lambda p: rng.normal(size=p.shape), made)
+    x, dy = order(rng.normal(size=(4, 6, 7, 5))), order(rng.normal(size=(4, *out)))
+    called = []
+
+    def counted(*args):
+        called.append(True)
+        return ops.depthwise(*args)
+
+    monkeypatch.setattr("fcnn._ops.conv.depthwise", counted)
+    found = run(model, params, x, dy)
+    assert len(called) == (2 if bias == "untied" else 3)
+    called.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(ops, "SIZE", 1 << 62)
+        expected = run(model, params, x, dy)
+    assert not called
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "expected"),
+    [((64, 32, 32, 64), 3, True), ((1, 64, 64, 64), 3, False), ((64, 8, 8, 16), 3, False)],
+)
+def test_which_way_is_taken(shape, kernel, expected, monkeypatch):
+    x, weight = np.empty(shape, np.float32), np.empty((kernel, kernel, 1, shape[3]), np.float32)
+    for name, value in (("CHANNELS", 8), ("SIZE", 1 << 17), ("TERMS", 72)):
+        monkeypatch.setattr(ops, name, value)
+    assert ops.is_depthwise(x, weight, shape[3]) is expected
+    assert not ops.is_depthwise(x, weight, 1)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
