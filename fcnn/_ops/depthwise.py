@@ -22,9 +22,8 @@ import numpy as np
 from fcnn._ops.blocks import within
 from fcnn._ops.channels import channel_lines, sums
 from fcnn._ops.finite import all_finite
-from fcnn._ops.layout import nhwc
+from fcnn._ops.layout import nhwc, rows_of
 from fcnn._ops.passes import passes_over
-from fcnn._ops.transpose import rows_of
 from fcnn._ops.window import Window, inside
 from fcnn._typing import Array, Shape
 

@@ -22,8 +22,7 @@ import attrs
 from fcnn._check import pair, whole
 from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, layer
 from fcnn._ops.conv import correlate, correlate_adjoints
-from fcnn._ops.layout import nhwc
-from fcnn._ops.transpose import rows_of
+from fcnn._ops.layout import nhwc, rows_of
 from fcnn._ops.window import Pads, Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
