@@ -4,6 +4,11 @@ A kernel returns shape ``(n, h, w, c)`` but memory order ``(h, c, w, n)``: ``hcw
 contiguous view. So one image row is a matrix, and every copy and every element-wise pass has runs
 of at least ``n`` elements, whatever the stride and however few the channels. An argument in any
 other order costs a copy.
+
+NumPy's copy is slow where images are a multiple of 1 KiB apart: reading one element of each image
+evicts the cache lines that the next elements need, because they share a few sets of the cache. Then
+an image row of all examples is copied into a buffer whose rows are a little longer, transposed from
+there, and its channels are put in order by whole runs of images.
 """
 
 from __future__ import annotations
@@ -17,6 +22,13 @@ from fcnn._typing import Array
 
 PIECE = 1 << 12
 """Elements of a piece that stays in the level-1 cache."""
+APART = 1 << 10
+"""Bytes; images a multiple of it apart share sets of the cache."""
+MANY, ROW, PADDING = 24, 32, 16
+"""Images, and elements of an image row, from which the copy by way of a buffer is the faster one;
+elements by which the rows of the buffer are longer: a cache line of float32."""
+WIDE = 8
+"""Channels from which many images are copied whole, whatever their size."""
 
 
 def hcwn(x: Array) -> Array:
@@ -35,11 +47,31 @@ def order(axes: int) -> tuple[int, ...]:
 
 
 def images_innermost(x: Array) -> Array:
-    """Return ``x (n, h, w, c)`` in the order of this module, if the copy is small; else ``x``."""
-    rows = hcwn(x)
-    if rows.flags.c_contiguous or x.nbytes > blocks.within(blocks.INNERMOST):
+    """Return ``x (n, h, w, c)`` in the order of this module, if the copy pays; else ``x``.
+
+    It pays if it is small, or if otherwise runs of a few channels would be copied block by block.
+    """
+    if hcwn(x).flags.c_contiguous:
         return x
-    return nhwc(np.ascontiguousarray(rows))
+    is_wide = x.flags.c_contiguous and len(x) >= MANY and x.shape[3] >= WIDE
+    return nhwc(rows_of(x)) if is_wide or x.nbytes <= blocks.within(blocks.INNERMOST) else x
+
+
+def rows_of(x: Array) -> Array:
+    """Return ``x (n, h, w, c)`` as a contiguous array ``(h, c, w, n)``: a view of it, or a copy."""
+    rows = hcwn(x)
+    n, h, w, c = x.shape
+    is_slow = x.flags.c_contiguous and n >= MANY and x.size and x.strides[0] % APART == 0
+    if rows.flags.c_contiguous or not is_slow or w * c < ROW:
+        return np.ascontiguousarray(rows)
+    out = np.empty(rows.shape, x.dtype)
+    padded = np.empty((n, w * c + PADDING), x.dtype)[:, : w * c]
+    turned = np.empty((w, c, n), x.dtype)
+    for image_row, target in zip(x.reshape(n, h, w * c).swapaxes(0, 1), out, strict=True):
+        np.copyto(padded, image_row)
+        np.copyto(turned.reshape(w * c, n), padded.T)
+        np.copyto(runs(target), runs(turned).T)
+    return out
 
 
 def in_memory_order(x: Array) -> Array | None:
