@@ -59,7 +59,7 @@ ROWS = {
     "fcnn.train": 6,
     "fcnn.testing": 6,
     "fcnn": 7,
-    "fcnn.__main__": 7,
+    "fcnn.__main__": 7.5,
     "fcnn.cli": 7,
 }
 PACKAGES = {
@@ -67,6 +67,7 @@ PACKAGES = {
     "fcnn._folder",
     "fcnn._report",
     "fcnn.runs",
+    "fcnn.cli",
     "fcnn.explain",
     "fcnn.plot",
     "fcnn._ops",
