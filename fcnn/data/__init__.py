@@ -18,14 +18,18 @@ from fcnn.data import augment
 from fcnn.data._batches import batches, one_hot
 from fcnn.data._dataset import Dataset
 from fcnn.data._download import download
+from fcnn.data._examples import Examples
 from fcnn.data._idx import read_idx, write_idx
 from fcnn.data._image_folder import folder
 from fcnn.data._images import read_image
+from fcnn.data._lazy import LazyDataset
 from fcnn.data._sets import available, fashion_mnist, mnist
 from fcnn.data._splits import k_folds, split
 
 __all__ = [
     "Dataset",
+    "Examples",
+    "LazyDataset",
     "augment",
     "available",
     "batches",

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import attrs
 import numpy as np
@@ -23,11 +23,13 @@ from fcnn.data._images import (
     Reader,
     channels_of,
 )
+from fcnn.data._lazy import LazyDataset
 from fcnn.errors import ArgumentError, DataError, ShapeError
 
 THREADS = min(8, os.cpu_count() or 1)
 
 
+@overload
 def folder(
     path: str | os.PathLike[str],
     *,
@@ -36,7 +38,29 @@ def folder(
     channels: int | None = None,
     background: Background | None = None,
     fit: Fit = "stretch",
-) -> Dataset[Array, IntArray]:
+    lazy: Literal[False] = False,
+) -> Dataset[Array, IntArray]: ...
+@overload
+def folder(
+    path: str | os.PathLike[str],
+    *,
+    size: int | tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
+    channels: int | None = None,
+    background: Background | None = None,
+    fit: Fit = "stretch",
+    lazy: Literal[True],
+) -> LazyDataset[Array, IntArray]: ...
+def folder(
+    path: str | os.PathLike[str],
+    *,
+    size: int | tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
+    channels: int | None = None,
+    background: Background | None = None,
+    fit: Fit = "stretch",
+    lazy: bool = False,
+) -> Any:
     r"""Read the images of a folder that has a folder for each class.
 
     Inputs are (n, h, w, c) of float32 in [0, 1], targets (n,) of int64. Classes are the names of
@@ -55,6 +79,9 @@ def folder(
         channels: 1 or 3; by default 1 if all images are grey, and else 3.
         background: see `read_image`.
         fit: see `read_image`.
+        lazy: return a `LazyDataset`, whose images are read by threads, batch by batch. What is
+            damaged behind its header is then an error when it is read, a DataError that names
+            the file.
 
     Raises:
         ArgumentError: if an argument is out of its range.
@@ -75,6 +102,17 @@ def folder(
     """
     reader = Reader.of(size, channels, background, fit)
     found = find_images(user_path(path), classes, reader)
+    if lazy:
+        _report(found.left_out, len(found.paths))
+        _refuse_empty(found.labels, found, classes is None)
+        threads = min(4, THREADS)
+        return LazyDataset(
+            Files(found.reader, tuple(found.paths)),
+            found.labels,
+            found.classes,
+            prefetch=max(2, threads),
+            threads=threads,
+        )
     inputs, bad = _read(found.reader, found.paths)
     labels = np.delete(found.labels, list(bad))
     damaged = {found.paths[i]: why for i, why in bad.items()}
@@ -92,6 +130,22 @@ class Images:
     classes: tuple[str, ...]
     left_out: dict[Path, str]
     reader: Reader
+
+
+@attrs.frozen
+class Files:
+    """The images of some files by their positions."""
+
+    reader: Reader
+    paths: tuple[Path, ...]
+
+    def __call__(self, rows: Array) -> Array:
+        """Read the images at these positions."""
+        images = []
+        for i in rows:
+            images.append(self.reader.read(self.paths[i]))
+            check_shape(images[-1], images[0].shape, self.paths[i], self.paths[rows[0]])
+        return np.stack(images)
 
 
 def find_images(root: Path, classes: Sequence[str] | None, reader: Reader) -> Images:

@@ -162,9 +162,7 @@ def _mean_and_std(normalise: Any, channels: int) -> tuple[Array, Array]:
     return mean, std
 
 
-def _outputs(
-    graph: Graph, y: Any, given: Any, channels_first: bool
-) -> list[tuple[str, Tensor]]:
+def _outputs(graph: Graph, y: Any, given: Any, channels_first: bool) -> list[tuple[str, Tensor]]:
     """Name the outputs, in the layout asked for; return the tensors by name."""
     leaves = flat(y, lambda each: isinstance(each, Tensor))
     names = names_of(leaves, given, "output", "output_names")
@@ -180,7 +178,9 @@ def _outputs(
             tensor = graph.node("Identity", tensor)
         renamed[tensor.name] = name
         outputs.append((name, tensor))
-    graph.renamed({**{name: graph.unique(name + "_inner") for name in _clashes(graph, renamed)}, **renamed})
+    graph.renamed(
+        {**{name: graph.unique(name + "_inner") for name in _clashes(graph, renamed)}, **renamed}
+    )
     return outputs
 
 

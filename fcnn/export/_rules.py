@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from fcnn._layer import Layer
 from fcnn.errors import ArgumentError
-from fcnn.export._graph import Graph, Tensor
+from fcnn.export._graph import Graph
 
 Rule: TypeAlias = Callable[[Graph, Layer, Any, Any], Any]
 R = TypeVar("R", bound=Callable[..., Any])

@@ -145,7 +145,9 @@ def _max_along(graph: Graph, x: Tensor, axis: int, size: int, out: int) -> Tenso
 def _sizes(layer: Layer, shape: Shape) -> Shape:
     size = layer.spec.arguments["size"]
     if isinstance(size, tuple | list):
-        return tuple([own if out is None else int(out) for own, out in zip(shape, size, strict=False)])
+        return tuple(
+            [own if out is None else int(out) for own, out in zip(shape, size, strict=False)]
+        )
     return (int(size),) * (len(shape) - 1)
 
 

@@ -36,7 +36,10 @@ def _dense(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
     n_in, units = params.weight.shape
     shape = (*x.shape[:-1], units)
     if len(x.shape) == 1:
-        weight, bias = graph.constant(params.weight.T, "weight"), graph.constant(params.bias, "bias")
+        weight, bias = (
+            graph.constant(params.weight.T, "weight"),
+            graph.constant(params.bias, "bias"),
+        )
         return graph.node("Gemm", x, weight, bias, shape=shape, alpha=1.0, beta=1.0, transB=1)
     if x.channels_first and len(x.shape) <= 4:
         return _pixelwise(graph, x, params)

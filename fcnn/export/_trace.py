@@ -61,9 +61,7 @@ class Trace:
         self.graph.scope = scope
         return y
 
-    def _combined(
-        self, layer: Layer, params: Any, x: Any, data: Any, path: str
-    ) -> tuple[Any, Any]:
+    def _combined(self, layer: Layer, params: Any, x: Any, data: Any, path: str) -> tuple[Any, Any]:
         made, constructor = combinator_of(layer), layer.spec.constructor
         if made is None or (made.wiring != "chain" and constructor not in KNOWN):
             refuse(layer, path)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fcnn.errors import ArgumentError
 from fcnn.export._graph import Graph, Tensor
 
@@ -72,9 +70,7 @@ def _model(
         for node in graph.nodes
     ]
     weights = [
-        numpy_helper.from_array(array, name)
-        for name, array in graph.arrays.items()
-        if name in read
+        numpy_helper.from_array(array, name) for name, array in graph.arrays.items() if name in read
     ]
     made = helper.make_graph(
         nodes,
@@ -90,7 +86,9 @@ def _model(
         producer_name="fcnn",
         producer_version=fcnn.__version__,
     )
-    texts = {key: each if isinstance(each, str) else json.dumps(each) for key, each in metadata.items()}
+    texts = {
+        key: each if isinstance(each, str) else json.dumps(each) for key, each in metadata.items()
+    }
     helper.set_model_props(model, texts)
     return model
 
@@ -98,5 +96,3 @@ def _model(
 def _info(onnx: Any, name: str, tensor: Tensor, is_integer: bool) -> Any:
     kind = onnx.TensorProto.INT64 if is_integer else onnx.TensorProto.FLOAT
     return onnx.helper.make_tensor_value_info(name, kind, [BATCH, *tensor.layout])
-
-

@@ -7,7 +7,7 @@ import functools
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from fcnn._folder import Experiment
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 
 @hinting
@@ -42,13 +42,13 @@ def fit(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     *,
     epochs: int,
     key: Key | None = None,
     batch_size: int = 32,
     drop_last: bool = False,
-    validation: Dataset[Any, Any] | None = None,
+    validation: Examples | None = None,
     keep_best: bool = False,
     params: Tree | None = None,
     state: State | None = None,
@@ -230,7 +230,7 @@ def _files(
 def _first(
     model: Layer,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     key: Key | None,
     params: Tree | None,
     state: State | None,
