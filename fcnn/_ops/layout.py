@@ -27,8 +27,6 @@ APART = 1 << 10
 MANY, ROW, PADDING = 24, 32, 16
 """Images, and elements of an image row, from which the copy by way of a buffer is the faster one;
 elements by which the rows of the buffer are longer: a cache line of float32."""
-WIDE = 8
-"""Channels from which many images are copied whole, whatever their size."""
 
 
 def hcwn(x: Array) -> Array:
@@ -47,14 +45,10 @@ def order(axes: int) -> tuple[int, ...]:
 
 
 def images_innermost(x: Array) -> Array:
-    """Return ``x (n, h, w, c)`` in the order of this module, if the copy pays; else ``x``.
-
-    It pays if it is small, or if otherwise runs of a few channels would be copied block by block.
-    """
-    if hcwn(x).flags.c_contiguous:
+    """Return ``x (n, h, w, c)`` in the order of this module, if the copy is small; else ``x``."""
+    if hcwn(x).flags.c_contiguous or x.nbytes > blocks.within(blocks.INNERMOST):
         return x
-    is_wide = x.flags.c_contiguous and len(x) >= MANY and x.shape[3] >= WIDE
-    return nhwc(rows_of(x)) if is_wide or x.nbytes <= blocks.within(blocks.INNERMOST) else x
+    return nhwc(rows_of(x))
 
 
 def rows_of(x: Array) -> Array:
