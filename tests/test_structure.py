@@ -62,7 +62,7 @@ ROWS = {
     "fcnn.testing": 6,
     "fcnn.weights": 6,
     "fcnn": 7,
-    "fcnn.__main__": 7,
+    "fcnn.__main__": 7.5,
     "fcnn.cli": 7,
 }
 PACKAGES = {
@@ -70,6 +70,7 @@ PACKAGES = {
     "fcnn._folder",
     "fcnn._report",
     "fcnn.runs",
+    "fcnn.cli",
     "fcnn.explain",
     "fcnn.plot",
     "fcnn._ops",

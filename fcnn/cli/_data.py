@@ -48,7 +48,21 @@ def run(given: argparse.Namespace) -> int:
         if os.environ.get("FCNN_DATA") != str(folder):
             say(f"To have it read, set the environment variable: export FCNN_DATA={folder}")
         return 0
-    return _where(names) if given.action == "where" else _verify(folder, names)
+    if given.action == "where":
+        return _where(names)
+    if given.folder is None and not os.environ.get("FCNN_DATA"):
+        return _verify_embedded(names)
+    return _verify(folder, names)
+
+
+def _verify_embedded(names: tuple[str, ...]) -> int:
+    from fcnn.cli._sources import KNOWN
+
+    for name in names:
+        KNOWN[name]("train", 1)  # raises DataError where the checksum is another
+        say(f"{name}: the part in the package is {paint('right', 'green')}")
+    say("", "For whole sets set FCNN_DATA, or pass --folder.")
+    return 0
 
 
 def _where(names: tuple[str, ...]) -> int:

@@ -69,18 +69,21 @@ def opened(text: str) -> RunFolder:
 
 
 def settings_of(folder: RunFolder) -> dict[str, Any]:
-    """Return the options that a run of ``fcnn train`` was made with.
+    """Return the options that a run of ``fcnn train`` was made with, and its shape and classes.
 
     Raises:
         DataError: if it was made otherwise.
     """
     held = folder.config["config"]
+    if held.get("command") != "train":  # one of a sweep keeps them in its result
+        held = folder.result.get("train") or {}
     if held.get("command") != "train":
         raise DataError(
             f"expected a run of fcnn train, got {folder.path}, which a script made; use "
             f"fcnn.runs.read in a script"
         )
-    return dict(held)
+    fit = folder.config["fit"]
+    return {**held, "classes": [] if fit is None else fit["data"]["classes"]}
 
 
 def trained(text: str) -> Trained:
@@ -93,6 +96,11 @@ def trained(text: str) -> Trained:
     if not folder.checkpoint.exists():
         raise DataError(f"expected a checkpoint in {folder.path}, got none: no epoch has ended yet")
     settings = settings_of(folder)
-    module = (settings.get("model") or "").partition(":")
-    modules = (module[0],) if module[1] else ()
+    modules = modules_of(settings)
     return Trained(folder, settings, folder.arguments(modules)["model"], folder.params(modules))
+
+
+def modules_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the module that the model of a run is looked up in, besides fcnn."""
+    name, colon, _ = (settings.get("model") or "").partition(":")
+    return (name,) if colon else ()

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    name = words[0] if words else "--help"
+    name = words[0] if words else ""
     try:
         status = _run(name, words[1:])
         flush()
@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         say_error(error.prog, str(error), error.usage)
         return WRONG
+    except SystemExit as done:  # of --help
+        return done.code if isinstance(done.code, int) else DONE
     except BrokenPipeError:
         # What the interpreter flushes at its end would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,15 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, rest: list[str]) -> int:
-    if name in ("-h", "--help", "help"):
+    if name in ("", "-h", "--help", "help"):
         width = max(map(len, COMMANDS))
         lines = [f"  {paint(f'{each:<{width}}', 'bold')}  {COMMANDS[each]}" for each in COMMANDS]
         sys.stdout.write(_HEAD + "commands:\n" + "\n".join(lines) + "\n" + _TAIL)
-        return DONE
+        return WRONG if name == "" else DONE
     if name == "--version":
-        from fcnn import __version__
-
-        sys.stdout.write(f"fcnn {__version__}\n")
+        sys.stdout.write(f"fcnn {sys.modules['fcnn'].__version__}\n")
         return DONE
     if name not in COMMANDS:
         raise UsageError(

@@ -66,8 +66,8 @@ def small(shape: Shape, outputs: int) -> Layer:
     height, width = shape[:2]
     is_large = min(height, width) >= 18
     padding: Any = {} if is_large else {"padding": "same"}
-    stride = {"stride": 2} if is_large else {}
-    body: list[Any] = [conv2d(16, 5, **stride, **padding, bias=None), batch_norm(), relu]
+    stride = 2 if is_large else 1
+    body: list[Any] = [conv2d(16, 5, stride=stride, **padding, bias=None), batch_norm(), relu]
     for filters in (32, 48):
         body += [conv2d(filters, 3, **padding, bias=None), batch_norm(), relu]
     for _ in range(int(math.log2(min(height, width) / 28)) if is_large and height > 28 else 0):

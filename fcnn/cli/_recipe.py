@@ -31,8 +31,14 @@ SCHEDULES = ("one-cycle", "cosine", "linear", "step", "constant")
 AUGMENTATIONS = tuple(
     name for name in augment.__all__ if name not in ("Augmentation", "augmentation", "chain")
 )
-_PLAIN = {"shift": "shift(2)", "rotate": "rotate(10)", "noise": "noise(0.05)",
-          "brightness": "brightness(0.2)", "contrast": "contrast(0.2)", "cutout": "cutout(8)"}  # fmt: skip
+_PLAIN = {
+    "shift": "shift(2)",
+    "rotate": "rotate(10)",
+    "noise": "noise(0.05)",
+    "brightness": "brightness(0.2)",
+    "contrast": "contrast(0.2)",
+    "cutout": "cutout(8)",
+}
 """What a name alone stands for, where its call needs arguments."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,7 +13,7 @@ from fcnn._layer import Layer
 from fcnn.cli._models import NAMES, model_of
 from fcnn.cli._parser import Parser, one_of, positive, whole
 from fcnn.cli._recipe import AUGMENTATIONS, RATES, SCHEDULES, augment_of, optimizer_of
-from fcnn.cli._sources import Sets, read
+from fcnn.cli._sources import Sets, read, with_classes
 from fcnn.errors import DataError
 from fcnn.losses import Loss, mean_squared_error, softmax_cross_entropy
 from fcnn.optim import Optimizer
@@ -94,23 +94,30 @@ class Task:
     augment: Any
 
 
+def held(settings: Mapping[str, Any], sets: Sets) -> dict[str, Any]:
+    """Return what the folder of a run keeps of it."""
+    return {"command": "train", **settings, "shape": list(sets.shape)}
+
+
 def data_of(settings: Mapping[str, Any], data: str | None = None) -> Sets:
-    """Return the data of a run, or others for its model.
+    """Return the data of a run, or all of others for its model.
 
     Raises:
-        DataError: if there are none.
+        DataError: if there are none, or they have classes that the run has not.
     """
-    pair = settings.get("size") or settings.get("shape", [])[:2] or None
-    channels = settings["shape"][2] if len(settings.get("shape") or ()) == 3 else None
-    known = settings.get("classes") if data is None else None
+    shape: Sequence[int] = settings.get("shape") or []
+    pair = settings.get("size") or (shape[:2] if len(shape) == 3 else None)
     found = read(
-        data or settings["data"],
+        settings["data"] if data is None else data,
         size=None if pair is None else (pair[0], pair[1]),
-        classes=known or None,
-        channels=channels,
+        classes=(settings.get("classes") or None) if data is None else None,
+        channels=shape[2] if len(shape) == 3 else None,
+        whole=data is not None,
     )
+    if data is not None:
+        return attrs.evolve(found, held=with_classes(found.held, settings["classes"]))
     limit = settings.get("limit")
-    if limit is not None and data is None:
+    if limit is not None:
         if limit > len(found.train):
             raise DataError(f"expected at most {len(found.train)} as limit, got {limit}")
         found = attrs.evolve(found, train=found.train[:limit])

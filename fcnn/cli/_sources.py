@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,17 @@ class Sets:
         return bool(self.train.targets.dtype.kind in "iu")
 
 
+Found = Sets | Dataset[Any, Any]
+"""Two parts, or one that is yet to be split."""
+
+
 def read(
     text: str,
     *,
     size: tuple[int, int] | None = None,
     classes: Any = None,
     channels: int | None = None,
+    whole: bool = False,
 ) -> Sets:
     """Return the data.
 
@@ -69,28 +74,48 @@ def read(
         size: (h, w) of the images of a folder.
         classes: the folders to read, in the order of their numbers.
         channels: of the images of a folder.
+        whole: where there is no test set, give all of the examples instead of a fifth.
 
     Raises:
         DataError: if there is nothing of the kind.
     """
-    if text in KNOWN:
-        return _known(text)
     path = Path(text).expanduser()
-    if path.is_dir():
-        return _folder(path, size, classes, channels)
-    if path.suffix == ".npz":
-        return _file(path)
-    hint = near(text, KNOWN) or "; there is no such folder"
-    raise DataError(f"expected {', '.join(KNOWN)}, a folder or an .npz file, got {text!r}{hint}")
+    if text in KNOWN:
+        found = _known(text)
+    elif path.is_dir():
+        found = _folder(path, size, classes, channels)
+    elif path.suffix == ".npz":
+        found = _file(path)
+    else:
+        hint = near(text, KNOWN) or "; there is no such folder"
+        names = ", ".join(KNOWN)
+        raise DataError(f"expected {names}, a folder or an .npz file, got {text!r}{hint}")
+    if isinstance(found, Sets):
+        return found
+    return Sets(found, found, "all", text) if whole else _split(found, text)
 
 
-def _known(name: str) -> Sets:
+def with_classes(data: Dataset[Any, Any], classes: Sequence[str]) -> Dataset[Any, Any]:
+    """Return data with the classes of a run, and labels that are numbers of these.
+
+    Raises:
+        DataError: if a class is none of these.
+    """
+    if tuple(classes) == data.classes:
+        return data
+    strange = [name for name in data.classes if name not in classes]
+    if strange:
+        raise DataError(f"expected classes of {', '.join(classes)}, got {', '.join(strange)}")
+    numbers = np.array([classes.index(name) for name in data.classes])
+    return Dataset(data.inputs, numbers[data.targets], classes)
+
+
+def _known(name: str) -> Found:
     train = KNOWN[name]("train")
     try:
-        found = Sets(train, KNOWN[name]("test"), "test", name)
+        return Sets(train, KNOWN[name]("test"), "test", name)
     except DataError:  # of Fashion-MNIST no test set is embedded
-        return _split(train, name)
-    return found
+        return train
 
 
 def _split(data: Dataset[Any, Any], about: str) -> Sets:
@@ -99,10 +124,10 @@ def _split(data: Dataset[Any, Any], about: str) -> Sets:
     return Sets(rest, part, "validation", about)
 
 
-def _folder(path: Path, size: Any, classes: Any, channels: int | None) -> Sets:
+def _folder(path: Path, size: Any, classes: Any, channels: int | None) -> Found:
     test = next((path / name for name in _TEST if (path / name).is_dir()), None)
     if test is None or not (path / "train").is_dir():
-        return _split(_images(path, size, classes, channels), str(path))
+        return _images(path, size, classes, channels)
     train = _images(path / "train", size, classes, channels)
     held = sets.folder(
         test, size=train.inputs.shape[1:3], classes=train.classes, channels=train.inputs.shape[3]
@@ -120,7 +145,7 @@ def _images(path: Path, size: Any, classes: Any, channels: int | None) -> Datase
         raise ShapeError(message) from None
 
 
-def _file(path: Path) -> Sets:
+def _file(path: Path) -> Found:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -134,7 +159,7 @@ def _file(path: Path) -> Sets:
         if any(name + suffix in arrays for name in _INPUTS):
             train, held = _pair(arrays, ("_train", ""), path), _pair(arrays, (suffix,), path)
             return Sets(train, held, "test" if suffix == "_test" else "validation", str(path))
-    return _split(_pair(arrays, ("", "_train"), path), str(path))
+    return _pair(arrays, ("", "_train"), path)
 
 
 def _pair(arrays: Mapping[str, Any], suffixes: tuple[str, ...], path: Path) -> Dataset[Any, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fcnn.cli import _folders, _settings
 from fcnn.cli._parser import Parser, whole
+from fcnn.cli._pool import pool
 from fcnn.cli._settings import Task
 from fcnn.cli._summary import narrowed
 from fcnn.cli._text import paint, say, say_error
@@ -49,15 +48,9 @@ def run(given: argparse.Namespace) -> int:
         epochs = settings["epochs"]
     sets = _settings.data_of(settings)
     task = _settings.task_of(settings, sets)
-    held = {
-        "command": "train",
-        **settings,
-        "shape": list(sets.shape),
-        "classes": list(sets.train.classes),
-    }
     _head(task)
     try:
-        found = trained(task, held, path, epochs=epochs, workers=given.workers, resume=given.resume)
+        found = trained(task, settings, path, epochs, given.workers, resume=given.resume)
     except KeyboardInterrupt:
         say_error("fcnn train", f"stopped; go on with: fcnn train --run {path} --resume")
         return STOPPED
@@ -69,54 +62,51 @@ def trained(
     task: Task,
     settings: dict[str, Any],
     path: Path,
-    *,
     epochs: int,
     workers: int | None,
-    resume: bool = False,
-    shown: bool = True,
+    *,
+    resume: bool,
 ) -> Any:
-    """Train, and return the `fcnn.train.Run`."""
+    """Train in a folder, and return the `fcnn.train.Run`."""
     from fcnn._folder import experiment
+
+    config = None if resume else _settings.held(settings, task.sets)
+    with pool(workers) as executor, experiment(path, config) as into:
+        lines = Lines(task.sets.held_name)
+        return fitted(task, settings, into, epochs=epochs, executor=executor, log=lines)
+
+
+def fitted(
+    task: Task, settings: dict[str, Any], into: Any, *, epochs: int, executor: Any, log: Any
+) -> Any:
+    """Train in a folder that is open."""
     from fcnn.prng import key
     from fcnn.train import fit
 
-    with _pool(workers) as executor, experiment(path, None if resume else settings) as into:
-        return fit(
-            task.model,
-            task.loss,
-            task.optimizer,
-            task.sets.train,
-            key=key(settings["seed"]),
-            epochs=epochs,
-            batch_size=settings["batch_size"],
-            validation=task.sets.held,
-            augment=task.augment,
-            executor=executor,
-            log=_Lines(task.sets.held_name) if shown else None,
-            run=into,
-        )
+    return fit(
+        task.model,
+        task.loss,
+        task.optimizer,
+        task.sets.train,
+        key=key(settings["seed"]),
+        epochs=epochs,
+        batch_size=settings["batch_size"],
+        validation=task.sets.held,
+        augment=task.augment,
+        executor=executor,
+        log=log,
+        run=into,
+    )
 
 
-@contextlib.contextmanager
-def _pool(workers: int | None) -> Iterator[Any]:
-    """Yield an executor: processes, or this thread alone for one worker."""
-    from fcnn import parallel
-
-    if (parallel.cores() if workers is None else workers) == 1:
-        with parallel.threads(1) as threads:
-            yield threads
-        return
-    with parallel.processes(workers) as processes:
-        yield processes
-
-
-class _Lines:
+class Lines:
     """Writes the line of each epoch as a row of a table, with a head before the first."""
 
     def __init__(self, held: str) -> None:
         self.held, self.is_first = held, True
 
     def __call__(self, line: str) -> None:
+        """Write a line of `fcnn.fit`."""
         count, *cells, seconds, _ = line.removeprefix("epoch").split()
         names = [name.replace("val_", f"{self.held} ") for name in cells[::2]]
         widths = [max(9, len(name)) for name in names]
@@ -172,5 +162,7 @@ def _tail(path: Path, found: Any, task: Task) -> None:
         name = "loss" if last.accuracy is None else "accuracy"
         seconds = sum(each.seconds for each in found.history)
         text = f"{task.sets.held_name} {name} {getattr(last, name):.4f}"
-        say("", f"{paint(text, 'bold')} after {seconds:.0f} seconds")
-    say("", f"report:  {path / 'report.html'}", f"next:    fcnn predict {path} IMAGE…")
+        say("", f"{paint(text, 'bold')} after {seconds:.{int(seconds < 10)}f} seconds")
+    is_images = len(task.sets.shape) == 3 and task.sets.is_classes
+    then = f"predict {path} IMAGE…" if is_images else f"evaluate {path}"
+    say("", f"report:  {path / 'report.html'}", f"next:    fcnn {then}")
