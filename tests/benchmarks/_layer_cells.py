@@ -20,18 +20,24 @@ BATCH = 64  # of the network whose memory is compared
 
 def layers(bench: Bench) -> None:
     """Compare the time of each cell, and the memory of a network with `checkpointed`."""
-    rows = []
-    for name in (name for name in bench.cells if name in CELLS):
-        cell = CELLS[name]
-        found = bench.measure("layers", name, _contestants(bench, name))
-        if FCNN in found:
-            rows.append([name, cell.mode, str(cell.batch), *_row(found), f"{cell.target:.1f}"])
+    rows: list[list[str]] = []
+    try:
+        for name in (name for name in bench.cells if name in CELLS):
+            cell = CELLS[name]
+            found = bench.measure("layers", name, _contestants(bench, name))
+            if FCNN in found:
+                rows.append([name, cell.mode, str(cell.batch), *_row(found), f"{cell.target:.1f}"])
+    finally:  # networks take minutes to compile: keep the others, however the run ends
+        _table(bench, rows)
+    if CHECKPOINTED in bench.cells:
+        _checkpointed(bench)
+
+
+def _table(bench: Bench, rows: list[list[str]]) -> None:
     head = ["layer", "mode", "batch", "fcnn, ms", "way", f"{FCNN} / before", "PyTorch, ms"]
     head += ["which (threads)", f"{FCNN} / PyTorch", "1 thread each, CPU ms", "PyTorch, 1 thread"]
     head += ["ratio of CPU time", "target"]
     bench.report.table("Layers: a step, or forward pass and adjoint", head, rows)
-    if CHECKPOINTED in bench.cells:
-        _checkpointed(bench)
 
 
 ALONE = f"{FCNN}, 1 thread"
