@@ -171,13 +171,13 @@ def test_data_where_and_verify(fcnn_command, monkeypatch, tmp_path):
     out = fcnn_command("data", "where")[1].splitlines()
     assert out[1].split() == ["mnist", "5,000", "1,200", "in", "the", "package"]
     assert fcnn_command("data", "verify")[0] == 0
-    status, out, _ = fcnn_command("data", "verify", "mnist", "--folder", str(tmp_path))
+    status, out, _ = fcnn_command("data", "verify", "mnist", "--folder", ".")
     assert (status, out.count("missing")) == (1, 4)
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"damaged")
-    out = fcnn_command("data", "verify", "mnist", "--folder", str(tmp_path))[1]
+    out = fcnn_command("data", "verify", "mnist", "--folder", ".")[1]
     assert (out.count("missing"), out.count("damaged")) == (3, 1)
-    monkeypatch.setenv("FCNN_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("FCNN_DATA", "nowhere")
     assert "not in" in fcnn_command("data", "where", "mnist")[1]
 
 

@@ -27,16 +27,6 @@ def in_order(x, axes):
     return np.ascontiguousarray(x.transpose(axes)).transpose(np.argsort(axes))
 
 
-def test_many_images_of_many_channels_are_copied_whole(monkeypatch):
-    monkeypatch.setattr("fcnn._ops.blocks.BUDGET", 1 << 10)
-    for shape, is_copied in (((24, 8, 8, 8), True), ((23, 8, 8, 8), False), ((24, 8, 8, 7), False)):
-        x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-        y = layout.images_innermost(x)
-        np.testing.assert_array_equal(y, x)
-        assert (y is not x) is is_copied
-        assert layout.images_innermost(y) is y
-
-
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 @pytest.mark.parametrize("n", [1, 6])
 @pytest.mark.parametrize("axes", ORDERS)
