@@ -57,6 +57,8 @@ EXAMPLES = {
 
 LIBRARIES = {
     "fcnn.plot.": "matplotlib",
+    "fcnn.jax.": "jax",
+    "fcnn.sklearn.": "sklearn",
     "fcnn.data._images.": "PIL",
     "fcnn.data._image_folder.": "PIL",
 }
