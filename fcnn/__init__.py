@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fcnn import export as export
     from fcnn import fusion as fusion
     from fcnn import initializers as initializers
+    from fcnn import jax as jax
     from fcnn import losses as losses
     from fcnn import metrics as metrics
     from fcnn import models as models
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fcnn import parallel as parallel
     from fcnn import plot as plot
     from fcnn import runs as runs
+    from fcnn import sklearn as sklearn
     from fcnn import testing as testing
     from fcnn import train as train
     from fcnn import tree as tree
@@ -167,6 +169,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "export",
         "fusion",
         "initializers",
+        "jax",
         "losses",
         "metrics",
         "models",
@@ -174,6 +177,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "parallel",
         "plot",
         "runs",
+        "sklearn",
         "testing",
         "train",
         "tree",
@@ -332,6 +336,7 @@ __all__ = [
     "instance_norm",
     "itemwise",
     "jacobian",
+    "jax",
     "jvp",
     "key",
     "layer",
@@ -381,6 +386,7 @@ __all__ = [
     "shared",
     "sigmoid",
     "silu",
+    "sklearn",
     "soft_shrink",
     "softmax",
     "softmax_over",

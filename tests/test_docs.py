@@ -59,6 +59,8 @@ LIBRARIES = {
     "fcnn.plot.": "matplotlib",
     "fcnn.data._columns.read_parquet": "pyarrow",
     "fcnn.data._columns.": "PIL",
+    "fcnn.jax.": "jax",
+    "fcnn.sklearn.": "sklearn",
     "fcnn.data._images.": "PIL",
     "fcnn.data._image_folder.": "PIL",
     "fcnn.data._published.sklearn_digits": "sklearn",

@@ -60,12 +60,16 @@ ROWS = {
     "fcnn.runs": 6.5,
     "fcnn.train": 6,
     "fcnn.testing": 6,
+    "fcnn.jax": 6.5,
+    "fcnn.sklearn": 6.5,
     "fcnn.weights": 6,
     "fcnn": 7,
     "fcnn.__main__": 7.5,
     "fcnn.cli": 7,
 }
 PACKAGES = {
+    "fcnn.jax",
+    "fcnn.sklearn",
     "fcnn._derivatives",
     "fcnn._folder",
     "fcnn._report",
