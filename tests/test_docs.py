@@ -65,6 +65,7 @@ LIBRARIES = {
     "fcnn.data._image_folder.": "PIL",
     "fcnn.data._published.sklearn_digits": "sklearn",
     "fcnn.export._onnx.onnx": "onnx",
+    "fcnn.weights._save.save": "safetensors",
 }
 """What examples need besides fcnn."""
 
