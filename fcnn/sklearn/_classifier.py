@@ -15,7 +15,9 @@ else:
     try:
         from sklearn.base import ClassifierMixin
     except ImportError:
-        ClassifierMixin = object
+
+        class ClassifierMixin:
+            """Stands for scikit-learn's, where that is missing."""
 
 
 class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]

@@ -13,7 +13,9 @@ else:
     try:
         from sklearn.base import RegressorMixin
     except ImportError:
-        RegressorMixin = object
+
+        class RegressorMixin:
+            """Stands for scikit-learn's, where that is missing."""
 
 
 class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
