@@ -14,7 +14,7 @@ from fcnn.jax._register import from_jax, jax, without_observations
 def model(layer: Layer, *, ctx: Context = EVAL) -> Callable[[Any, Any], Any]:
     """Return ``(params, x) -> y`` as a function that JAX jits and differentiates once.
 
-    NumPy computes it, in a callback of the host; `jax.grad` calls the layer's VJP. Gradients of
+    NumPy computes it, in a callback of the host; ``jax.grad`` calls the layer's VJP. Gradients of
     running statistics are zeros. Derivatives of derivatives, and forward mode, raise.
 
     Args:
