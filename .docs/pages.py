@@ -31,6 +31,7 @@ GROUPS = {
     "Layers, contexts and keys": "_layer _value prng _walk _summary",
     "Gradients": "autodiff _derivatives",
     "Training and prediction": "train _evaluate",
+    "Runs in folders": "runs _folder _report",
     "Files": "checkpoint",
     **{title: " ".join(f"layers.{m}" for m in text.split()) for title, text in LAYERS.items()},
     "Further layers": "layers",

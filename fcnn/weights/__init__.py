@@ -4,11 +4,13 @@
 state_dict. Which arrays there are the params of which layer is registered by constructor:
 `rule` adds a layer of your own.
 
-| convention | files | names of an affine layer | filters |
-| --- | --- | --- | --- |
-| ``"torch"`` | ``.pt``, ``.safetensors``, ``.onnx`` | weight, bias | (out, in, kh, kw) |
-| ``"keras"`` | ``.keras``, ``.weights.h5``, ``.h5`` | kernel, bias | (kh, kw, in, out) |
-| ``"flax"`` | ``.msgpack`` | kernel, bias | (kh, kw, in, out) |
+===========  ====================================  ============  =====================
+convention   files                                 affine layer  filters
+===========  ====================================  ============  =====================
+``"torch"``  ``.pt``, ``.safetensors``, ``.onnx``  weight, bias  ``(out, in, kh, kw)``
+``"keras"``  ``.keras``, ``.weights.h5``, ``.h5``  kernel, bias  ``(kh, kw, in, out)``
+``"flax"``   ``.msgpack``                          kernel, bias  ``(kh, kw, in, out)``
+===========  ====================================  ============  =====================
 
 Batch norm: Keras and Flax store the biased variance of batches, PyTorch and fcnn the unbiased
 one, which matters only where training goes on. PyTorch's momentum is the weight of the new value,
