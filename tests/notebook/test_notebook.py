@@ -66,12 +66,7 @@ def outputs(tmp_path_factory):
     here = str(Path(fcnn.__file__).parent.parent)
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     client = nbclient.NotebookClient(book, timeout=60, resources=resources)
-    client.execute(
-        env={
-            **os.environ,
-            "PYTHONPATH": path,
-        }
-    )
+    client.execute(env={**os.environ, "PYTHONPATH": path})
     return [cell.outputs for cell in book.cells]
 
 
@@ -81,7 +76,7 @@ def html(found):
 
 
 def printed(found):
-    return "".join(each.text for each in found if each.output_type == "stream")
+    return "".join(each.text for each in found if each.get("name") == "stdout")
 
 
 def test_a_summary_and_a_run_are_short_tables(outputs):
