@@ -118,6 +118,7 @@ def _names_in(value: Any, depth: int = 0) -> list[str]:
 def class_of(name: str) -> str:
     """Return the class whose layers are called like this by default; "" if none is.
 
+    >>> from fcnn.weights._keras_config import class_of
     >>> class_of("backbone/conv2d_transpose_12")
     'Conv2DTranspose'
     """

@@ -80,7 +80,7 @@ def reading(kind: str) -> Iterator[None]:
     except (
         AttributeError, EOFError, KeyError, IndexError, MemoryError, NotImplementedError,
         OverflowError, RecursionError, RuntimeError, TypeError, ValueError, struct.error,
-        zipfile.BadZipFile, zlib.error,
+        zipfile.BadZipFile, zlib.error, Warning,  # an escape in a name, where warnings are errors
     ) as error:  # fmt: skip
         raise _damaged(kind, error) from None
 

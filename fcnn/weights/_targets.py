@@ -105,6 +105,7 @@ def _check_rule(layer: Layer, path: str) -> None:
 def _dotted(path: str) -> str:
     """Return a path of `fcnn.tree` as that of a file's names: ``[0].params[1]`` as ``0.params.1``.
 
+    >>> from fcnn.weights._targets import _dotted
     >>> _dotted("[0].params['a']")
     '0.params.a'
     """
