@@ -5,6 +5,9 @@ before ``2``. The layer's name is an attribute of the group; the group's own nam
 layers of its class and says nothing. The configuration tells which arrays there are, in which
 order the layers run, and their hyper-parameters.
 
+A ``.keras`` archive has a checksum, which is compared before HDF5's C library sees its bytes. A
+``.h5`` file has none: a damaged one is refused as a rule, but can end the process in that library.
+
 Sources: ``keras/src/saving/saving_lib.py`` and ``keras/src/legacy/saving`` of Keras 3.15.1.
 """
 

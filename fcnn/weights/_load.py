@@ -14,11 +14,11 @@ import numpy as np
 from fcnn._layer import Layer
 from fcnn._typing import Tree
 from fcnn.checkpoint._save import PathLike
-from fcnn.errors import ArgumentError, DataError, TreeError
+from fcnn.errors import ArgumentError, DataError, ShapeError, TreeError
 from fcnn.weights import _flax, _keras, _onnx, _safetensors, _torch
 from fcnn.weights._facts import differences
 from fcnn.weights._match import Match, match
-from fcnn.weights._modules import Source, cleaned, grouped, without_wrapper
+from fcnn.weights._modules import Module, Source, cleaned, grouped, without_wrapper
 from fcnn.weights._rules import Slot, Target
 from fcnn.weights._stored import Stored, reading
 from fcnn.weights._targets import Model, put, targets_of
@@ -66,6 +66,9 @@ def load(
     `named` layers, and places, as in PyTorch's Sequential: ``"0"``, ``"3"``), else by their order
     and shapes; branches may be in another order. Layouts are changed to fcnn's, and the rows of a
     dense layer behind ``flatten`` put in its order: here channels are last.
+
+    Nothing in a file is executed. The ``.h5`` kinds have no checksum, and HDF5's C library can
+    crash on a damaged one: of files of unknown origin take ``.keras`` or ``.safetensors``.
 
     A PyTorch file does not tell padding, stride or eps: write the model with the numbers of the
     original. A padding of 1 is not ``"same"`` where the stride is 2.
@@ -174,8 +177,19 @@ def _arrays(found: Match, report: _Report, kind: str) -> dict[str, np.ndarray]:
                     shape = target.shapes[slot.field]
                     arrays[place] = np.full(shape, slot.fill, np.float32)
         report.dropped += [_full(module.name, n) for n in module.arrays if n not in used]
-        report.differing += [f"{target.path}: {each}" for each in differences(target, module)]
+        report.differing += [
+            f"{target.path}: {each}" for each in _differences(target, module, kind)
+        ]
     return arrays
+
+
+def _differences(target: Target, module: Module, kind: str) -> list[str]:
+    """Return the hyper-parameters that differ; refuse those that are none."""
+    try:
+        with reading(kind):
+            return differences(target, module)
+    except (ArgumentError, ShapeError) as error:
+        raise DataError(f"expected hyper-parameters of {module.name!r:.60}, got {error}") from None
 
 
 def _place(target: Target, slot: Slot) -> str:

@@ -1,6 +1,7 @@
 """What Keras writes: sequences, graphs with branches, models in models."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def settled(model, shape, seed=0):
 
 @st.composite
 def chains(draw):
+    """Constructors, since Keras draws from `random` when it makes a layer, and a model."""
     theirs, ours = [], []
     c = draw(st.integers(1, 3))
     shape = (draw(st.integers(8, 10)), 9, c)
@@ -52,35 +54,37 @@ def chains(draw):
         bias = {"use_bias": draw(st.booleans())}
         mine = {"bias": bias["use_bias"], "padding": padding, "stride": s}
         if kind == "c":
-            theirs.append(layers.Conv2D(4, k, s, padding=padding, **bias))
+            theirs.append(partial(layers.Conv2D, 4, k, s, padding=padding, **bias))
             ours.append(fcnn.conv2d(4, k, **mine))
         elif kind == "d":
-            theirs.append(layers.DepthwiseConv2D(k, s, padding, depth_multiplier=2, **bias))
+            theirs.append(
+                partial(layers.DepthwiseConv2D, k, s, padding, depth_multiplier=2, **bias)
+            )
             ours.append(fcnn.depthwise_conv2d(k, depth_multiplier=2, **mine))
         elif kind == "s":
-            theirs.append(layers.SeparableConv2D(3, k, s, padding=padding, **bias))
+            theirs.append(partial(layers.SeparableConv2D, 3, k, s, padding=padding, **bias))
             ours.append(fcnn.separable_conv2d(3, k, **mine))
         elif kind == "b":
-            theirs.append(layers.BatchNormalization())
+            theirs.append(layers.BatchNormalization)
             ours.append(fcnn.batch_norm(eps=1e-3))
         elif kind == "g":
-            theirs.append(layers.GroupNormalization(1))
+            theirs.append(partial(layers.GroupNormalization, 1))
             ours.append(fcnn.group_norm(1, eps=1e-3))
         elif kind == "l":
-            theirs.append(layers.LayerNormalization())
+            theirs.append(layers.LayerNormalization)
             ours.append(fcnn.layer_norm(eps=1e-3))
         elif kind == "p":
-            theirs.append(layers.PReLU(shared_axes=[1, 2]))
+            theirs.append(partial(layers.PReLU, shared_axes=[1, 2]))
             ours.append(fcnn.prelu())
         elif kind == "t":
-            theirs.append(layers.Conv2DTranspose(2, k, k, **bias))
+            theirs.append(partial(layers.Conv2DTranspose, 2, k, k, **bias))
             ours.append(fcnn.conv_transpose2d(2, k, stride=k, bias=bias["use_bias"]))
         else:
-            theirs.append(layers.Activation("tanh"))
+            theirs.append(partial(layers.Activation, "tanh"))
             ours.append(fcnn.tanh)
         if draw(st.booleans()):
-            theirs, ours = [*theirs, layers.Dropout(0.5)], [*ours, fcnn.dropout(0.5)]
-    theirs += [layers.Flatten(), layers.Dense(2)]
+            theirs, ours = [*theirs, partial(layers.Dropout, 0.5)], [*ours, fcnn.dropout(0.5)]
+    theirs += [layers.Flatten, partial(layers.Dense, 2)]
     ours += [fcnn.flatten, fcnn.dense(2)]
     return theirs, fcnn.serial(*ours), shape
 
@@ -93,7 +97,7 @@ def test_random_sequences(tmp_path_factory, net, kind):
         model.init(fcnn.prng.abstract_key(), shape)
     except fcnn.errors.ShapeError:  # nothing left of the image
         return
-    module = keras.Sequential([keras.Input(shape), *theirs])
+    module = keras.Sequential([keras.Input(shape), *[make() for make in theirs]])
     x, y = settled(module, shape)
     path = written(module, tmp_path_factory.mktemp("net") / f"net.{kind}")
     params = fcnn.weights.load(path, model, shape).params

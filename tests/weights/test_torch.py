@@ -239,6 +239,18 @@ def test_views_of_storages(tmp_path):
             assert found.bias.tolist() == [3, 3]
 
 
+def test_an_archive_without_checksums(tmp_path):
+    """All of them are 0 after `set_crc32_options(False)`; zipfile cannot read it, torch can."""
+    module = nn.Linear(3, 4)
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(module.state_dict(), tmp_path / "a.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    params = fcnn.weights.load(tmp_path / "a.pt", fcnn.dense(4), (3,)).params
+    assert np.array_equal(params.weight, module.weight.detach().numpy().T)
+
+
 def test_integers_are_no_weights(tmp_path):
     state = {"weight": torch.ones(4, 3, dtype=torch.int64), "bias": torch.ones(4)}
     torch.save(state, tmp_path / "a.pt")
