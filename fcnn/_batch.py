@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -15,13 +16,43 @@ from fcnn.tree._node import shape_of, walk
 T = TypeVar("T")
 
 
+class LazyRows(ABC):
+    """An array, or a tree of them, whose examples are read when they are asked for."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of examples."""
+
+    @abstractmethod
+    def __getitem__(self, rows: Any) -> Any:
+        """Read the examples at an array of positions or a slice, in that order."""
+
+
+def first_of(data: Any, n: int = 1) -> Any:
+    """Return the first examples of a data set as one whose arrays are in memory."""
+    return data[np.arange(min(n, len(data)))]
+
+
+def targets_of(data: Any, n: int) -> Any:
+    """Return the targets of a data set if they are in memory, else those of its first examples."""
+    targets = getattr(data, "targets", None)
+    is_lazy = targets is None or isinstance(targets, LazyRows)
+    return first_of(data, n).targets if is_lazy else targets
+
+
+def is_streamed(data: Any) -> bool:
+    """Return whether a data set's inputs are not in memory."""
+    inputs = getattr(data, "inputs", None)
+    return inputs is None or isinstance(inputs, LazyRows)
+
+
 def length(x: Tree, what: str = "x") -> int:
     """Return the number of examples, the first axis of every array.
 
     Raises:
         ShapeError: if the arrays differ in it, or one has no axis, or there is none.
     """
-    if isinstance(x, np.ndarray) and x.ndim:
+    if (isinstance(x, np.ndarray) and x.ndim) or isinstance(x, LazyRows):
         return len(x)
     if isinstance(x, list) and any(isinstance(part, np.ndarray) and part.ndim for part in x):
         raise ShapeError(
@@ -57,7 +88,7 @@ def check_targets(x: Tree, target: Tree) -> int:
 
 def take(x: Any, index: Any) -> Any:
     """Return some of the examples."""
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray | LazyRows):
         return x[index]
     return tree.map(lambda leaf: leaf[index], _arrays(x))
 

@@ -143,13 +143,14 @@ def _names_of_losses() -> set[str]:
 
 
 def check_data(data: Any, what: str = "the data") -> None:
-    """Refuse what is not a `fcnn.data.Dataset` of at least one example.
+    """Refuse what is not `fcnn.data.Examples`, at least one.
 
     Raises:
         ArgumentError: with how to make one.
         DataError: if it is empty.
     """
-    if not (hasattr(data, "inputs") and hasattr(data, "targets")):
+    is_data = hasattr(data, "inputs") and hasattr(data, "targets")
+    if not (is_data or all(hasattr(data, n) for n in ("classes", "__len__", "__getitem__"))):
         if isinstance(data, tuple | list) and len(data) == 2:
             hint = f"; wrap the {type(data).__name__}: fcnn.data.Dataset(inputs, targets)"
         elif isinstance(data, float | int):
@@ -203,7 +204,7 @@ def check_inputs(inputs: Any) -> None:
     """
     if hasattr(inputs, "inputs"):
         raise DTypeError(f"expected arrays, got {kind_of(inputs)}; pass data.inputs")
-    if not isinstance(inputs, np.ndarray | tuple | dict):
+    if not isinstance(inputs, np.ndarray | tuple | dict | _batch.LazyRows):
         raise DTypeError(
             f"expected an array or a tuple or dict of arrays, got {kind_of(inputs)}; "
             f"convert with np.asarray(x, np.float32)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
@@ -13,13 +13,14 @@ from fcnn._check import whole
 from fcnn._layer import Layer, training
 from fcnn._record import record
 from fcnn._scores import Metric, count_correct, has_classes, measure
+from fcnn._stream import BLOCK, WORKERS, Inputs, Pairs, groups, size_of
 from fcnn._typing import Array, Tree
 from fcnn.prng import Key, fold_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
     from fcnn.losses import Loss
 
 T = TypeVar("T")
@@ -103,7 +104,8 @@ def predict(
     Args:
         model: a layer.
         params: its parameters.
-        inputs: any number of examples, ``(n, ...)``, or a tuple or dict of such arrays.
+        inputs: any number of examples, ``(n, ...)``, or a tuple or dict of such arrays, or the
+            ``inputs`` of a `fcnn.data.LazyDataset`, which are read meanwhile.
         shard_size: the largest number of examples computed at a time, with one BLAS thread.
         executor: what computes the shards; this thread if None.
 
@@ -119,14 +121,29 @@ def predict(
     """
     _doors.check_model(model)
     _doors.check_bare(params)
-    shards = [_batch.take(inputs, part) for part in _parts(inputs, shard_size)]
+    parts = _parts(inputs, shard_size)
     function = functools.partial(_apply_shard, model)
-    try:
-        outputs = parallel.map_shards(function, params, shards, executor)
-    except Exception as error:
-        _doors.explain(error, model, params, inputs)
-        raise
+    outputs: list[Any] = []
+    for shards in groups(inputs, parts, 1 if executor is None else WORKERS):
+        outputs += _mapped(function, model, params, shards, inputs, executor)
     return _batch.concatenate(outputs)
+
+
+def _mapped(
+    function: Callable[[Any, Any], Any],
+    model: Layer,
+    params: Tree,
+    shards: list[Any],
+    inputs: Tree,
+    executor: Executor | None,
+) -> list[Any]:
+    """Return the function of each shard; an error is explained by the inputs."""
+    try:
+        return parallel.map_shards(function, params, shards, executor)
+    except Exception as error:
+        is_lazy = isinstance(inputs, _batch.LazyRows)
+        _doors.explain(error, model, params, _batch.first_of(inputs) if is_lazy else inputs)
+        raise
 
 
 def _parts(inputs: Tree, shard_size: int) -> list[slice]:
@@ -140,7 +157,7 @@ def evaluate(
     model: Layer,
     loss: Loss,
     params: Tree,
-    data: Dataset[Any, Any],
+    data: Examples,
     *,
     metrics: Mapping[str, Metric] | None = None,
     shard_size: int = SHARD_SIZE,
@@ -155,7 +172,8 @@ def evaluate(
         model: a layer.
         loss: a loss.
         params: the model's parameters.
-        data: the examples.
+        data: the examples. Those that are not in memory are read meanwhile; their predictions
+            are kept for the metrics alone.
         metrics: functions ``(prediction, target) -> number`` by name, each called once with
             all predictions.
         shard_size: see `fcnn.predict`.
@@ -178,11 +196,61 @@ def evaluate(
     _doors.check_model(model)
     _doors.check_loss(loss)
     _doors.check_data(data)
+    held: Any = data
     functions = _doors.check_metrics(metrics)
-    prediction = predict(model, params, data.inputs, shard_size=shard_size, executor=executor)
-    correct = count_correct(prediction, data.targets) if has_classes(data) else None
-    measured = measure(functions, prediction, data.targets)
-    return Evaluation(loss.apply(prediction, data.targets), len(data), correct, measured)
+    if _batch.is_streamed(data):
+        function, inputs = functools.partial(_apply_shard, model), Inputs(data)
+
+        def apply(shards: list[Any]) -> list[Any]:
+            return _mapped(function, model, params, shards, inputs, executor)
+
+        _doors.check_bare(params)
+        parts = parallel.cut(len(data), whole(shard_size, "shard_size"))
+        least = 1 if executor is None else WORKERS
+        return _streamed(apply, loss, data, functions, parts, least)
+    prediction = predict(model, params, held.inputs, shard_size=shard_size, executor=executor)
+    correct = count_correct(prediction, held.targets) if has_classes(held) else None
+    measured = measure(functions, prediction, held.targets)
+    return Evaluation(loss.apply(prediction, held.targets), len(held), correct, measured)
+
+
+def _streamed(
+    apply: Callable[[list[Any]], list[Any]],
+    loss: Loss,
+    data: Examples,
+    metrics: Mapping[str, Metric],
+    parts: list[slice],
+    least: int,
+) -> Evaluation:
+    """Evaluate on data that are not in memory.
+
+    Loss and correct predictions are added up whenever the predictions fill a block, so that the
+    bits of the loss are those of data in memory if all predictions fit into one. Metrics need
+    all predictions.
+    """
+    has = has_classes(data)
+    sums: list[tuple[float, int]] = []
+    correct: int | None = 0 if has else None
+    measured: dict[str, float] = {}
+    predictions: list[Any] = []
+    targets: list[Any] = []
+    seen = 0
+    for shards in groups(Pairs(data), parts, least):
+        predictions += apply([x for x, _ in shards])
+        targets += [target for _, target in shards]
+        seen += sum(_batch.length(target) for _, target in shards)
+        is_last = seen == len(data)
+        if not is_last and (metrics or size_of(predictions) < BLOCK):
+            continue
+        prediction, target = _batch.concatenate(predictions), _batch.concatenate(targets)
+        sums.append((loss.apply(prediction, target), _batch.length(target)))
+        found = count_correct(prediction, target) if has else None
+        correct = None if correct is None or found is None else correct + found
+        measured = measure(metrics, prediction, target)
+        predictions, targets = [], []
+    if len(sums) == 1:
+        return Evaluation(sums[0][0], len(data), correct, measured)
+    return Evaluation(sum(value * n for value, n in sums) / len(data), len(data), correct, measured)
 
 
 def _observe_shard(model: Layer, key: Key | None, params: T, shard: tuple[Any, int]) -> T:
@@ -230,13 +298,11 @@ def calibrate(
     _doors.check_bare(params)
     parts = _parts(inputs, shard_size)
     weights = [(part.stop - part.start) / parts[-1].stop for part in parts]
-    shards = [(_batch.take(inputs, part), i) for i, part in enumerate(parts)]
     observe = functools.partial(_observe_shard, model, key)
-    try:
-        seen = parallel.map_shards(observe, params, shards, executor)
-    except Exception as error:
-        _doors.explain(error, model, params, inputs)
-        raise
+    seen: list[Any] = []
+    for shards in groups(inputs, parts, 1 if executor is None else WORKERS):
+        numbered = [(x, len(seen) + i) for i, x in enumerate(shards)]
+        seen += _mapped(observe, model, params, numbered, inputs, executor)
 
     def observed(stored: Array, *observations: tree.Observation) -> Array:
         return tree.average(observations, weights).value.astype(stored.dtype, copy=False)

@@ -111,6 +111,8 @@ class Vjp(Protocol):
 
 
 Triple: TypeAlias = tuple[Init, Apply, Vjp]
+"""``(init, apply, vjp)``: what a function decorated with `fcnn.layer` returns."""
+
 Inputs: TypeAlias = Literal["floats", "integers", "any"]
 
 

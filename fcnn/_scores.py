@@ -14,16 +14,20 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fcnn import tree
+from fcnn._batch import targets_of
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError, NonFiniteError
 
 Metric: TypeAlias = Callable[[Tree, Tree], Any]
 """``(prediction, target) -> number``, both of any number of examples."""
 
+_SOME = 256
+"""How many examples tell what targets are where they are not in memory."""
+
 
 def has_classes(data: Any) -> bool:
     """Return whether the targets of a data set are classes."""
-    targets = data.targets
+    targets = targets_of(data, _SOME)
     if not isinstance(targets, np.ndarray):
         return False
     if targets.dtype.kind in "iu":

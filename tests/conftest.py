@@ -14,6 +14,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("few", settings.get_profile("same"), max_examples=5)
 settings.register_profile("ci", settings.get_profile("same"), max_examples=100)
 settings.register_profile(
     "search", settings.get_profile("same"), derandomize=False, max_examples=1000

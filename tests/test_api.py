@@ -83,6 +83,8 @@ def describe_class(path, cls):
     yield f"class {path}{call}{kind}"
     for name in sorted({name for base in own for name in vars(base) if not name.startswith("_")}):
         member = inspect.getattr_static(cls, name)
+        if type(member).__module__.startswith("sklearn"):  # made by scikit-learn, where it is
+            continue
         plain = getattr(member, "__func__", member)
         yield f"    .{name}{signature(plain) if inspect.isfunction(plain) else ''}"
 

@@ -55,11 +55,26 @@ EXAMPLES = {
     if doc and ">>>" in doc
 }
 
+LIBRARIES = {
+    "fcnn.plot.": "matplotlib",
+    "fcnn.data._columns.read_parquet": "pyarrow",
+    "fcnn.data._columns.": "PIL",
+    "fcnn.jax.": "jax",
+    "fcnn.sklearn.": "sklearn",
+    "fcnn.data._images.": "PIL",
+    "fcnn.data._image_folder.": "PIL",
+    "fcnn.data._published.sklearn_digits": "sklearn",
+    "fcnn.export._onnx.onnx": "onnx",
+    "fcnn.weights._save.save": "safetensors",
+}
+"""What examples need besides fcnn."""
+
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path, monkeypatch):
-    if name.startswith("fcnn.plot."):
-        pytest.importorskip("matplotlib", exc_type=ImportError)
+    for part, library in LIBRARIES.items():
+        if name.startswith(part):
+            pytest.importorskip(library, exc_type=ImportError)
     monkeypatch.chdir(tmp_path)
     # No names but those that the example imports: a reader can paste it.
     test = doctest.DocTestParser().get_doctest(

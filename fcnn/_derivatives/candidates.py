@@ -6,8 +6,9 @@ A layer has no forward rule, but most layers are of a kind whose Jacobian J is a
 * The function is affine (dense, convolutions, averages, whatever moves elements):
   ``J v = f(v) - f(0)``.
 * It is affine in each item of a tuple (products): the sum of these over the items.
-* Each output is one of the inputs (max pooling): applied to the inputs' ranks, the function
-  says which, because it commutes with increasing functions.
+* Each output is one of the inputs (max pooling): the pullback says which, if no input is two
+  outputs; or the function itself, applied to the inputs' ranks, because it commutes with
+  increasing functions.
 * It normalises, then scales: ``J = diag(scale) M`` with M symmetric, being the Hessian of a
   norm.
 * None of these: the rows of J are pulled back one by one, at all positions at once where
@@ -27,9 +28,15 @@ import attrs
 import numpy as np
 
 from fcnn import tree
-from fcnn._derivatives.certificate import inner
+from fcnn._derivatives.certificate import by_memory, inner, laid_out
 from fcnn._layer import Context, Layer
 from fcnn._typing import Array, Tree
+from fcnn.layers.activations import relu, sigmoid, softmax, tanh
+from fcnn.layers.conv import conv2d
+from fcnn.layers.dense import dense
+from fcnn.layers.dropout import dropout
+from fcnn.layers.pool import avg_pool2d
+from fcnn.layers.reshape import flatten, reshape
 
 Candidate: TypeAlias = Callable[[], Any]
 """Gives what may be the tangent; may raise where the layer is of another kind."""
@@ -51,12 +58,32 @@ class Point:
         return self.layer.apply(params, x, self.ctx)
 
 
+AFFINE = {avg_pool2d, conv2d, dense, dropout, flatten, reshape}
+"""Layers that are affine in their input and in their params."""
+SYMMETRIC = {each.spec.constructor for each in (relu, sigmoid, softmax, tanh)}
+"""Layers without params whose Jacobian is symmetric."""
+
+
+def known(at: Point, dparams: Tree, dx: Any) -> Candidate | None:
+    """Return what gives the tangent for one of the tangents where the layer's kind is known.
+
+    This saves the certificate, most of the time that a layer takes.
+    """
+    constructor = at.layer.spec.constructor
+    if constructor in SYMMETRIC and dx is not None:
+        return lambda: at.pullback(dx)[1]
+    if constructor not in AFFINE:
+        return None
+    return of_params(at, dparams)[0] if dx is None else functools.partial(_affine, at, dx)
+
+
 def of_input(at: Point, dx: Any) -> list[Candidate]:
     """Return candidates for the tangent of the output for the tangent ``dx`` of the input."""
     affine = functools.partial(_affine, at, dx)
     if not (isinstance(at.x, np.ndarray) and isinstance(at.y, np.ndarray)):
         return [affine, functools.partial(_item_by_item, at, dx)]
-    found: list[Candidate] = [affine, functools.partial(_of_selection, at, dx)]
+    selection = [functools.partial(each, at, dx) for each in (_of_apart, _of_selection)]
+    found: list[Candidate] = [affine, *selection]
     if at.x.shape == at.y.shape:
         found.insert(0, lambda: at.pullback(dx)[1])
         if hasattr(at.params, "scale"):
@@ -113,6 +140,20 @@ def _item_by_item(at: Point, dx: Any) -> Any:
         )
         total = tree.map(np.add, total, _minus(ahead, still))
     return total
+
+
+def _of_apart(at: Point, dx: Array) -> Any:
+    """Return the tangents of the elements that the outputs are, if no two are the same one.
+
+    The pullback of the outputs' numbers then says at each element which output it is.
+    """
+    pulled = at.pullback(laid_out(np.arange(1.0, 1 + at.y.size), at.y))[1]
+    order = by_memory(pulled)  # a mask is slow across the order of memory
+    pulled, tangents = pulled.transpose(order), dx.transpose(order)
+    chosen = pulled != 0
+    u = np.zeros(at.y.size)
+    u[pulled[chosen].astype(np.int64) - 1] = tangents[chosen]
+    return laid_out(u, at.y)
 
 
 def _of_selection(at: Point, dx: Array) -> Any:

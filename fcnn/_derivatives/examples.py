@@ -39,7 +39,9 @@ def per_example_gradients(model: Layer, loss: Loss) -> Grad:
     """Return the function that gives the gradient of each example's loss in the params.
 
     Example i of the result is ``grad(model, loss)(params, x[i:i+1], target[i:i+1])``, computed
-    in one pass over the batch.
+    in one pass over the batch: two to five times as fast as a loop over the examples for networks
+    as small as LeNet, and no faster where each example is large (32 × 32 pixels of 32 channels)
+    or the gradients themselves are, whose memory is then the limit.
 
     Args:
         model: a layer.

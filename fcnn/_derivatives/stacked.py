@@ -36,13 +36,14 @@ def forms(layer: Layer, params: Any, x: Array, ctx: Context) -> Iterator[Callabl
     fields = getattr(type(params), "__node_fields__", ())
     marks: frozenset[str] = getattr(type(params), "__node_statistics__", frozenset())
     weights = {n for n in fields if not isinstance(getattr(params, n), tuple)} - marks
+    arguments = set(layer.spec.arguments)
     if not weights:  # no node
         return
     if weights - {"bias"} == {"weight"}:
         weight = params.weight
         if weight.ndim == 2:
             yield lambda dy: _affine(params, x, dy)
-        if weight.ndim == x.ndim and {"filters", "groups"} <= set(layer.spec.arguments):
+        if weight.ndim == x.ndim and not {"groups", "depth_multiplier"}.isdisjoint(arguments):
             yield lambda dy: _convolution(layer, params, x, dy)
     if weights <= {"weight", "scale", "bias"} and len(weights - {"bias"}) <= 1:
         yield lambda dy: _factor(layer, params, x, ctx, dy, *(weights - {"bias"}))
@@ -118,8 +119,12 @@ def _places(layer: Layer, params: Any, image: tuple[int, ...]) -> Array:
     """
     kernel = params.weight.shape[:-2]
     size = math.prod(kernel)
-    arguments = dict(layer.spec.arguments) | {"filters": size, "groups": 1, "bias": None}
-    single = layer.spec.constructor(**arguments)
+    given = dict(layer.spec.arguments)
+    if "groups" in given:
+        given |= {"filters": size, "groups": 1, "bias": None}
+    else:  # a depthwise convolution
+        given |= {"depth_multiplier": size, "bias": None}
+    single = layer.spec.constructor(**given)
     one_hot = attrs.evolve(params, weight=np.eye(size).reshape(*kernel, 1, size), bias=())
     numbers = np.arange(1.0, 1 + math.prod(image)).reshape(1, *image, 1)
     places: Array = np.rint(single.apply(one_hot, numbers)).astype(np.int64).reshape(-1, size)

@@ -33,6 +33,7 @@ class Wires(NamedTuple):
         ties: the shared layers among them.
         is_known: whether the combinator computes this and nothing else; one that only may,
             a wrapper of a single layer, is to be certified.
+        eval_only: whether the layers run as in evaluation.
     """
 
     wiring: Wiring
@@ -40,13 +41,14 @@ class Wires(NamedTuple):
     join: Layer | None
     ties: Ties
     is_known: bool
+    eval_only: bool = False
 
     def own(self, params: Tree) -> list[Any]:
         """Return the params of each layer."""
         if self.parts[0].place == ():
             return [params]
         restored: Any = self.ties.restore(params)
-        return [restored[part.place[0]] for part in self.parts]
+        return [_child(restored, part.place[0]) for part in self.parts]
 
     def together(self, items: Sequence[Any]) -> Tree:
         """Return trees, one a layer, as the combinator nests its params."""
@@ -73,6 +75,8 @@ class Wires(NamedTuple):
 
     def contexts(self, ctx: Context) -> list[Context]:
         """Return each layer's context."""
+        if self.eval_only:
+            return [Context(input_grad=ctx.input_grad, fuse=ctx.fuse)] * len(self.parts)
         return [ctx if p.place == () else ctx.child(i) for i, p in enumerate(self.parts)]
 
 
@@ -86,7 +90,13 @@ def wires_of(layer: Layer) -> Wires | None:
         return None
     if constructor in JOINS or made.wiring == "chain":
         return Wires(made.wiring, parts, JOINS.get(constructor), Ties(layer), True)
-    return Wires("chain", parts, None, Ties(layer), False) if len(parts) == 1 else None
+    if len(parts) > 1:
+        return None
+    return Wires("chain", parts, None, Ties(layer), False, made.eval_only)
+
+
+def _child(params: Any, step: Any) -> Any:
+    return getattr(params, step) if hasattr(params, "__node_fields__") else params[step]
 
 
 def _nested(keys: Sequence[Any], items: Sequence[Any]) -> Tree:

@@ -6,7 +6,8 @@ A convolution of a small network is matrix products and the work of feeding them
 * im2col along the width alone (`fcnn._ops.im2col`): ``kw`` times the input is copied instead of
   ``kh * kw`` times; the matrices of neighbouring rows overlap in memory.
 * Products in pieces that BLAS does not pack (`fcnn._ops.gemm`).
-* Fewer products for 3 x 3 filters (`fcnn._ops.winograd`).
+* Fewer products for 3 x 3 filters (`fcnn._ops.winograd`), and for filters that see one channel
+  each (`fcnn._ops.depthwise`).
 
 The output is computed block by block within one budget (`fcnn._ops.blocks`), and bias and epilogue
 are applied to each block while it is in the cache. Measurements are in ``fcnn/_ops/NOTES.md``.
@@ -22,6 +23,7 @@ from fcnn._ops import memory
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.blocks import Block
 from fcnn._ops.conv_tiled import correlate_tiled_transposed, is_tiling
+from fcnn._ops.depthwise import depthwise, depthwise_adjoints, is_depthwise
 from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
@@ -51,6 +53,11 @@ def correlate(
     then need not compute them again.
     """
     x, weight = in_one_dtype(x, weight)
+    if (bias is None or bias.ndim == 1) and is_depthwise(x, weight, groups):
+        y = depthwise(x, weight, window, bias)
+        if epilogue is not None:
+            epilogue.apply(hcwn(y), hcwn(y))
+        return y, None
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
     forward = algorithm_for(x, weight, window, groups).forward(x, weight, window, groups)
     y = memory.empty((oh, c_out, ow, n), x.dtype)
@@ -83,6 +90,13 @@ def correlate_adjoints(
     x, weight = in_one_dtype(x, weight)
     check_output(epilogue, y)
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
+    if bias != "untied" and is_depthwise(x, weight, groups):
+        if epilogue is not None and yrows is not None:
+            dz = memory.empty(yrows.shape, x.dtype)
+            epilogue.adjoint(yrows, drows, dz)
+            dy = nhwc(dz)
+        dweight, sums, dx = depthwise_adjoints(x, weight, dy, window, input_grad)
+        return dweight, sums if bias == "tied" else None, dx
 
     def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
         oh, c_out, ow, _ = drows.shape

@@ -23,13 +23,24 @@ from fcnn._ops import memory
 from fcnn._ops.blocks import within
 from fcnn._ops.channels import channel_lines, sums
 from fcnn._ops.finite import all_finite
-from fcnn._ops.layout import nhwc
+from fcnn._ops.layout import nhwc, rows_of
 from fcnn._ops.passes import passes_over
-from fcnn._ops.transpose import rows_of
 from fcnn._ops.window import Window, inside
 from fcnn._typing import Array, Shape
 
+CHANNELS, SIZE, TERMS = 8, 1 << 17, 72  # see `is_depthwise`
 SHARE = 1 / 2  # of the budget, for the products of a band
+
+
+def is_depthwise(x: Array, weight: Array, groups: int) -> bool:
+    """Whether each filter sees one channel, and there is enough to do for this way to be faster.
+
+    With few images, channels or elements the products of each group by itself take less time.
+    """
+    n, channels = len(x), x.shape[-1]
+    if groups != channels or channels < CHANNELS or x.size < SIZE:
+        return False
+    return bool(n * weight.shape[0] * weight.shape[1] >= TERMS)
 
 
 def depthwise(x: Array, weight: Array, window: Window, bias: Array | None = None) -> Array:

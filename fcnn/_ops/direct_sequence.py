@@ -59,5 +59,6 @@ class SequenceAdjoint(DirectAdjoint):
 
 
 def is_sequence(window: Window) -> bool:
-    """Whether the image is a single column, and the filter too."""
-    return window.image[1] == window.kernel[1] == window.out[1] == 1
+    """Whether image, filter and output are a single column, without padding beside it."""
+    is_column = window.image[1] == window.kernel[1] == window.out[1] == 1
+    return is_column and window.pads[1] == (0, 0)

@@ -4,17 +4,29 @@ A kernel returns shape ``(n, h, w, c)`` but memory order ``(h, c, w, n)``: ``hcw
 contiguous view. So one image row is a matrix, and every copy and every element-wise pass has runs
 of at least ``n`` elements, whatever the stride and however few the channels. An argument in any
 other order costs a copy.
+
+NumPy's copy is slow where images are a multiple of 1 KiB apart: reading one element of each image
+evicts the cache lines that the next elements need, because they share a few sets of the cache. Then
+an image row of all examples is copied into a buffer whose rows are a little longer, transposed from
+there, and its channels are put in order by whole runs of images.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fcnn._ops import blocks, memory
 from fcnn._typing import Array
 
 PIECE = 1 << 12
 """Elements of a piece that stays in the level-1 cache."""
+APART = 1 << 10
+"""Bytes; images a multiple of it apart share sets of the cache."""
+MANY, ROW, PADDING = 24, 32, 16
+"""Images, and elements of an image row, from which the copy by way of a buffer is the faster one;
+elements by which the rows of the buffer are longer: a cache line of float32."""
 
 
 def hcwn(x: Array) -> Array:
@@ -34,10 +46,26 @@ def order(axes: int) -> tuple[int, ...]:
 
 def images_innermost(x: Array) -> Array:
     """Return ``x (n, h, w, c)`` in the order of this module, if the copy is small; else ``x``."""
-    rows = hcwn(x)
-    if rows.flags.c_contiguous or x.nbytes > blocks.within(blocks.INNERMOST):
+    if hcwn(x).flags.c_contiguous or x.nbytes > blocks.within(blocks.INNERMOST):
         return x
-    return nhwc(memory.ascontiguousarray(rows))
+    return nhwc(rows_of(x))
+
+
+def rows_of(x: Array) -> Array:
+    """Return ``x (n, h, w, c)`` as a contiguous array ``(h, c, w, n)``: a view of it, or a copy."""
+    rows = hcwn(x)
+    n, h, w, c = x.shape
+    is_slow = x.flags.c_contiguous and n >= MANY and x.size and x.strides[0] % APART == 0
+    if rows.flags.c_contiguous or not is_slow or w * c < ROW:
+        return memory.ascontiguousarray(rows)
+    out = memory.empty(rows.shape, x.dtype)
+    padded = memory.empty((n, w * c + PADDING), x.dtype)[:, : w * c]
+    turned = memory.empty((w, c, n), x.dtype)
+    for image_row, target in zip(x.reshape(n, h, w * c).swapaxes(0, 1), out, strict=True):
+        np.copyto(padded, image_row)
+        np.copyto(turned.reshape(w * c, n), padded.T)
+        np.copyto(runs(target), runs(turned).T)
+    return out
 
 
 def in_memory_order(x: Array) -> Array | None:

@@ -8,7 +8,7 @@ volumes.
 from __future__ import annotations
 
 from fcnn._ops import memory
-from fcnn._ops.layout import order
+from fcnn._ops.layout import order, rows_of
 from fcnn._typing import Array
 
 
@@ -24,7 +24,7 @@ def outermost(rows: Array) -> Array:
 
 def contiguous(x: Array) -> Array:
     """Return `innermost` of x, contiguous: a view if x has that order in memory, else a copy."""
-    return memory.ascontiguousarray(innermost(x))
+    return rows_of(x) if x.ndim == 4 else memory.ascontiguousarray(innermost(x))
 
 
 def axis_of(i: int) -> int:

@@ -27,6 +27,9 @@ AXES = {1: ("steps",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 """What the axes of an image of that rank are called in errors."""
 
 
+_UNPADDED = {rank: ((0, 0),) * rank for rank in AXES}
+
+
 class Window(NamedTuple):
     """How a ``kernel`` slides over an ``image`` of one axis or more; made by `slide`.
 
@@ -46,7 +49,7 @@ class Window(NamedTuple):
     @property
     def is_padded(self) -> bool:
         """Whether any side of the image is padded."""
-        return any(pads != (0, 0) for pads in self.pads)
+        return self.pads != _UNPADDED[len(self.pads)]
 
     def with_axis(self, axis: int) -> Window:
         """Return the window over the image with one more axis, of a single element."""

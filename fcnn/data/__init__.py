@@ -12,24 +12,60 @@ Dataset(1000 of (28, 28, 1) float32, 10 classes)
 
 The whole sets are read from the folder that the environment variable FCNN_DATA
 names; `download` fills such a folder.
+
+One's own data: `folder` and `read_image` (image files), `read_npz`, `read_parquet`,
+`read_webdataset`, `read_idx`; `split` and `k_folds` cut a set into parts. A `LazyDataset` reads its
+batches from a mapped file or by a function, for data larger than memory. Sets by name, whole, from
+where `download` puts them: `kmnist`, `emnist`, `qmnist`, `cifar10`, `cifar100`, `svhn`, `stl10`,
+`usps`, `norb`, `medmnist`; `sklearn_digits` is part of scikit-learn.
 """
 
 from fcnn.data import augment
 from fcnn.data._batches import batches, one_hot
+from fcnn.data._cifar import cifar10, cifar100
+from fcnn.data._columns import read_parquet, read_webdataset
 from fcnn.data._dataset import Dataset
 from fcnn.data._download import download
+from fcnn.data._examples import Examples
 from fcnn.data._idx import read_idx, write_idx
+from fcnn.data._idx_sets import emnist, kmnist, qmnist
+from fcnn.data._image_folder import folder
+from fcnn.data._images import read_image
+from fcnn.data._lazy import LazyDataset
+from fcnn.data._npz import medmnist, read_npz
+from fcnn.data._published import norb, sklearn_digits, stl10, svhn, usps
 from fcnn.data._sets import available, fashion_mnist, mnist
+from fcnn.data._splits import k_folds, split
 
 __all__ = [
     "Dataset",
+    "Examples",
+    "LazyDataset",
     "augment",
     "available",
     "batches",
+    "cifar10",
+    "cifar100",
     "download",
+    "emnist",
     "fashion_mnist",
+    "folder",
+    "k_folds",
+    "kmnist",
+    "medmnist",
     "mnist",
+    "norb",
     "one_hot",
+    "qmnist",
     "read_idx",
+    "read_image",
+    "read_npz",
+    "read_parquet",
+    "read_webdataset",
+    "sklearn_digits",
+    "split",
+    "stl10",
+    "svhn",
+    "usps",
     "write_idx",
 ]

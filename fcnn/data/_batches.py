@@ -10,8 +10,11 @@ import numpy as np
 from fcnn import prng
 from fcnn._batch import take
 from fcnn._check import whole
+from fcnn._prefetch import prefetched
 from fcnn._typing import Array
 from fcnn.data._dataset import Dataset, X, Y
+from fcnn.data._examples import Examples
+from fcnn.data._lazy import LazyDataset
 from fcnn.data._leaves import leaves, map_leaves
 from fcnn.errors import ArgumentError, DataError, LabelError, ShapeError
 from fcnn.prng import Key
@@ -21,7 +24,7 @@ T = TypeVar("T", bound=tuple[Any, ...])
 
 @overload
 def batches(
-    data: Dataset[X, Y],
+    data: Dataset[X, Y] | LazyDataset[X, Y],
     batch_size: int,
     *,
     key: Key | None = None,
@@ -39,6 +42,16 @@ def batches(
     start: int = 0,
     drop_last: bool = False,
 ) -> Iterator[T]: ...
+@overload
+def batches(
+    data: Examples,
+    batch_size: int,
+    *,
+    key: Key | None = None,
+    epoch: int = 0,
+    start: int = 0,
+    drop_last: bool = False,
+) -> Iterator[tuple[Any, Any]]: ...
 def batches(
     data: Any,
     batch_size: int,
@@ -55,8 +68,8 @@ def batches(
     epoch that was interrupted after ``start`` examples continues with the next one.
 
     Args:
-        data: a `Dataset`, or a tuple of arrays (or of tuples and dicts of arrays) with
-            the same number of examples.
+        data: a `Dataset`, `LazyDataset` or other `Examples`, or a tuple of arrays (or of
+            tuples and dicts of arrays) with the same number of examples.
         batch_size: the number of examples in a batch; the last batch may have fewer.
         key: shuffles the epochs.
         epoch: the number of the epoch, which selects its order.
@@ -78,8 +91,12 @@ def batches(
     >>> sum(len(x) for x, in shuffled)
     4
     """
-    tree = (data.inputs, data.targets) if isinstance(data, Dataset) else _arrays(data)
-    n = len(next(leaves(tree))[1])
+    is_lazy = not isinstance(data, Dataset | tuple) and isinstance(data, Examples)
+    if is_lazy:
+        tree, n = data, len(data)
+    else:
+        tree = (data.inputs, data.targets) if isinstance(data, Dataset) else _arrays(data)
+        n = len(next(leaves(tree))[1])
     size, first = whole(batch_size, "batch_size"), whole(start, "start", 0)
     number = whole(epoch, "epoch", 0)
     if n == 0 or (drop_last and n < size):
@@ -92,7 +109,20 @@ def batches(
     if key is not None:
         order = prng.permutation(prng.fold_in(key, number), n)
     end = n - (n - first) % size if drop_last else n
-    return _cut(tree, range(first, end, size), order)
+    starts = range(first, end, size)
+    return _read(data, starts, order) if is_lazy else _cut(tree, starts, order)
+
+
+def _read(data: Any, starts: range, order: Array | None) -> Iterator[Any]:
+    """Yield the batches of a data set that is not in memory, the next ones being read ahead."""
+
+    def read(start: int) -> Any:
+        rows = np.arange(start, min(start + starts.step, starts.stop))
+        some = data[rows if order is None else order[rows]]
+        return some.inputs, some.targets
+
+    ahead, threads = getattr(data, "prefetch", 2), getattr(data, "threads", 1)
+    return prefetched(read, starts, ahead=ahead, threads=threads)
 
 
 def _cut(tree: Any, starts: range, order: Array | None) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from fcnn import tree
-from fcnn._batch import take
+from fcnn._batch import example_shape, take
 from fcnn._typing import Array
 from fcnn.data._leaves import as_inputs, as_targets, count, describe, leaves
 from fcnn.errors import ArgumentError, DTypeError, LabelError
@@ -90,15 +90,27 @@ class Dataset(Generic[X, Y]):
     @overload
     def __init__(self, inputs: X, targets: Y, classes: Iterable[str] = ()) -> None: ...
     def __init__(self, inputs: Any, targets: Any, classes: Iterable[str] = ()) -> None:
-        names = _names(classes)
+        names = names_of(classes)
         inputs, targets = as_inputs(inputs), as_targets(targets)
         count(inputs, targets)
         if names:
-            _check_labels(targets, names)
+            check_labels(targets, names)
         self.__attrs_init__(inputs, targets, names)
+
+    @classmethod
+    def unchecked(cls, inputs: X, targets: Y, classes: tuple[str, ...]) -> Dataset[X, Y]:
+        """Return a data set of what has been checked, as `Dataset` itself would keep it."""
+        made: Dataset[X, Y] = cls.__new__(cls)
+        made.__attrs_init__(inputs, targets, classes)
+        return made
 
     def __len__(self) -> int:
         return len(next(leaves(self.inputs))[1])
+
+    @property
+    def shape(self) -> Any:
+        """The shape of an input, as `fcnn.summary` takes it; a tree of shapes for a tree."""
+        return example_shape(self.inputs)
 
     def __iter__(self) -> Iterator[tuple[X, Y]]:
         return (self[i] for i in range(len(self)))
@@ -108,7 +120,7 @@ class Dataset(Generic[X, Y]):
     @overload
     def __getitem__(self, index: int | np.integer[Any]) -> tuple[X, Y]: ...
     def __getitem__(self, index: Any) -> Any:
-        rows = _rows(index)
+        rows = rows_of(index)
         inputs, targets = take(self.inputs, rows), take(self.targets, rows)
         return (inputs, targets) if type(rows) is int else Dataset(inputs, targets, self.classes)
 
@@ -134,7 +146,8 @@ class Dataset(Generic[X, Y]):
         return f"Dataset({len(self)} of {describe(self.inputs)}{classes})"
 
 
-def _names(classes: Any) -> tuple[str, ...]:
+def names_of(classes: Any) -> tuple[str, ...]:
+    """Return the names of classes, checked."""
     try:
         if isinstance(classes, str):
             raise ArgumentError(
@@ -149,7 +162,7 @@ def _names(classes: Any) -> tuple[str, ...]:
     return tuple([str(name) for name in names])
 
 
-def _rows(index: Any) -> Any:
+def rows_of(index: Any) -> Any:
     """Return a slice, an int or a vector of indices or booleans."""
     if isinstance(index, slice):
         return index
@@ -165,7 +178,8 @@ def _rows(index: Any) -> Any:
     )
 
 
-def _check_labels(targets: Any, classes: tuple[str, ...]) -> None:
+def check_labels(targets: Any, classes: tuple[str, ...]) -> None:
+    """Refuse targets that do not fit the classes."""
     n = len(classes)
     if type(targets) in (tuple, dict):
         raise LabelError(

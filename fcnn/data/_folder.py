@@ -51,7 +51,7 @@ def partial(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
 
 def remove_stale(folder: Path) -> None:
     """Remove the partial files that no running process is writing."""
-    for path in folder.glob(".*-ubyte.gz.*.part"):
+    for path in folder.glob(".*.*.part"):
         with suppress(OSError), path.open("r+b") as file:
             locked = _lock(file)
             if locked or (locked is None and time.time() - path.stat().st_mtime > _STALE):

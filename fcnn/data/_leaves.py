@@ -49,14 +49,17 @@ def describe(tree: Any) -> str:
     return f"{tree.shape[1:]} {tree.dtype}"
 
 
-def as_inputs(tree: Any) -> Any:
-    """Convert and check inputs: floats, or whole numbers as int64."""
-    return _converted(_as_input, tree, "inputs")
+def as_inputs(tree: Any, *, known: bool = False) -> Any:
+    """Convert and check inputs: floats, or whole numbers as int64.
+
+    ``known`` says that the numbers are known to be finite.
+    """
+    return _converted(_as_input, tree, "inputs", known)
 
 
-def as_targets(tree: Any) -> Any:
-    """Convert and check targets: floats, or whole numbers as int64."""
-    return _converted(_as_target, tree, "targets")
+def as_targets(tree: Any, *, known: bool = False) -> Any:
+    """Convert and check targets: floats, or whole numbers as int64; see `as_inputs`."""
+    return _converted(_as_target, tree, "targets", known)
 
 
 def count(inputs: Tree, targets: Tree) -> int:
@@ -72,8 +75,12 @@ def count(inputs: Tree, targets: Tree) -> int:
     return len(array)
 
 
-def _converted(convert: Callable[[Any, str], Array], tree: Any, path: str) -> Any:
-    made = map_leaves(convert, tree, path)
+def _converted(convert: Callable[[Any, str], Array], tree: Any, path: str, known: bool) -> Any:
+    def checked(leaf: Any, path: str) -> Array:
+        array = convert(leaf, path)
+        return array if known or array.dtype.kind != "f" else _finite(array, path)
+
+    made = map_leaves(checked, tree, path)
     if not list(leaves(made)):
         raise TreeError(f"expected at least one array, got {tree!r}", path)
     return made
@@ -123,7 +130,7 @@ def _as_input(leaf: Any, path: str) -> Array:
             + (" for pixels, or astype(np.int64) for indices" if hint else ""),
             path,
         )
-    return _finite(array, path)
+    return _frozen(array)
 
 
 def _as_target(leaf: Any, path: str) -> Array:
@@ -142,7 +149,7 @@ def _as_target(leaf: Any, path: str) -> Array:
             f"pass {path}.astype(np.int64) for classes, or astype(np.float32)",
             path,
         )
-    return _finite(array, path)
+    return _frozen(array)
 
 
 def _is_text(array: Array) -> bool:
@@ -165,7 +172,7 @@ def _finite(array: Array, path: str) -> Array:
             f"replace it or leave the example out",
             path,
         )
-    return _frozen(array)
+    return array
 
 
 def _frozen(array: Array) -> Array:

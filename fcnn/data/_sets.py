@@ -15,7 +15,11 @@ from fcnn.data._catalogue import Source
 from fcnn.data._dataset import Dataset
 from fcnn.data._folder import find, user_path
 from fcnn.data._idx import read_idx
+from fcnn.data._shelf import cache
 from fcnn.errors import ArgumentError, DataError, LabelError
+
+DEBIAN = Path("/usr/share/datasets")
+"""Where the package dataset-fashion-mnist has its files."""
 
 
 def mnist(
@@ -28,7 +32,9 @@ def mnist(
     """Load handwritten digits: inputs (n, 28, 28, 1) float32 in [0, 1], targets (n,) int64.
 
     The first 5,000 of the training set and the first 1,200 of the test set are
-    embedded; where FCNN_DATA names a folder, all 60,000 and 10,000 are read from it.
+    embedded; where FCNN_DATA names a folder, all 60,000 and 10,000 are read from it. Where it
+    is not set and more is asked for than is embedded, the user's cache is looked into, which
+    `download` fills by default.
 
     Args:
         split: ``"train"`` or ``"test"``.
@@ -60,7 +66,8 @@ def fashion_mnist(
     """Load pictures of clothes: inputs (n, 28, 28, 1) float32 in [0, 1], targets (n,) int64.
 
     The first 10,000 of the training set are embedded, and none of the test set;
-    where FCNN_DATA names a folder, all 60,000 and 10,000 are read from it.
+    where FCNN_DATA names a folder, all 60,000 and 10,000 are read from it. Where it is not
+    set, the user's cache and Debian's package dataset-fashion-mnist are looked into.
     The arguments and errors are those of `mnist`.
 
     >>> from fcnn import data
@@ -105,6 +112,12 @@ def _load(
     else:
         images, labels = np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8)
     chosen, missing = _choose(labels, source, limit, per_class, classes)
+    if (missing or not len(labels)) and folder is None:
+        elsewhere = _elsewhere(source)
+        if elsewhere is not None:
+            folder = elsewhere
+            images, labels = [_read(source, folder, stem) for stem in stems]
+            chosen, missing = _choose(labels, source, limit, per_class, classes)
     if missing or not len(labels):
         what = f"{source.title} {split}: {missing or 'expected examples, got none'}"
         raise DataError(f"{what}; {_available(source, split, len(labels), folder)}")
@@ -164,6 +177,15 @@ def _folder(source: Source, split: str) -> Path | None:
         raise ArgumentError(f"expected split to be 'train' or 'test', got {split!r}")
     named = os.environ.get("FCNN_DATA")
     return user_path(named) / source.name if named else None
+
+
+def _elsewhere(source: Source) -> Path | None:
+    """Return a folder with the whole set that `download` or Debian's package has made, if any."""
+    stems = [stem for split in _catalogue.SPLITS for stem in _catalogue.stems(split)]
+    for folder in (cache() / source.name, DEBIAN / source.name):
+        if all(find(folder, stem) is not None for stem in stems):
+            return folder
+    return None
 
 
 def _read(source: Source, folder: Path, stem: str) -> Array:

@@ -19,7 +19,7 @@ def saliency(model: Layer, params: Tree, x: Any, *, target: Target = None) -> An
     """Return how each number of the input moves the target's score: its gradient.
 
     ``∂ score / ∂ x``, of the shape of x, with its sign. As a picture, take the largest absolute
-    value over the channels, as `fcnn.plot.saliency` does.
+    value over the channels, as `fcnn.plot.attributions` does.
 
     Raises:
         ArgumentError: if an argument is something else.

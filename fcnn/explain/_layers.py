@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fcnn._derivatives.wiring import wires_of
+from fcnn import tree
+from fcnn._derivatives.wiring import Wires, wires_of
 from fcnn._doors import check_model
 from fcnn._layer import EVAL, Context, Layer
 from fcnn._sharing import Ties
@@ -39,9 +40,11 @@ def feature_maps(model: Layer, params: Tree, x: Any) -> dict[str, Any]:
 
 def _run(layer: Layer, params: Any, x: Any, ctx: Context, path: str, found: dict[str, Any]) -> Any:
     wires = wires_of(layer)
-    if wires is None or not wires.is_known:
+    if wires is None:
         found[path] = y = layer.apply(params, x, ctx)
         return y
+    if not wires.is_known:
+        return _run_wrapper(layer, wires, params, x, ctx, path, found)
     outputs, seen = [], wires.read(x)
     rows = zip(wires.parts, wires.own(params), wires.contexts(ctx), seen, strict=True)
     for part, own, context, its in rows:
@@ -52,6 +55,19 @@ def _run(layer: Layer, params: Any, x: Any, ctx: Context, path: str, found: dict
         return x
     y = wires.apart(outputs)
     return y if wires.join is None else wires.join.apply((), y, ctx)
+
+
+def _run_wrapper(
+    layer: Layer, wires: Wires, params: Any, x: Any, ctx: Context, path: str, found: dict[str, Any]
+) -> Any:
+    """Show the layer in a wrapper if the wrapper's output is that layer's, or else the wrapper."""
+    y = layer.apply(params, x, ctx)
+    inner: dict[str, Any] = {}
+    (part,), (own,), (context,) = wires.parts, wires.own(params), wires.contexts(ctx)
+    place = ".".join(each for each in (path, part.step) if each)
+    same = tree.allclose(_run(part.layer, own, x, context, place, inner), y)
+    found |= inner if same else {path: y}
+    return y
 
 
 def grad_cam(

@@ -24,7 +24,7 @@ LARGEST = float(np.finfo(np.float32).max)
 class Initializer(Value):
     """A function ``(key, shape) -> array`` that prints as the call that made it.
 
-    For an abstract key (`fcnn.prng.abstract_key`) it returns zeros of the shape and
+    For an abstract key (``fcnn.prng.abstract_key``) it returns zeros of the shape and
     draws nothing.
 
     >>> import fcnn

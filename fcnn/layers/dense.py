@@ -9,6 +9,12 @@ from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
 from fcnn._ops import memory
 from fcnn._ops.affine import affine, affine_adjoint, affine_input_adjoint
+from fcnn._ops.affine_rows import (
+    affine_rows,
+    affine_rows_adjoint,
+    affine_rows_input_adjoint,
+    arranged,
+)
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ShapeError
@@ -60,10 +66,14 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
 
     def apply(params: DenseParams, x: Array, ctx: Context = EVAL) -> Array:
         check(params, x)
-        return rows(affine(columns(x), params.weight, params.bias), x.shape)
+        if x.ndim > 2:
+            return affine_rows(arranged(x), params.weight, params.bias)
+        return affine(columns(x), params.weight, params.bias).T
 
     def vjp(params: DenseParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         check(params, x)
+        if x.ndim > 2:
+            return vjp_of_rows(params, arranged(x), ctx)
         seen = columns(x)
 
         def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
@@ -71,17 +81,22 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
             grads = DenseParams(*affine_adjoint(seen, dcolumns))
             if not ctx.input_grad:
                 return grads, None
-            return grads, rows(affine_input_adjoint(params.weight, dcolumns), x.shape)
+            return grads, affine_input_adjoint(params.weight, dcolumns).T
 
-        return rows(affine(seen, params.weight, params.bias), x.shape), pullback
+        return affine(seen, params.weight, params.bias).T, pullback
+
+    def vjp_of_rows(params: DenseParams, x: Array, ctx: Context) -> tuple[Array, ModelPullback]:
+        def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
+            grads = DenseParams(*affine_rows_adjoint(x, dy))
+            if not ctx.input_grad:
+                return grads, None
+            return grads, affine_rows_input_adjoint(x, params.weight, dy)
+
+        return affine_rows(x, params.weight, params.bias), pullback
 
     def columns(x: Array) -> Array:
         """Return each row as a column."""
-        return memory.ascontiguousarray(x.T if x.ndim == 2 else x.reshape(-1, x.shape[-1]).T)
-
-    def rows(columns: Array, shape: Shape) -> Array:
-        """Return each column as a row, in the leading axes of ``shape``."""
-        return columns.T if len(shape) == 2 else columns.T.reshape(*shape[:-1], len(columns))
+        return memory.ascontiguousarray(x.T)
 
     def check(params: DenseParams, x: Array) -> None:
         n_in = params.weight.shape[0]

@@ -21,9 +21,8 @@ import attrs
 
 from fcnn._check import pair, whole
 from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, layer
-from fcnn._ops.depthwise import depthwise, depthwise_adjoints
-from fcnn._ops.layout import nhwc
-from fcnn._ops.transpose import rows_of
+from fcnn._ops.conv import correlate, correlate_adjoints
+from fcnn._ops.layout import nhwc, rows_of
 from fcnn._ops.window import Pads, Pair, Window, check_padding, slide
 from fcnn._typing import Array, ModelPullback, Padding, Shape, Size
 from fcnn._walk import facts
@@ -165,20 +164,35 @@ def depthwise_conv2d(
 
     def apply(params: DepthwiseConvParams, x: Array, ctx: Context = EVAL) -> Array:
         window = conv.check(params, x)
-        return depthwise(x, params.weight, window, params.bias if conv.bias else None)
+        return forward(params, x, window)[0]
 
     def vjp(
         params: DepthwiseConvParams, x: Array, ctx: Context = EVAL
     ) -> tuple[Array, ModelPullback]:
         window = conv.check(params, x)
         x = nhwc(rows_of(x))
-        y = depthwise(x, params.weight, window, params.bias if conv.bias else None)
+        y, columns = forward(params, x, window)
 
         def pullback(dy: Array) -> tuple[DepthwiseConvParams, Array | None]:
-            dweight, dbias, dx = depthwise_adjoints(x, params.weight, dy, window, ctx.input_grad)
-            return DepthwiseConvParams(dweight, dbias if conv.bias else ()), dx
+            dweight, dbias, dx = correlate_adjoints(
+                x,
+                params.weight,
+                dy,
+                window,
+                x.shape[3],
+                bias="tied" if conv.bias else None,
+                input_grad=ctx.input_grad,
+                columns=columns,
+            )
+            return DepthwiseConvParams(dweight, () if dbias is None else dbias), dx
 
         return y, pullback
+
+    def forward(
+        params: DepthwiseConvParams, x: Array, window: Window
+    ) -> tuple[Array, Array | None]:
+        bias = params.bias if conv.bias else None
+        return correlate(x, params.weight, window, x.shape[3], bias)
 
     return conv.init, apply, vjp
 

@@ -23,10 +23,10 @@ def lp_pool2d(
     """Take the p-norm of each window, channel by channel.
 
     ``y[n, o, c] = (sum over k of x[n, S·o + k, c]^p)^(1/p)``; at p = 1 it is the sum of the
-    window. Padding is 0. Where PyTorch's `lp_pool2d` is a number, this is the same number; where
-    that is NaN, it is the following: for a p that is not a whole number |x| stands for x, and for
-    an odd p the root of a negative sum is negative. For p > 1 the gradient of a window whose sum
-    of powers is 0 is 0, as in PyTorch; for p = 1 it is dy there too, where PyTorch's is 0.
+    window. Padding is 0. Where PyTorch's ``lp_pool2d`` is a number, this is the same number; where
+    that is NaN, it is the following: for a p that is not a whole number ``|x|`` stands for x, and
+    for an odd p the root of a negative sum is negative. For p > 1 the gradient of a window whose
+    sum of powers is 0 is 0, as in PyTorch; for p = 1 it is dy there too, where PyTorch's is 0.
 
     Shapes and padding as for `max_pool2d`.
 

@@ -90,7 +90,7 @@ def pixel_shuffle(factor: Size) -> Triple:
 
     ``y[n, f·h + i, f·w + j, c] = x[n, h, w, (c·f + i)·f + j]``. The order of channels is
     PyTorch's: with x in its layout ``(n, c, h, w)``, its result is this one in its layout.
-    (TensorFlow's `depth_to_space` reads channel ``(i·f + j)·channels + c`` instead.)
+    (TensorFlow's ``depth_to_space`` reads channel ``(i·f + j)·channels + c`` instead.)
 
     Shapes: x ``(n, h, w, f·f·c)``, y ``(n, f·h, f·w, c)``.
 

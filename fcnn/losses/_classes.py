@@ -166,7 +166,7 @@ def softmax_cross_entropy() -> Pair:
             dz = np.exp(log_p, order="C")
             dz.reshape(-1)[true] -= 1
             dz /= n
-            return dz.reshape(z.shape)
+            return dz if z.ndim == 2 else dz.reshape(z.shape)
 
         return -log_p.take(true), n, slope
 

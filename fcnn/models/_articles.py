@@ -1,4 +1,4 @@
-"""The networks of the five articles, as `examples/` trains them."""
+"""The networks of the five articles, as ``examples/`` trains them."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ of a worker (SIGKILL, out of memory) costs:
 =================================  ================================================================
 executor, tested version           when a worker dies
 =================================  ================================================================
-`processes`, Python 3.11 and 3.14  Time only. Its shards are computed in the calling thread, and
+`processes`                        Time only. Its shards are computed in the calling thread, and
                                    another process is started.
-ProcessPoolExecutor of Python      Time only. The pool is broken: a warning says so once, and all
-3.11 and 3.14; loky 3.7.0          shards are computed in the calling thread until it is replaced.
+ProcessPoolExecutor; loky 3.7.0    Time only. The pool is broken: a warning says so once, and all
+                                   shards are computed in the calling thread until it is replaced.
 Dask, distributed 2026.8.0         Time only. Dask restarts the worker, and computes its shards on
                                    another; what it gives up is computed in the calling thread.
 ipyparallel 9.2.0                  Time only: noticed after 5 s. The engine is not replaced; without
@@ -30,9 +30,10 @@ Parsl 2026.10.26                   Time only, if it dies while it computes: noti
 mpi4py 4.1.2, Open MPI 4.1.4       Ends the job: resume it from a checkpoint.
 =================================  ================================================================
 
-`threads` and ThreadPoolExecutor have no workers that die alone. Python 3.14's
-InterpreterPoolExecutor is refused, since its subinterpreters cannot import NumPy. An executor
-belongs to the process that made it, and is refused in a fork of it.
+What is part of fcnn or of Python was tested with Python 3.11 and 3.14. `threads` and
+ThreadPoolExecutor have no workers that die alone. Python 3.14's InterpreterPoolExecutor is refused,
+since its subinterpreters cannot import NumPy. An executor belongs to the process that made it, and
+is refused in a fork of it.
 """
 
 from fcnn.parallel._cut import cut

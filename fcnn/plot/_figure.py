@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,10 +38,21 @@ def figure_of(width: float, height: float, given: Any = None, pad: float = 0.06)
     if given is None:
         made = Figure(figsize=(width, height), dpi=120, layout="constrained")
         made.get_layout_engine().set(w_pad=pad)  # type: ignore[union-attr, call-arg]
+        # IPython shows figures by itself only where pyplot was imported.
+        made._repr_png_ = partial(png, made)  # type: ignore[attr-defined]
         return made
     if not isinstance(given, FigureBase):
         raise ArgumentError(f"expected a matplotlib figure, got {type(given).__name__}")
     return given  # type: ignore[return-value]
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG file, for notebooks."""
+    from io import BytesIO
+
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def axes_of(width: float, height: float, given: Any = None) -> Axes:

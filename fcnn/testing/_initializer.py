@@ -33,7 +33,7 @@ def check_initializer(
     """Hold an initializer to everything that fcnn relies on in an initializer.
 
     - *form*: the shape asked for, for each shape that it takes and for
-      `fcnn.prng.abstract_key`; float32, finite, in memory of its own.
+      ``fcnn.prng.abstract_key``; float32, finite, in memory of its own.
     - *key*: the same key gives the same bits, whatever is drawn in between, and another key
       gives others, unless the numbers are fixed; random numbers differ along every axis.
     - *globals*: no global generator is drawn from, seeded or read; NumPy's settings stay.

@@ -61,7 +61,7 @@ def check_layer(
     """Hold a layer to everything that fcnn relies on in a layer.
 
     - *init* gives the same bits for the same key and others for another, float32 params, and
-      the shapes that apply gives, also for `fcnn.prng.abstract_key`.
+      the shapes that apply gives, also for ``fcnn.prng.abstract_key``.
     - *structure*: y has the shape that init says; gradients have the structure and shapes of
       params and x, `fcnn.tree.Observation` in the place of a statistic.
     - *vjp*: its y is apply's y, bit for bit; the default context is `fcnn.EVAL`.

@@ -37,7 +37,7 @@ def named_layer(text: str) -> Any:
         raise ArgumentError(f"expected a name or a call, got {expression!r}") from None
     if not isinstance(parsed, ast.Name | ast.Call):
         raise ArgumentError(f"expected a name or a call, got {expression!r}")
-    return _as_layer(_value(parsed, module), text)
+    return _as_layer(value_of(parsed, module), text)
 
 
 def _imported(name: str) -> ModuleType:
@@ -52,18 +52,18 @@ def _imported(name: str) -> ModuleType:
         raise ArgumentError(f"expected a module that imports, got {name!r}: {error}") from error
 
 
-def _value(node: ast.expr, module: ModuleType) -> Any:
+def value_of(node: ast.expr, module: ModuleType) -> Any:
     """Return what an expression of names, calls and literals stands for."""
     if isinstance(node, ast.Name):
         return _attribute(module, node.id)
     if isinstance(node, ast.Call):
         if any(keyword.arg is None for keyword in node.keywords):
             raise ArgumentError(f"expected plain arguments, got {ast.unparse(node)!r}")
-        args = [_value(each, module) for each in node.args]
-        kwargs = {str(each.arg): _value(each.value, module) for each in node.keywords}
-        return _called(_value(node.func, module), ast.unparse(node), args, kwargs)
+        args = [value_of(each, module) for each in node.args]
+        kwargs = {str(each.arg): value_of(each.value, module) for each in node.keywords}
+        return _called(value_of(node.func, module), ast.unparse(node), args, kwargs)
     if isinstance(node, ast.Tuple | ast.List):
-        items = [_value(each, module) for each in node.elts]
+        items = [value_of(each, module) for each in node.elts]
         return tuple(items) if isinstance(node, ast.Tuple) else items
     try:
         return ast.literal_eval(node)

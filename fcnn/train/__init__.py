@@ -1,4 +1,4 @@
-"""Training: a run is a sequence of frozen states, and a `for` loop over it is the callback.
+"""Training: a run is a sequence of frozen states, and a ``for`` loop over it is the callback.
 
 `init` makes the first `State`, `steps` gives a state for each step, `epochs` an `Epoch` for each
 pass over the data, and `fcnn.fit` is a loop over those. A state is all that a run needs to go

@@ -28,20 +28,20 @@ from fcnn.train._steps import run
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 
 def epochs(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     state: State,
     *,
     epochs: int | None = None,
     batch_size: int = 32,
     drop_last: bool = False,
-    validation: Dataset[Any, Any] | None = None,
+    validation: Examples | None = None,
     augment: Augment | None = None,
     metrics: Mapping[str, Metric] | None = None,
     shard_size: ShardSize = "auto",
@@ -124,11 +124,11 @@ def watched(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     state: State,
     *,
     epochs: int | None,
-    validation: Dataset[Any, Any] | None,
+    validation: Examples | None,
     executor: Executor | None,
     progress: bool,
     watch: Callable[[State], None] | None = None,
@@ -145,7 +145,7 @@ def _epochs(
     plan: Plan,
     state: State,
     last: float,
-    validation: Dataset[Any, Any] | None,
+    validation: Examples | None,
     executor: Executor | None,
     progress: bool,
     watch: Callable[[State], None] | None,
@@ -182,7 +182,7 @@ def _epochs(
 
 
 def _validate(
-    plan: Plan, state: State, validation: Dataset[Any, Any] | None, executor: Executor | None
+    plan: Plan, state: State, validation: Examples | None, executor: Executor | None
 ) -> Evaluation | None:
     if validation is None:
         return None

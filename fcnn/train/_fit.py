@@ -25,6 +25,7 @@ from fcnn.train._epochs import watched
 from fcnn.train._finite import keep as keep_state
 from fcnn.train._init import init
 from fcnn.train._plan import Augment, ShardSize
+from fcnn.train._recording import Recording, recording
 from fcnn.train._report import Epoch, Report, Run
 from fcnn.train._resume import Changes, check_state, refuse_change
 from fcnn.train._state import State
@@ -32,7 +33,8 @@ from fcnn.train._state import State
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from fcnn.data import Dataset
+    from fcnn._folder import Experiment
+    from fcnn.data import Examples
 
 
 @hinting
@@ -40,13 +42,13 @@ def fit(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     *,
     epochs: int,
     key: Key | None = None,
     batch_size: int = 32,
     drop_last: bool = False,
-    validation: Dataset[Any, Any] | None = None,
+    validation: Examples | None = None,
     keep_best: bool = False,
     params: Tree | None = None,
     state: State | None = None,
@@ -59,6 +61,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     every: int | None = None,
     keep: int = 1,
+    run: str | os.PathLike[str] | Experiment | None = None,
 ) -> Run:
     """Train a model for some epochs.
 
@@ -95,6 +98,9 @@ def fit(
             so it is complete whenever the process ends.
         every: also write it each that many steps.
         keep: the number of checkpoints: ``run.npz``, and the older ``run.1.npz``, ``run.2.npz``.
+        run: a folder that gets all that repeats the run, a line for each epoch, the checkpoints
+            and a report (see `fcnn.experiment`); or an experiment that is open. The same call
+            again goes on from its checkpoint.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -107,6 +113,7 @@ def fit(
             a KeyboardInterrupt and any other exception have the last good state as their
             attribute ``state``, and a `fcnn.train.Run` with it as their attribute ``run``.
         DataError: if the checkpoint is damaged, or no run.
+        ArgumentError: if the folder ``run`` is one of a run with other arguments.
         OSError: if the checkpoint cannot be written; the one before it is as it was.
 
     >>> import numpy as np, fcnn
@@ -125,15 +132,50 @@ def fit(
     check_loss(loss)
     given = state
     state = _first(model, optimizer, data, key, params, state, changed)
-    files = _files(checkpoint, every, keep, model, state)
-    before = None if files is None else files.load()
-    if before is not None:
-        if given is not None:
-            raise ArgumentError(
-                f"expected no state where the checkpoint {checkpoint} has one; leave it out, or "
-                f"remove the file"
-            )
-        state = _first(model, optimizer, data, key, None, before.state, changed)
+    values = {
+        "model": model,
+        "loss": loss,
+        "optimizer": optimizer,
+        "augment": augment,
+        "metrics": metrics,
+        "data": data,
+        "validation": validation,
+    }
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "drop_last": drop_last,
+        "shard_size": shard_size,
+        "executor": executor,
+        "changed": changed,
+    }
+    kept = {"keep_best": keep_best, "params": params, "state": given, "checkpoint": checkpoint}
+    with recording(run, state, values, options | kept) as record:
+        files = _files(record.checkpoint if record else checkpoint, every, keep, model, state)
+        before = None if files is None else files.load()
+        if before is not None:
+            if given is not None:
+                raise ArgumentError(
+                    f"expected no state where the checkpoint {files and files.path} has one; "
+                    f"leave it out, or remove the file"
+                )
+            state = _first(model, optimizer, data, key, None, before.state, changed)
+        found = _trained(files, record, before, state, keep_best, log, values | options)
+        if record is not None:
+            record.finish(found)
+    return found
+
+
+def _trained(
+    files: Checkpoints | None,
+    record: Recording | None,
+    before: Run | None,
+    state: State,
+    keep_best: bool,
+    log: Callable[[str], object] | None,
+    settings: dict[str, Any],
+) -> Run:
+    """Return the run from ``state`` on, saved, recorded and logged as it goes."""
     history: list[Report] = [] if before is None else list(before.history)
     best: Epoch | None = None if before is None else before.best
 
@@ -142,20 +184,8 @@ def fit(
             files.save(Run(state, tuple(history), best))
 
     found = watched(
-        model,
-        loss,
-        optimizer,
-        data,
-        state,
-        epochs=epochs,
-        batch_size=batch_size,
-        drop_last=drop_last,
-        validation=validation,
-        augment=augment,
-        metrics=metrics,
-        shard_size=shard_size,
-        executor=executor,
-        changed=changed,
+        **settings,
+        state=state,
         progress=log is not None,
         watch=None if files is None else watch,
     )
@@ -167,6 +197,8 @@ def fit(
             history.append(epoch.report)
             if keep_best and (best is None or _loss(epoch) < _loss(best)):
                 best = epoch
+            if record is not None:
+                record.note(epoch)
             if files is not None:
                 files.save(Run(state, tuple(history), best))
             if log is not None:
@@ -198,7 +230,7 @@ def _files(
 def _first(
     model: Layer,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     key: Key | None,
     params: Tree | None,
     state: State | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fcnn import _batch, _doors, tree
+from fcnn._batch import first_of
 from fcnn._layer import Layer, is_shape
 from fcnn._typing import Tree
 from fcnn._walk import walk
@@ -18,13 +19,13 @@ from fcnn.prng import Key, abstract_key, split
 from fcnn.train._state import Setup, State
 
 if TYPE_CHECKING:
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 
 def init(
     model: Layer,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     key: Key,
     *,
     params: Tree | None = None,
@@ -54,13 +55,14 @@ def init(
     """
     check_parts(model, optimizer, data)
     _doors.check_key(key)
+    example = first_of(data).inputs
     if params is None:
         params = made_for(model, split(key, 4)[0], data)
     else:
         made_for(model, abstract_key(), data)
         _doors.check_bare(params)
-        _doors.check_params(model, params, data.inputs)
-    params = _in_dtype_of(data.inputs, params)
+        _doors.check_params(model, params, example)
+    params = _in_dtype_of(example, params)
     return State(params, optimizer.init(params), key, Setup.of(model, optimizer, data))
 
 
@@ -81,13 +83,13 @@ def check_parts(model: Any, optimizer: Any, data: Any) -> None:
     _doors.check_data(data)
 
 
-def made_for(model: Layer, key: Key, data: Dataset[Any, Any]) -> Tree:
+def made_for(model: Layer, key: Key, data: Examples) -> Tree:
     """Return the params that a model has for such inputs.
 
     Raises:
         ShapeError: if it does not take them, with a hint if they look channels first.
     """
-    shape = _batch.example_shape(data.inputs)
+    shape = _batch.example_shape(first_of(data).inputs)
     try:
         params: Tree = model.init(key, shape)[0]
     except ShapeError as error:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
+import numpy as np
 
 from fcnn import _doors, tree
-from fcnn._batch import take
+from fcnn._batch import first_of, is_streamed, targets_of
 from fcnn._check import whole
 from fcnn._layer import Layer, training
 from fcnn._scores import Metric, has_classes
@@ -25,11 +26,12 @@ from fcnn.train._state import State
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 Augment: TypeAlias = Callable[[Key, Any], Any]
 ShardSize: TypeAlias = int | Literal["auto"] | None
 
+_SOME = 256
 LEAST, LEAST_WITH_STATISTICS = 16, 32
 """The fewest examples of a shard by default: batch norm needs more for its mean and variance."""
 
@@ -41,7 +43,7 @@ class Plan:
     model: Layer
     loss: Loss
     optimizer: Optimizer
-    data: Dataset[Any, Any]
+    data: Examples
     examples: int
     batch_size: int
     drop_last: bool
@@ -57,10 +59,7 @@ class Plan:
         By default shards are as many as can have 16 examples, or 32 where the model has
         statistics, so that batch norm sees 32 examples or more if the batch has them.
         """
-        if self.shard_size != "auto":
-            return self.shard_size
-        least = LEAST_WITH_STATISTICS if self.has_statistics else LEAST
-        return -(-n // max(1, n // least))
+        return shard_for(n, self.shard_size, self.has_statistics)
 
     @property
     def is_sharded(self) -> bool:
@@ -79,11 +78,19 @@ class Plan:
         return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
 
 
+def shard_for(n: int, shard_size: ShardSize, has_statistics: bool) -> int | None:
+    """Return the largest shard of a batch of ``n`` examples; see `Plan.shard_size_for`."""
+    if shard_size != "auto":
+        return shard_size
+    least = LEAST_WITH_STATISTICS if has_statistics else LEAST
+    return -(-n // max(1, n // least))
+
+
 def begin(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     state: State,
     *,
     batch_size: int,
@@ -137,24 +144,29 @@ def begin(
     return plan, state
 
 
-def check_examples(plan: Plan, params: Tree, data: Dataset[Any, Any], what: str = "") -> None:
+def check_examples(plan: Plan, params: Tree, data: Examples, what: str = "") -> None:
     """Run the examples with the least and the largest targets through model and loss.
 
     Raises:
         FcnnError: what they raise, after ``what``.
     """
-    rows = _extremes(data.targets)
+    rows = _extremes(data)
+    some = data[np.array(rows)]
     try:
-        prediction = plan.model.apply(params, take(data.inputs, rows))
-        plan.loss.apply(prediction, take(data.targets, rows))
+        prediction = plan.model.apply(params, some.inputs)
+        plan.loss.apply(prediction, some.targets)
     except FcnnError as error:
         message = f"{what}{error.message} (tried with examples {rows})"
         raise type(error)(message, error.path, error.call) from None
 
 
-def _extremes(targets: Tree) -> list[int]:
-    """Return the first example, and those with the least and the largest target."""
-    rows = {0}
+def _extremes(data: Examples) -> list[int]:
+    """Return the first example, and those with the least and the largest target.
+
+    Of targets that are not in memory: among the first examples, and the last.
+    """
+    targets = targets_of(data, _SOME)
+    rows = {0, len(data) - 1} if is_streamed(data) else {0}
     for leaf in tree.leaves(targets):
         size = leaf[0].size
         if size:
@@ -168,7 +180,7 @@ def _check_batch_of_one(plan: Plan, params: Tree) -> None:
     last = size if plan.drop_last else (n % size or min(n, size))
     if last > 1:
         return
-    x = take(plan.data.inputs, slice(0, 1))
+    x = first_of(plan.data).inputs
     try:
         plan.model.apply(params, x, training(abstract_key()))
     except ShapeError as error:

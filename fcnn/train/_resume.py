@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from fcnn import _doors, tree
+from fcnn._batch import first_of
 from fcnn._layer import Layer
 from fcnn._typing import Tree
 from fcnn.errors import ArgumentError, TreeError
@@ -16,7 +17,7 @@ from fcnn.optim import Optimizer
 from fcnn.train._state import Setup, State
 
 if TYPE_CHECKING:
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 Change: TypeAlias = Literal["model", "optimizer", "data", "key"]
 Changes: TypeAlias = Change | Collection[Change]
@@ -24,7 +25,7 @@ Changes: TypeAlias = Change | Collection[Change]
 
 
 def resume(
-    state: State, model: Layer, optimizer: Optimizer, data: Dataset[Any, Any], changed: Changes
+    state: State, model: Layer, optimizer: Optimizer, data: Examples, changed: Changes
 ) -> State:
     """Return the state to go on from with this model, optimizer and data set.
 
@@ -43,7 +44,7 @@ def resume(
         return state
     for what in ("model", "optimizer", "data"):
         refuse_change(what, getattr(setup, what), getattr(before, what), names)
-    _doors.check_params(model, state.params, data.inputs)
+    _doors.check_params(model, state.params, first_of(data).inputs)
     opt_state = optimizer.init(state.params)
     if _shapes(opt_state) == _shapes(state.opt_state):
         opt_state = state.opt_state

@@ -18,7 +18,7 @@ from fcnn.optim import Optimizer
 from fcnn.prng import Key
 
 if TYPE_CHECKING:
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 ROWS = 256
 """The number of examples whose digest tells one data set from another."""
@@ -54,7 +54,7 @@ class Setup:
     data: str
 
     @classmethod
-    def of(cls, model: Layer, optimizer: Optimizer, data: Dataset[Any, Any]) -> Setup:
+    def of(cls, model: Layer, optimizer: Optimizer, data: Examples) -> Setup:
         """Return the setup of a run with these."""
         return cls(_text(model), _text(optimizer), _fingerprint(data))
 
@@ -64,14 +64,15 @@ def _text(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
-def _fingerprint(data: Dataset[Any, Any]) -> str:
+def _fingerprint(data: Examples) -> str:
     import hashlib
 
     n = len(data)
     rows = np.unique(np.arange(ROWS) * (n - 1) // (ROWS - 1))
     some = data[rows]
     text = f"{tree.digest((some.inputs, some.targets))} {data.classes}"
-    return f"{data!r} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    # A run may go on with the same examples lazily, or in memory.
+    return f"{_text(data).removeprefix('Lazy')} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 @record

@@ -26,14 +26,14 @@ from fcnn.train._state import State
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from fcnn.data import Dataset
+    from fcnn.data import Examples
 
 
 def steps(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Dataset[Any, Any],
+    data: Examples,
     state: State,
     *,
     batch_size: int = 32,

@@ -184,5 +184,5 @@ def digest(tree: Tree) -> str:
         weight = f" weight {leaf.weight!r}" if isinstance(leaf, Observation) else ""
         array = np.asarray(leaf.value if isinstance(leaf, Observation) else leaf)
         sha.update(f"{path} {array.dtype.str} {array.shape}{weight}\n".encode())
-        sha.update(np.ascontiguousarray(array).tobytes())
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()

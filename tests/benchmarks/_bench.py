@@ -16,10 +16,16 @@ FCNN, BEFORE, LOOPS = "fcnn", "fcnn before", "articles' loops"
 FORMS = {
     "training": ("eager", "channels_last", "compiled model", "compiled step"),
     "inference": ("eager", "channels_last", "compiled model"),
+    "layer": ("eager", "channels_last", "compiled model", "compiled channels_last"),
 }
 TORCH = [f"PyTorch {form}, {n}" for form in FORMS["training"] for n in (1, 2)]
-JAX = {"JAX jit": True, "JAX jit, synchronous": False}
-PEERS = [*TORCH, *JAX]
+JAX = {
+    "JAX jit": {"asynchronous": True},
+    "JAX jit, synchronous": {"asynchronous": False},
+    "JAX jit, one core": {"asynchronous": True, "cores": 1},
+}
+ONNX = {f"ONNX Runtime, {n}": {"threads": n} for n in (1, 2)}
+PEERS = [*TORCH, *JAX, *ONNX]
 GEMM = {f"SGEMM, {n}": Entry("gemm", {"threads": n}, f"{n} threads") for n in (1, 2)}
 
 
@@ -35,6 +41,7 @@ class Bench:
         libraries: which of the libraries in `_process` take part.
         networks: the workloads' names.
         batches: the batch sizes to measure; None for each section's own.
+        cells: the names of the section on layers.
         raw: all times, by section.
     """
 
@@ -48,10 +55,12 @@ class Bench:
         libraries: Sequence[str],
         networks: Sequence[str],
         batches: Sequence[int] | None,
+        cells: Sequence[str] = (),
     ) -> None:
         self.field, self.report, self.effort = field, report, effort
         self.own, self.before = own, before
         self.libraries, self.networks, self.batches = libraries, networks, batches
+        self.cells = cells
         self.raw: dict[str, Any] = {}
 
     def batch_sizes(self, usual: Sequence[int]) -> list[int]:
@@ -83,8 +92,11 @@ class Bench:
                     options = {"form": form, "threads": n}
                     found[f"PyTorch {form}, {n}"] = Entry("torch", task | options, f"{n} threads")
         if "jax" in self.libraries:
-            for label, asynchronous in JAX.items():
-                found[label] = Entry("jax", task | {"asynchronous": asynchronous}, label)
+            for label, options in JAX.items():
+                found[label] = Entry("jax", task | options, label)
+        if "onnx" in self.libraries and mode == "inference":
+            for label, options in ONNX.items():
+                found[label] = Entry("onnx", task | options, label)
         # Loops take the same time for each image, which two batch sizes show well enough.
         if "articles" in self.libraries and name in ARTICLES and batch <= 64:
             found[LOOPS] = Entry("articles", task | ARTICLES[name])

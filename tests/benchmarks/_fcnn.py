@@ -57,6 +57,7 @@ def prepare(
     shards: int | None = None,
     pool: str = "threads",
     workers: int | None = None,
+    alone: bool = False,
 ) -> Run:
     """Return the fastest way: the whole batch with one or all BLAS threads, or shards on a pool.
 
@@ -67,18 +68,83 @@ def prepare(
         shards: run this many shards, and no other way; 1 for the whole batch in this thread.
         pool: "threads" or "processes", for shards.
         workers: how many the pool has; one for each core if None.
+        alone: one thread and the whole batch, or a loop over shards.
     """
+    if mode == "layer":
+        return _fastest(_layer_ways(work, batch, alone))
     make = _inference if mode == "inference" else _training
     whole = make(work, batch, None, None)
     if shards == 1:
         return whole
     if shards is not None:
         return make(work, batch, batch // shards, _pool(pool, workers))
+    if alone:
+        return _fastest(_ways_alone(work, batch))
     ways = [Way("whole batch", whole), Way("whole batch, 1 thread", _with_one_thread(whole))]
     for size in sorted({size for size in (batch // 2, *SHARD_SIZES) if 1 < size < batch}):
         for name in ("threads", "processes"):
             ways.append(Way(f"shards of {size}, {name}", make(work, batch, size, _pool(name))))
     return _fastest(ways)
+
+
+def _ways_alone(work: Work, batch: int) -> list[Way]:
+    """Return the ways to train in one thread: the batch as a whole, or in shards."""
+    ways = [Way("whole batch", _with_one_thread(_training(work, batch, None, None)))]
+    for size in sorted({size for size in (batch // 2, *SHARD_SIZES) if 1 < size < batch}):
+        ways.append(Way(f"shards of {size}", _training(work, batch, size, None)))
+    return ways
+
+
+def _layer_ways(work: Work, batch: int, alone: bool) -> list[Way]:
+    """Return the ways to run a layer and its adjoint: the two orders of memory, or halves.
+
+    Arrays have their channels innermost, as they come from outside, or the examples, as they
+    lie between layers.
+    """
+    net = model(work.model)
+    params = initial(work, net)
+    arrays = [np.asarray(each, np.float32) for each in examples(work, batch)]
+
+    def adjoint(_: Any, shard: tuple[np.ndarray, np.ndarray]) -> Any:
+        x, dy = shard
+        y, pull = net.vjp(params, x)
+        return y, pull(dy)
+
+    def whole(shard: Any) -> Run:
+        def run(k: int) -> None:
+            for _ in range(k):
+                adjoint(None, shard)
+
+        return run
+
+    def sharded(shards: list[Any]) -> Run:
+        def run(k: int) -> None:
+            for _ in range(k):
+                first, *others = parallel.map_shards(adjoint, None, shards, _pool("threads"))
+                for other in others:
+                    tree.map(np.add, first[1][0], other[1][0])
+
+        return run
+
+    ways = []
+    for where, order in (("as given", _as_given), ("examples innermost", _examples_innermost)):
+        run = whole(tuple(map(order, arrays)))
+        ways.append(Way(f"whole batch, {where}, 1 thread", _with_one_thread(run)))
+        if not alone:
+            ways.append(Way(f"whole batch, {where}", run))
+            halves = [tuple(order(each[i::2]) for each in arrays) for i in range(2)]
+            ways.append(Way(f"halves on threads, {where}", sharded(halves)))
+    return ways
+
+
+def _as_given(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x)
+
+
+def _examples_innermost(x: np.ndarray) -> np.ndarray:
+    """Return x with its axes in memory as rows, channels, columns, examples."""
+    order = (1, x.ndim - 1, *range(2, x.ndim - 1), 0)
+    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
 
 
 @functools.cache

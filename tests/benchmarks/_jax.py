@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jax
@@ -101,8 +102,20 @@ def loss(name: str, prediction: Any, target: Any) -> Any:
     return -jnp.mean(target * jnp.log(yes) + (1 - target) * jnp.log(no))
 
 
-def prepare(work: Work, batch: int, mode: str, asynchronous: bool = True) -> Run:
-    """Return a step; without asynchronous dispatch JAX is faster where a step is short."""
+def prepare(
+    work: Work, batch: int, mode: str, asynchronous: bool = True, cores: int | None = None
+) -> Run:
+    """Return a step; without asynchronous dispatch JAX is faster where a step is short.
+
+    Args:
+        work: the workload.
+        batch: the number of images.
+        mode: "training" or "inference".
+        asynchronous: whether a call returns before its result is there.
+        cores: how many this process may run on; all if None. JAX has as many threads.
+    """
+    if cores is not None:  # before JAX starts its threads, and the same in one process
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     jax.config.update("jax_cpu_enable_async_dispatch", asynchronous)  # the same in one process
     init, apply = model(work.model, mode)
     params = initial(work, init)

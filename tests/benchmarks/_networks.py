@@ -123,14 +123,21 @@ def described(workload: Workload) -> Work:
     return Work(workload.shape, workload.classes, workload.loss, lists[0][0])
 
 
+NAMES = {"residual": "add"}
+"""A combinator by the name of another, whose arguments are the parts that `fcnn.walk` shows."""
+
+
 def _node(visit: Any) -> Node:
     spec = visit.layer.spec
     is_combinator = len(visit.layer) > 0
     known = {
         k: v for k, v in spec.arguments.items() if v is None or isinstance(v, int | float | str)
     }
-    args, kwargs = ((), {}) if is_combinator else (spec.args, dict(spec.kwargs))
-    return Node(spec.name, args, kwargs, known, visit.in_shape, visit.out_shape, [])
+    # Initializers stay behind: contestants get params that are drawn here.
+    kwargs = {k: v for k, v in dict(spec.kwargs).items() if not callable(v)}
+    args, kwargs = ((), {}) if is_combinator else (spec.args, kwargs)
+    name = NAMES.get(spec.name, spec.name)
+    return Node(name, args, kwargs, known, visit.in_shape, visit.out_shape, [])
 
 
 def multiply_adds(workload: Workload) -> tuple[int, int]:

@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = {"torch": "torch", "jax": "jax", "articles": "scipy", "gemm": "numpy"}
+LIBRARIES = {
+    "torch": "torch",
+    "jax": "jax",
+    "onnx": "onnxruntime",
+    "articles": "scipy",
+    "gemm": "numpy",
+}
 # What changes a contestant's threads or kernels, or keeps Python from storing its bytecode.
 STEERING = (
     "PYTHONDONTWRITEBYTECODE",

@@ -20,13 +20,13 @@ def memory(bench: Bench) -> None:
     rows = []
     for name in bench.networks:
         peers = _peers(bench, name)
-        peaks = {label: _peak(bench, name, label, entry) for label, entry in peers.items()}
+        peaks = {label: peak(bench, name, label, entry) for label, entry in peers.items()}
         known = {label: peak for label, peak in peaks.items() if peak is not None}
         least = min(known, key=known.__getitem__, default=None)
         cells = ["" if peaks.get(label) is None else f"{peaks[label]:.0f}" for label in PEERS]
         for way, options in WAYS.items():
             entries = bench.of_fcnn(task_of(name, BATCH, "training", **options))
-            own = {n: _peak(bench, name, f"{n}, {way}", each) for n, each in entries.items()}
+            own = {n: peak(bench, name, f"{n}, {way}", each) for n, each in entries.items()}
             rows.append([f"{name}, {way}", *_cells(own, least, known), *cells])
     head = ["MB", FCNN, BEFORE, f"{FCNN} / before", f"{FCNN} / least peer", *PEERS]
     bench.report.table(f"Memory of training, batch {BATCH}: peak over the imports", head, rows)
@@ -48,7 +48,7 @@ def _cells(own: dict[str, float | None], least: str | None, known: dict[str, flo
     return [*shown, of_before, f"{peak / known[least]:.2f}" if peak and least else ""]
 
 
-def _peak(bench: Bench, name: str, label: str, entry: Entry) -> float | None:
+def peak(bench: Bench, name: str, label: str, entry: Entry) -> float | None:
     """Return the growth in MB from after the import to after training, the median of up to 3."""
     bench.progress("memory", f"{name}, {label}")
     grown = []

@@ -35,8 +35,54 @@ class Sum(nn.Module):
         return self.first(x) + self.second(x)
 
 
-PLAIN = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "flatten": nn.Flatten}
+class Joined(nn.Module):
+    """What two branches make of the same input, one behind the other along the channels."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.first(x), self.second(x)], dim=1)
+
+
+class OverChannels(nn.Module):
+    """A module of the last axis, applied to the channels."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.module(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Scale(nn.Module):
+    """A product with one number a channel: a depthwise convolution of a single element."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight.view(1, -1, 1, 1)
+
+
+class GlobalMean(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(2).mean(-1)
+
+
+PLAIN = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "flatten": nn.Flatten,
+    "global_avg_pool": GlobalMean,
+}
 POOLS = {"max_pool2d": nn.MaxPool2d, "avg_pool2d": nn.AvgPool2d}
+CONVOLUTIONS = {"conv1d": nn.Conv1d, "conv2d": nn.Conv2d, "conv3d": nn.Conv3d}
 
 
 def model(work: Work, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -48,20 +94,34 @@ def model(work: Work, dtype: torch.dtype = torch.float32) -> nn.Module:
 
 
 def _module(node: Node, tensors: Iterator[torch.Tensor]) -> nn.Module:
-    args = node.arguments
+    args, c = node.arguments, node.in_shape[-1]
     match node.name:
         case "serial":
             return nn.Sequential(*(_module(layer, tensors) for layer in node.layers))
         case "add":
             return Sum(*(_module(layer, tensors) for layer in node.layers))
-        case "conv2d":
-            return _conv(tensors, **args)
+        case "concat":
+            return Joined(*(_module(layer, tensors) for layer in node.layers))
+        case "conv1d" | "conv2d" | "conv3d":
+            return _conv(CONVOLUTIONS[node.name], tensors, **args)
+        case "conv_transpose2d":
+            units, size, stride = args["filters"], args["kernel_size"], args["stride"]
+            return _filled(nn.ConvTranspose2d(c, units, size, stride), tensors)
+        case "depthwise_conv2d":
+            size, stride, padding = args["kernel_size"], args["stride"], args["padding"]
+            if size == 1 and not args["bias"]:
+                return Scale(next(tensors))
+            bias, filters = args["bias"], node.out_shape[-1]
+            made = nn.Conv2d(c, filters, size, stride, padding, groups=c, bias=bias)
+            return _filled(made, tensors)
         case "dense":
-            made = nn.Linear(node.in_shape[0], args["units"])
-            made.weight.data, made.bias.data = next(tensors), next(tensors)
-            return made
+            return _over_channels(_filled(nn.Linear(c, args["units"]), tensors), node)
+        case "layer_norm":
+            return _over_channels(_filled(nn.LayerNorm(c, args["eps"]), tensors), node)
+        case "group_norm":
+            return _filled(nn.GroupNorm(args["groups"], c, args["eps"]), tensors)
         case "batch_norm":
-            made = nn.BatchNorm2d(node.in_shape[-1], args["eps"], 1 - args["momentum"])
+            made = nn.BatchNorm2d(c, args["eps"], 1 - args["momentum"])
             made.weight.data, made.bias.data = next(tensors), next(tensors)
             made.running_mean, made.running_var = next(tensors), next(tensors)
             return made
@@ -69,10 +129,25 @@ def _module(node: Node, tensors: Iterator[torch.Tensor]) -> nn.Module:
             return POOLS[node.name](args["pool_size"])
         case "dropout":
             return nn.Dropout(args["rate"])
+        case "gelu":
+            return nn.GELU(args["approximate"])
     return PLAIN[node.name]()
 
 
+def _filled(made: nn.Module, tensors: Iterator[torch.Tensor]) -> nn.Module:
+    """Return a module with its weight and its bias, if it has one, set to the next tensors."""
+    made.weight.data = next(tensors)
+    if made.bias is not None:
+        made.bias.data = next(tensors)
+    return made
+
+
+def _over_channels(made: nn.Module, node: Node) -> nn.Module:
+    return made if len(node.in_shape) == 1 else OverChannels(made)
+
+
 def _conv(
+    constructor: Any,
     tensors: Iterator[torch.Tensor],
     *,
     filters: int,
@@ -83,7 +158,7 @@ def _conv(
     **_: Any,
 ) -> nn.Module:
     weight, tied = next(tensors), bias == "tied"
-    made = nn.Conv2d(weight.shape[1], filters, kernel_size, stride, padding, bias=tied)
+    made = constructor(weight.shape[1], filters, kernel_size, stride, padding, bias=tied)
     made.weight.data = weight
     if tied:
         made.bias.data = next(tensors)
@@ -95,14 +170,17 @@ def batch_of(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images (n, channels, height, width) and targets as PyTorch takes them."""
     images, target = examples(work, batch)
-    images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    of_target = dtype if target.ndim == 2 else torch.int64
+    images = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    if target.ndim > 2:
+        target = np.ascontiguousarray(np.moveaxis(target, -1, 1))
+    of_target = torch.int64 if target.ndim == 1 else dtype
     return torch.tensor(images, dtype=dtype), torch.tensor(target, dtype=of_target)
 
 
 LOSSES = {
     "softmax_cross_entropy": functional.cross_entropy,
     "binary_cross_entropy": functional.binary_cross_entropy,
+    "mean_squared_error": functional.mse_loss,
 }
 
 
@@ -127,14 +205,14 @@ def prepare(work: Work, batch: int, mode: str, form: str, threads: int) -> Run:
     """Return a step in one form: eager, channels_last, compiled model, compiled step."""
     torch.set_num_threads(threads)  # one process has one number of threads throughout
     net, (images, target) = model(work), batch_of(work, batch)
-    if form == "channels_last":
-        net = net.to(memory_format=torch.channels_last)
-        images = images.to(memory_format=torch.channels_last)
-    net.train(mode == "training")
+    if form.endswith("channels_last"):
+        net, images = _channels_last(net), _channels_last(images)
+        target = _channels_last(target)
+    net.train(mode != "inference")
     loss, optimizer = LOSSES[work.loss], torch.optim.SGD(net.parameters(), RATE, fused=True)
     if form.startswith("compiled"):
         torch._dynamo.reset()  # without it the limit of recompilations is reached
-    if form == "compiled model":
+    if form in ("compiled model", "compiled channels_last"):
         net = torch.compile(net, fullgraph=True)
 
     @torch.inference_mode()
@@ -153,7 +231,27 @@ def prepare(work: Work, batch: int, mode: str, form: str, threads: int) -> Run:
         for _ in range(k):
             step()
 
-    return infer if mode == "inference" else steps
+    inputs = [images, *net.parameters()]
+
+    def adjoints(k: int) -> None:
+        images.requires_grad_()
+        for _ in range(k):
+            torch.autograd.grad(net(images), inputs, target)
+
+    return {"inference": infer, "training": steps, "layer": adjoints}[mode]
+
+
+LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def _channels_last(of: Any) -> Any:
+    """Return a module or a tensor with images in that order; a sequence has no such order."""
+    if isinstance(of, nn.Module):
+        orders = {LAST[p.ndim] for p in of.parameters() if p.ndim in LAST}
+        for order in orders:
+            of = of.to(memory_format=order)
+        return of
+    return of.to(memory_format=LAST[of.ndim]) if of.ndim in LAST else of
 
 
 if __name__ == "__main__":

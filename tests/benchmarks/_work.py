@@ -69,44 +69,64 @@ def leaves(node: Node) -> Iterator[Node]:
         yield from leaves(child)
 
 
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "depthwise_conv2d")
+NORMS = ("layer_norm", "group_norm")
+
+
 def parameters(work: Work, seed: int = 0) -> list[np.ndarray]:
     """Return He-normal weights, small biases, and statistics other than 0 and 1, in float64.
 
-    Convolution weights are (height, width, c_in, filters), dense weights (n_in, units).
+    Convolution weights are (height, width, c_in, filters), or as many axes as the convolution
+    has; of a transposed one (height, width, filters, c_in); dense weights (n_in, units).
     """
     rng = np.random.default_rng(seed)
     drawn: list[np.ndarray] = []
     for layer in leaves(work.model):
         match layer.name, layer.arguments:
-            case "conv2d", {"filters": filters, "kernel_size": size, "bias": bias}:
-                fan_in = size * size * layer.in_shape[2]
-                weight = rng.standard_normal((size, size, layer.in_shape[2], filters))
+            case name, {"bias": bias} if name in CONVOLUTIONS:
+                shape = kernel(layer)
+                fan_in = math.prod(shape[:-1])
+                weight = rng.standard_normal(shape)
                 drawn.append(weight * math.sqrt(2 / fan_in))
-                if bias is not None:
-                    of = layer.out_shape if bias == "untied" else (filters,)
+                if bias not in (None, False):
+                    of = layer.out_shape if bias == "untied" else layer.out_shape[-1:]
                     drawn.append(rng.uniform(-0.1, 0.1, of))
             case "dense", {"units": units}:
-                n_in = layer.in_shape[0]
+                n_in = layer.in_shape[-1]
                 weight = rng.standard_normal((n_in, units))
                 drawn += [weight * math.sqrt(2 / n_in), rng.uniform(-0.1, 0.1, units)]
             case "batch_norm", _:  # scale, bias, mean, var
                 ranges = (0.8, 1.2), (-0.1, 0.1), (-0.1, 0.1), (0.8, 1.2)
                 drawn += [rng.uniform(*ends, layer.in_shape[-1]) for ends in ranges]
+            case name, _ if name in NORMS:
+                drawn += [rng.uniform(*e, layer.in_shape[-1]) for e in ((0.8, 1.2), (-0.1, 0.1))]
     return drawn
+
+
+def kernel(layer: Node) -> Shape:
+    """Return the shape of a convolution's weight."""
+    size = (layer.arguments["kernel_size"],) * (len(layer.in_shape) - 1)
+    c_in, filters = layer.in_shape[-1], layer.out_shape[-1]
+    if layer.name == "depthwise_conv2d":
+        return *size, 1, filters
+    return (*size, filters, c_in) if "transpose" in layer.name else (*size, c_in, filters)
 
 
 def channels_first(work: Work, arrays: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the same parameters for images (channels, height, width).
 
-    Convolution weights are (filters, c_in, height, width), dense weights (units, n_in). The
-    inputs of a dense layer behind a flatten are in the order of such images.
+    Convolution weights are (filters, c_in, height, width), of a transposed one (c_in, filters,
+    height, width), dense weights (units, n_in). The inputs of a dense layer behind a flatten
+    are in the order of such images.
     """
     source, image = iter(arrays), None
     for layer in leaves(work.model):
         match layer.name, layer.arguments:
-            case "conv2d", {"bias": bias}:
-                yield np.transpose(next(source), (3, 2, 0, 1))
-                if bias is not None:
+            case name, {"bias": bias} if name in CONVOLUTIONS:
+                weight = next(source)
+                *size, second, first = range(weight.ndim)
+                yield np.transpose(weight, (first, second, *size))
+                if bias not in (None, False):
                     drawn = next(source)
                     yield drawn.transpose(2, 0, 1) if bias == "untied" else drawn
             case "flatten", _:
@@ -120,12 +140,16 @@ def channels_first(work: Work, arrays: list[np.ndarray]) -> Iterator[np.ndarray]
                 yield next(source)
             case "batch_norm", _:
                 yield from (next(source) for _ in range(4))
+            case name, _ if name in NORMS:
+                yield from (next(source) for _ in range(2))
 
 
 def examples(work: Work, batch: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return images in [0, 1) and labels, as one-hot rows where the loss needs them."""
+    """Return images in [0, 1) and labels, as one-hot rows or images where the loss needs them."""
     rng = np.random.default_rng(seed)
     images = rng.random((batch, *work.shape))
+    if work.loss == "mean_squared_error":
+        return images, rng.standard_normal((batch, *work.model.out_shape))
     labels = rng.integers(work.classes, size=batch)
     if work.loss == "binary_cross_entropy":
         return images, np.eye(work.classes)[labels]

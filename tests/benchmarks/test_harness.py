@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # the benchmark is a script with
 import _articles
 import _fcnn
 from _bench import BEFORE, FCNN, Bench, task_of
+from _cells import CELLS, KEPT
+from _layer_cells import layers
 from _measure import Effort, Entry, Found, measure, quartiles, ratio
 from _networks import ARTICLES, IMAGES, WIDTHS, WORKLOADS, Workload, described, multiply_adds
 from _process import Field
@@ -46,9 +48,9 @@ def of_fcnn(work: Work, batch: int):
     return f(params, *examples(work, batch), fcnn.training(fcnn.key(0)))
 
 
-@pytest.mark.parametrize("name", [*WORKLOADS, *IMAGES, *WIDTHS])
+@pytest.mark.parametrize("name", [*WORKLOADS, *IMAGES, *WIDTHS, *KEPT])
 def test_a_description_builds_the_model_again(name):
-    workload = (WORKLOADS | IMAGES | WIDTHS)[name]
+    workload = (WORKLOADS | IMAGES | WIDTHS | KEPT)[name]
     work = sent(workload)
     assert _fcnn.model(work.model) == workload.model
     assert work.model.out_shape == (work.classes,)
@@ -107,6 +109,50 @@ def test_torch_computes_the_same_loss(name):
     assert value == pytest.approx(of_fcnn(work, 4)[0], rel=1e-9)
 
 
+def fits(workload: Workload) -> Work:
+    """Return the workload as it is sent, after a check of the model that it builds."""
+    work = sent(workload)
+    expected, _ = workload.model.init(fcnn.key(0), work.shape)
+    built, out_shape = _fcnn.model(work.model).init(fcnn.key(0), work.shape)
+    assert tree.structure(built) == tree.structure(expected)
+    assert out_shape == work.model.out_shape
+    shapes = [each.shape for each in parameters(work)]
+    assert shapes == [each.shape for each in tree.leaves(expected)]
+    return work
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_torch_computes_the_same_gradients_of_each_cell(name):
+    """Also those that JAX leaves out; initializers are not sent, and the params are drawn here."""
+    torch = pytest.importorskip("torch")
+    import _torch
+
+    work = fits(CELLS[name].workload)
+    net = _torch.model(work, torch.float64).train()
+    images, target = _torch.batch_of(work, 2, torch.float64)
+    value = _torch.LOSSES[work.loss](net(images), target)
+    expected, grads = of_fcnn(work, 2)
+    assert value.item() == pytest.approx(expected, rel=1e-9)
+    of_torch = torch.autograd.grad(value, [*net.parameters()])
+    ours = channels_first(work, tree.leaves(grads))
+    ours = [each for each in ours if isinstance(each, np.ndarray)]
+    for mine, theirs in zip(ours, of_torch, strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_ways_to_run_a_layer_take_the_same_arrays(alone):
+    work = sent(CELLS["layer norm"].workload)
+    ways = _fcnn._layer_ways(work, 4, alone)
+    assert len(ways) == (2 if alone else 6)
+    for way in ways:
+        way(1)
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    moved = _fcnn._examples_innermost(x)
+    np.testing.assert_array_equal(moved, x)
+    assert moved.transpose(1, 3, 2, 0).flags.c_contiguous
+
+
 def test_the_step_that_torch_compiles_is_a_step_of_sgd(monkeypatch):
     torch = pytest.importorskip("torch")
     import _torch
@@ -136,6 +182,20 @@ def test_jax_computes_the_same_loss(name):
     scores = jax.jit(apply)(_jax.initial(work, init), images.astype(np.float32))
     value = float(_jax.loss(work.loss, scores, target))
     assert value == pytest.approx(of_fcnn(work, 4)[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_onnx_runtime_infers_the_same(name):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    import _onnx
+
+    work = sent(WORKLOADS[name])
+    images = examples(work, 4)[0].astype(np.float32)
+    model = _fcnn.model(work.model)
+    ours = model.apply(_fcnn.initial(work, model), images)
+    (theirs,) = _onnx.session(work, 4, 1).run(None, {"x": images.transpose(0, 3, 1, 2)})
+    np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["LeNet-5", "ResNet-20"])
@@ -179,6 +239,16 @@ def test_another_checkout_takes_part_in_its_own_process(bench, capsys):
     shown = capsys.readouterr().out
     assert f"| {BEFORE} |" in shown
     assert f"| {FCNN} / before |" in " ".join(shown.split())
+
+
+def test_a_layer_is_measured_in_the_ways_it_offers_and_in_one_thread(capsys):
+    with Field() as field:
+        run = Bench(field, Report(), Effort(2, 0.001), OWN, None, [], [], None, ["conv3d"])
+        layers(run)
+        assert field.missing() == []
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "conv3d" in line]
+    assert "| layer |    16 |" in row
+    assert list(run.raw["layers"]["conv3d"]) == [FCNN, f"{FCNN}, 1 thread"]
 
 
 def test_the_rounds_are_shared_by_the_processes_of_a_contestant():

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from _bench import Bench
+from _layer_cells import NAMES, layers
 from _measure import Effort
 from _networks import WORKLOADS
 from _process import LIBRARIES, Field
@@ -28,8 +29,10 @@ from _timing import inference, training
 
 import fcnn
 
-SECTIONS = {each.__name__: each for each in (training, inference, memory, imports, workers, growth)}
-USUAL = ("training", "inference", "memory", "imports")
+SECTIONS = {
+    each.__name__: each for each in (training, inference, memory, imports, workers, growth, layers)
+}
+USUAL = ("training", "inference", "memory", "imports", "layers")
 INTRODUCTION = [
     "# Benchmark",
     "",
@@ -55,6 +58,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--sections", type=names((*SECTIONS,)), default=list(USUAL), help=", ".join(SECTIONS))
     add("--networks", type=names((*WORKLOADS,)), default=list(WORKLOADS), help="comma-separated")
+    add("--cells", type=names((*NAMES,)), default=NAMES, help="of the section layers")
     add("--batches", type=lambda text: [int(n) for n in text.split(",")], help="such as 1,64")
     add("--peers", type=names((*LIBRARIES,)), default=list(LIBRARIES), help="or none")
     add("--against", type=checkout, metavar="FOLDER", help="another checkout of fcnn")
@@ -87,7 +91,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the children are ended
     report.say(*INTRODUCTION, *header(effort, own, args.against, command()))
     with Field() as field:
-        settings = args.against, args.peers, args.networks, args.batches
+        settings = args.against, args.peers, args.networks, args.batches, args.cells
         bench = Bench(field, report, effort, own, *settings)
         try:
             for section in args.sections:

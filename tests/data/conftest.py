@@ -63,6 +63,15 @@ def serving(files):
 
 
 @pytest.fixture
+def serve(monkeypatch):
+    """`serving`, without a proxy between."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return serving
+
+
+@pytest.fixture
 def small_mnist(tmp_path, monkeypatch):
     """The gzipped files, by name, of a small "MNIST" that the catalogue knows."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):

@@ -164,7 +164,7 @@ def test_refuses_what_is_no_set_no_mirror_and_no_time(tmp_path, arguments):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("folder", [None, b"data", "~no_such_user/data"])
+@pytest.mark.parametrize("folder", [b"data", "~no_such_user/data"])
 def test_refuses_what_is_no_folder(folder):
     with pytest.raises(ArgumentError, match="expected the path of a folder"):
         download(folder, mirror="http://127.0.0.1:1/")

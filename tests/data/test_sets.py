@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 import pytest
 
-from fcnn.data import _catalogue, available, fashion_mnist, mnist, read_idx, write_idx
+from fcnn.data import _catalogue, _sets, available, fashion_mnist, mnist, read_idx, write_idx
 from fcnn.data._embed import embed
 from fcnn.errors import ArgumentError, DataError, FcnnError, LabelError
 
@@ -18,8 +18,11 @@ needs_whole_sets = pytest.mark.skipif(not WHOLE, reason="FCNN_DATA names no fold
 
 
 @pytest.fixture
-def embedded(monkeypatch):
+def embedded(monkeypatch, tmp_path):
+    """Neither FCNN_DATA nor the user's cache nor Debian's package is there."""
     monkeypatch.delenv("FCNN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(_sets, "DEBIAN", tmp_path / "debian")
 
 
 @pytest.fixture
@@ -254,6 +257,25 @@ def test_embedding_can_be_repeated(tmp_path):
     } - {"ORIGIN.md"}
     sums = "SHA256SUMS.txt"
     assert (tmp_path / sums).read_text() == (_catalogue.EMBEDDED / sums).read_text()
+
+
+@pytest.mark.parametrize("where", ["cache", "debian"])
+def test_more_than_is_embedded_is_looked_for_elsewhere(made_up, monkeypatch, tmp_path, where):
+    monkeypatch.delenv("FCNN_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(_sets, "DEBIAN", tmp_path / "debian")
+    with pytest.raises(DataError, match="expected 5001 examples"):
+        mnist("train", 5001)
+    target = {"cache": tmp_path / "cache" / "fcnn", "debian": tmp_path / "debian"}[where]
+    target.mkdir(parents=True)
+    made_up.rename(target / "mnist")
+    with pytest.raises(DataError, match=r"expected 5001 examples, got 30; .* has 30 in all"):
+        mnist("train", 5001)
+    # The embedded test set has fewer of some class, the small set elsewhere has two of each.
+    monkeypatch.setattr(
+        _catalogue, "MNIST", attrs.evolve(_catalogue.MNIST, embedded={"train": 0, "test": 0})
+    )
+    assert mnist("test", per_class=2).targets.tolist() == [*range(10)] * 2
 
 
 def test_importing_takes_nothing_that_only_files_need():

@@ -77,7 +77,10 @@ class TestKinds:
         [
             fcnn.relu, fcnn.tanh, fcnn.softmax, fcnn.log_softmax, fcnn.dense(3), fcnn.flatten,
             fcnn.conv2d(3, 2), fcnn.max_pool2d(3, stride=1, padding=1), fcnn.avg_pool2d(2),
-            fcnn.batch_norm(), fcnn.dropout(0.5),
+            fcnn.batch_norm(), fcnn.dropout(0.5), fcnn.layer_norm(), fcnn.group_norm(3),
+            fcnn.gelu(), fcnn.prelu(), fcnn.conv_transpose2d(2, 3), fcnn.upsample2d(2),
+            fcnn.global_avg_pool(), fcnn.global_max_pool(), fcnn.frozen(fcnn.conv2d(2, 2)),
+            fcnn.checkpointed(fcnn.serial(fcnn.dense(3), fcnn.tanh, fcnn.dense(2))),
         ],
         ids=str,
     )  # fmt: skip

@@ -76,7 +76,25 @@ def test_the_front_door_without_matplotlib(run, monkeypatch, tmp_path):
     assert not picture.exists()
 
 
+def test_noise_is_removed_better_than_by_a_blur(monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "denoising.png"
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(sys, "argv", ["denoising", "--quick", "--picture", str(picture)])
+    runpy.run_path(str(EXAMPLES / "denoising.py"), run_name="__main__")
+    *_, last = capsys.readouterr().out.splitlines()
+    given, blur, network = map(float, re.findall(r"[a-z] (\d+\.\d)", last))
+    assert network > blur > given
+
+
+def test_heartbeats_are_told_apart(run, tmp_path):
+    accuracy, total = run("heartbeats", "--quick", "--picture", str(tmp_path / "beats.png"))
+    assert total == 2000
+    assert accuracy > 0.5
+
+
 def test_every_script_is_run_here():
     scripts = {path.stem for path in EXAMPLES.glob("[!_]*.py")}
     needs_a_cluster = {"distributed"}
-    assert scripts - needs_a_cluster == {name for name, _ in FLOORS} | {"xor", "mnist"}
+    assert scripts - needs_a_cluster == {name for name, _ in FLOORS} | {
+        "denoising", "heartbeats", "mnist", "xor",
+    }  # fmt: skip

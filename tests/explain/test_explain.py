@@ -3,6 +3,7 @@ import pytest
 
 import fcnn
 from fcnn import explain, key, tree
+from fcnn._walk import Part, combinator
 from fcnn.errors import ArgumentError, MissingKeyError, ShapeError
 
 CNN = fcnn.serial(
@@ -194,6 +195,25 @@ class TestLayers:
         assert list(maps) == [visit.path for visit in fcnn.walk(model, (3,))]
         last = maps["serial[1].multiply[0]"] * maps["serial[1].multiply[1]"]
         np.testing.assert_allclose(last, model.apply(params, x), rtol=1e-6)
+
+    def test_feature_maps_inside_wrappers(self, rng):
+        model = fcnn.serial(fcnn.frozen(fcnn.serial(fcnn.dense(3), fcnn.dropout(0.5))), fcnn.relu)
+        params, x = model.init(key(0), (4,))[0], rng.normal(size=(2, 4)).astype(np.float32)
+        maps = explain.feature_maps(model, params, x)
+        assert list(maps) == [visit.path for visit in fcnn.walk(model, (4,))]
+
+        @fcnn.layer
+        def doubled(inner):
+            def vjp(params, x, ctx=fcnn.EVAL):
+                y, pullback = inner.vjp(params, x, ctx)
+                return 2 * y, lambda dy: pullback(2 * dy)
+
+            return inner.init, lambda params, x, ctx: 2 * inner.apply(params, x, ctx), vjp
+
+        combinator(doubled, wiring="branches")(lambda layer: [Part("", layer.layers[0], ())])
+        model = fcnn.serial(doubled(fcnn.serial(fcnn.dense(3), fcnn.relu)), fcnn.tanh)
+        maps = explain.feature_maps(model, model.init(key(0), (4,))[0], x)
+        assert list(maps) == ["serial[0]", "serial[1]"]
 
     def test_grad_cam_of_shared_layers(self, rng):
         tied = fcnn.shared(fcnn.conv2d(2, 3, padding="same"))

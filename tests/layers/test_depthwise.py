@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 import fcnn
 from fcnn import conv2d, depthwise_conv2d, key, tree
 from fcnn._ops import depthwise as ops
-from fcnn._ops.layout import hcwn
-from fcnn._ops.transpose import rows_of
+from fcnn._ops.layout import hcwn, rows_of
 from fcnn._ops.window import slide
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.testing import check_layer
@@ -20,6 +19,15 @@ small, pairs = st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3)
 
 def innermost(x):
     return np.ascontiguousarray(hcwn(x)).transpose(3, 0, 2, 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _by_bands():
+    """Let small arrays take the way of large ones, too; few images are computed as groups."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CHANNELS", "SIZE", "TERMS"):
+            patch.setattr(ops, name, 0)
+        yield
 
 
 def run(layer, params, x, dy):
@@ -76,10 +84,51 @@ def test_many_blocks_in_float32(rng, options, order, monkeypatch):
     groups = {k: v for k, v in options.items() if k != "depth_multiplier"}
     peer = conv2d(out[2], 3, padding="same", groups=11, **groups)
     params = fcnn.ConvParams(*tree.astype((made.weight, made.bias), np.float64))
-    exact = run(peer, params, *tree.astype((x, dy), np.float64))
+    with monkeypatch.context() as patch:
+        patch.setattr(ops, "SIZE", 1 << 62)  # `conv2d` as any number of groups
+        exact = run(peer, params, *tree.astype((x, dy), np.float64))
     for ours, theirs in zip(run(layer, made, order(x), order(dy)), exact, strict=True):
         assert ours.dtype == np.float32
         np.testing.assert_allclose(ours, theirs, atol=3e-6 * max(1, np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("bias", ["tied", "untied", None])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, innermost])
+def test_a_convolution_of_as_many_groups_as_channels_is_the_same(rng, bias, order, monkeypatch):
+    """Also through a rectifier in one kernel with it, and as a transposed convolution."""
+    conv = conv2d(10, 3, padding=1, groups=5, bias=bias)
+    model = fcnn.serial(conv, fcnn.relu, fcnn.conv_transpose2d(10, 3, groups=10))
+    made, out = model.init(key(0), (6, 7, 5))
+    params = tree.map(lambda p: rng.normal(size=p.shape), made)
+    x, dy = order(rng.normal(size=(4, 6, 7, 5))), order(rng.normal(size=(4, *out)))
+    called = []
+
+    def counted(*args):
+        called.append(True)
+        return ops.depthwise(*args)
+
+    monkeypatch.setattr("fcnn._ops.conv.depthwise", counted)
+    found = run(model, params, x, dy)
+    assert len(called) == (2 if bias == "untied" else 3)
+    called.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(ops, "SIZE", 1 << 62)
+        expected = run(model, params, x, dy)
+    assert not called
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "expected"),
+    [((64, 32, 32, 64), 3, True), ((1, 64, 64, 64), 3, False), ((64, 8, 8, 16), 3, False)],
+)
+def test_which_way_is_taken(shape, kernel, expected, monkeypatch):
+    x, weight = np.empty(shape, np.float32), np.empty((kernel, kernel, 1, shape[3]), np.float32)
+    for name, value in (("CHANNELS", 8), ("SIZE", 1 << 17), ("TERMS", 72)):
+        monkeypatch.setattr(ops, name, value)
+    assert ops.is_depthwise(x, weight, shape[3]) is expected
+    assert not ops.is_depthwise(x, weight, 1)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
@@ -108,7 +157,9 @@ def test_nan_and_infinity_stay_where_they_belong(rng, bad, where, options):
     assert np.isfinite(found[2]).all(axis=(0, 1, 2))[: -options.get("depth_multiplier", 1)].all()
 
 
-@pytest.mark.parametrize("shape", [(9, 3, 4, 8), (8, 5, 7, 17), (3, 4, 5, 6), (64, 2, 2, 64)])
+@pytest.mark.parametrize(
+    "shape", [(9, 3, 4, 8), (24, 4, 8, 8), (24, 2, 32, 4), (3, 4, 5, 6), (64, 2, 2, 64)]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_copy_with_images_innermost(rng, shape, dtype):
     x = rng.standard_normal(shape).astype(dtype)

@@ -124,26 +124,20 @@ class TestCheck:
         ],
     )
     def test_what_is_no_layer(self, layer, said, capsys):
-        with pytest.raises(SystemExit) as caught:
-            main(["check", layer, "(4,)"])
-        assert caught.value.code == 2
-        assert said in capsys.readouterr().err
+        assert main(["check", layer, "(4,)"]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
 
     @pytest.mark.parametrize("shape", ["", "(4,", "four", "(4, 'a')", "__import__('os')", "4.5"])
     def test_what_is_no_shape(self, shape, capsys):
-        with pytest.raises(SystemExit) as caught:
-            main(["check", "mylayers:half", shape])
-        assert caught.value.code == 2
+        assert main(["check", "mylayers:half", shape]) == 2
         assert "expected the shape of one example" in capsys.readouterr().err
 
     def test_a_shape_that_the_layer_refuses(self, capsys):
-        with pytest.raises(SystemExit):
-            main(["check", "fcnn:conv2d(8, 3)", "(28,)"])
+        assert main(["check", "fcnn:conv2d(8, 3)", "(28,)"]) == 2
         assert "conv2d(8, 3): " in capsys.readouterr().err
 
     def test_a_law_that_is_none(self, capsys):
-        with pytest.raises(SystemExit):
-            main(["check", "mylayers:half", "(4,)", "--skip", "gravity"])
+        assert main(["check", "mylayers:half", "(4,)", "--skip", "gravity"]) == 2
         assert "gravity" in capsys.readouterr().err
 
 
@@ -166,10 +160,7 @@ def test_rows_and_tables_for_programs():
 
 
 def test_without_a_command_there_is_help(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main([])
-    assert caught.value.code == 2
-    with pytest.raises(SystemExit) as caught:
-        main(["check", "--help"])
-    assert caught.value.code == 0
+    assert main([]) == 2
+    assert "commands:" in capsys.readouterr().out
+    assert main(["check", "--help"]) == 0
     assert "mylayers:scale(2.0, axis=-1)" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 from fcnn import conv1d, conv2d, conv3d
 
 CASES = [
+    (conv2d(1, 1, stride=(1, 3), padding=1), (2, 1, 1)),
     (conv2d(3, 2), (5, 4, 2)),
     (conv2d(1, 1), (1, 1, 1)),
     (conv2d(2, 3, flip=True), (5, 4, 2)),

@@ -1,0 +1,303 @@
+"""`load`: a file's arrays as the params of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fcnn._layer import Layer
+from fcnn._typing import Tree
+from fcnn.checkpoint._save import PathLike
+from fcnn.errors import ArgumentError, DataError, ShapeError, TreeError
+from fcnn.weights import _flax, _keras, _onnx, _safetensors, _torch
+from fcnn.weights._facts import differences
+from fcnn.weights._match import Match, match
+from fcnn.weights._modules import Module, Source, cleaned, grouped, without_wrapper
+from fcnn.weights._rules import Slot, Target
+from fcnn.weights._stored import Stored, reading
+from fcnn.weights._targets import Model, put, targets_of
+
+
+@attrs.frozen(eq=False)
+class Loaded:
+    """What `load` found.
+
+    Attributes:
+        params: the model's params.
+        names: the file's module of each layer, by the layer's name. `save` takes it.
+        dropped: arrays of the file that are not in the params.
+        filled: arrays of the params that are not in the file.
+        ambiguous: layers that may belong to another module as well.
+        differing: hyper-parameters that are others in the file than in the model.
+        ignored: what is no weight: counters, an optimizer's state, other entries of a checkpoint.
+    """
+
+    params: Tree
+    names: dict[str, str]
+    dropped: list[str]
+    filled: list[str]
+    ambiguous: list[str]
+    differing: list[str]
+    ignored: list[str]
+
+
+def load(
+    path: PathLike,
+    model: Layer,
+    shape: Any,
+    *,
+    strict: bool = True,
+    prefix: str | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read weights that another framework wrote, as the params of a model.
+
+    The kind of file is that of its ending: PyTorch's ``.pt``, ``.pth``, ``.bin`` and ``.ckpt``,
+    ``.safetensors`` of PyTorch or tinygrad, Keras's ``.keras``, ``.weights.h5`` and ``.h5`` (needs
+    h5py), Flax's ``.msgpack``, and ``.onnx`` (needs onnx; both are in the extra ``weights``).
+
+    Layers and the file's modules are matched by their names if each layer's is there (those of
+    `named` layers, and places, as in PyTorch's Sequential: ``"0"``, ``"3"``), else by their order
+    and shapes; branches may be in another order. Layouts are changed to fcnn's, and the rows of a
+    dense layer behind ``flatten`` put in its order: here channels are last.
+
+    Nothing in a file is executed. The ``.h5`` kinds have no checksum, and HDF5's C library can
+    crash on a damaged one: of files of unknown origin take ``.keras`` or ``.safetensors``.
+
+    A PyTorch file does not tell padding, stride or eps: write the model with the numbers of the
+    original. A padding of 1 is not ``"same"`` where the stride is 2.
+
+    Args:
+        path: the file.
+        model: the model.
+        shape: the shape of one example.
+        strict: refuse a file if anything is dropped, filled, ambiguous or differing. If False,
+            take what fits; what is missing is as ``model.init(fcnn.key(0), shape)`` makes it,
+            but for what the other framework computes without: a bias of 0, a scale of 1.
+        prefix: take only names that begin with this, and leave it out: ``"backbone."``.
+        names: the file's module of a layer, by the layer's name, where neither names nor order
+            tell: ``{"conv1": "features.0"}``.
+
+    Returns:
+        The params, with a list of each kind of difference.
+
+    Raises:
+        OSError: if there is no such file.
+        ArgumentError: if its ending is none of these.
+        DataError: if it is damaged, or holds what is not read; a class by its name.
+        TreeError: if the arrays are not those of the model, or a layer has no rule.
+
+    >>> import fcnn, tempfile
+    >>> model = fcnn.serial(fcnn.conv2d(4, 3), fcnn.relu, fcnn.flatten, fcnn.dense(2))
+    >>> params, _ = model.init(fcnn.key(0), (5, 6, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/net.safetensors"
+    ...     fcnn.weights.save(path, model, params, shape=(5, 6, 1))
+    ...     found = fcnn.weights.load(path, model, (5, 6, 1))
+    >>> found.params == params, found.names
+    (True, {'0': '0', '3': '3'})
+    """
+    path = Path(path).expanduser()
+    with _opened(path, prefix) as source:
+        target_model = targets_of(model, shape, source.convention)
+        found = match(target_model, source, names or {}, strict=strict)
+        report = _Report(ignored=list(source.ignored))
+        arrays = _arrays(found, report, path.suffix)
+    missing = [target for target in target_model.targets if id(target) not in found.matched]
+    report.filled += [_full(t.name, field) for t in missing for field in t.shapes]
+    report.dropped += [_full(m.name, own) for m in found.dropped for own in m.arrays]
+    report.ambiguous += found.ambiguous
+    if strict:
+        report.check()
+    _fill(arrays, target_model, lambda: model.init(_key(), shape)[0])
+    params = put(target_model, _of_one_dtype(arrays))
+    pairs = {target.name: module.name for target, module in found.pairs}
+    return Loaded(params, pairs, **attrs.asdict(report))
+
+
+def _key() -> Any:
+    from fcnn.prng import key
+
+    return key(0)
+
+
+@attrs.define
+class _Report:
+    dropped: list[str] = attrs.field(factory=list)
+    filled: list[str] = attrs.field(factory=list)
+    ambiguous: list[str] = attrs.field(factory=list)
+    differing: list[str] = attrs.field(factory=list)
+    ignored: list[str] = attrs.field(factory=list)
+
+    def check(self) -> None:
+        """Refuse a file that is not the model's."""
+        advice = {
+            "dropped": "arrays of the file that are in no layer",
+            "filled": "arrays of the model that are not in the file",
+            "ambiguous": "one module for each layer; say which with names=",
+            "differing": "the hyper-parameters of the file; write the model with them",
+        }
+        for kind, meaning in advice.items():
+            each = getattr(self, kind)
+            if each:
+                expected = "no " if kind in ("dropped", "filled") else ""
+                more = f" and {len(each) - 3} more" if len(each) > 3 else ""
+                raise TreeError(
+                    f"expected {expected}{meaning}, got {'; '.join(each[:3])}{more}; "
+                    f"strict=False takes it as it is, and lists this as {kind}"
+                )
+
+
+def _full(module: str, own: str) -> str:
+    return f"{module}.{own}" if module else own
+
+
+def _arrays(found: Match, report: _Report, kind: str) -> dict[str, np.ndarray]:
+    """Return the arrays of the params by their paths, each converted as it is read."""
+    arrays = {}
+    for target, module in found.pairs:
+        used = set()
+        for slot in found.slots(target, module):
+            place = _place(target, slot)
+            name = next((n for n in slot.names if n in module.arrays), None)
+            fits = name is not None and module.arrays[name].shape in (slot.shape, *slot.others)
+            if name is not None and fits:
+                used.add(name)
+                with reading(kind):
+                    arrays[place] = _converted(module.arrays[name], slot, _full(module.name, name))
+            else:
+                report.filled.append(_full(target.name, slot.field))
+                if slot.fill is not None:
+                    shape = target.shapes[slot.field]
+                    arrays[place] = np.full(shape, slot.fill, np.float32)
+        report.dropped += [_full(module.name, n) for n in module.arrays if n not in used]
+        report.differing += [
+            f"{target.path}: {each}" for each in _differences(target, module, kind)
+        ]
+    return arrays
+
+
+def _differences(target: Target, module: Module, kind: str) -> list[str]:
+    """Return the hyper-parameters that differ; refuse those that are none."""
+    try:
+        with reading(kind):
+            return differences(target, module)
+    except (ArgumentError, ShapeError) as error:
+        raise DataError(f"expected hyper-parameters of {module.name!r:.60}, got {error}") from None
+
+
+def _place(target: Target, slot: Slot) -> str:
+    dot = "" if slot.field.startswith("[") or not slot.field else "."
+    return f"{target.params_path}{dot}{slot.field}"
+
+
+def _converted(stored: Stored, slot: Slot, name: str) -> np.ndarray:
+    array = stored.read()
+    if array.dtype.kind != "f":
+        raise DataError(f"expected floats in {name!r:.80}, got {array.dtype}")
+    dtype = np.float64 if array.dtype.itemsize == 8 else np.float32
+    array = slot.load(array.reshape(slot.shape))
+    # A view of the file cannot be written to; what can be is new, and needs no copy.
+    return np.array(array, dtype, order="C", copy=None if array.flags.writeable else True)
+
+
+def _fill(arrays: dict[str, Any], model: Model, drawn: Callable[[], Tree]) -> None:
+    from fcnn import tree
+
+    missing = [path for path in tree.paths(model.params) if path not in arrays]
+    if missing:
+        new = drawn()
+        found = dict(zip(tree.paths(new), tree.leaves(new), strict=True))
+        arrays.update({path: found[path] for path in missing})
+
+
+def _of_one_dtype(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return float64 arrays if one is, since a layer has one precision."""
+    kinds = {each.dtype for each in arrays.values()}
+    if len(kinds) < 2:
+        return arrays
+    return {path: each.astype(np.float64, copy=False) for path, each in arrays.items()}
+
+
+@contextmanager
+def _opened(path: Path, prefix: str | None) -> Iterator[Source]:
+    reader = next((read for ends, read in _READERS if path.name.lower().endswith(ends)), None)
+    if reader is None:
+        ends = ", ".join([end for ends, _ in _READERS for end in ends])
+        raise ArgumentError(f"expected a file name that ends in {ends}, got {path.name!r}")
+    with reader(path, prefix) as source:
+        yield source
+
+
+@contextmanager
+def _torch_file(path: Path, prefix: str | None) -> Iterator[Source]:
+    arrays, rest = without_wrapper(_torch.read(path), prefix)
+    modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
+    yield Source("torch", modules, True, counters + rest)
+
+
+@contextmanager
+def _safetensors_file(path: Path, prefix: str | None) -> Iterator[Source]:
+    arrays, _ = _safetensors.read(path)
+    modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
+    yield Source("torch", modules, False, counters)
+
+
+@contextmanager
+def _flax_file(path: Path, prefix: str | None) -> Iterator[Source]:
+    arrays = _flax.read(path)
+    merged: dict[str, Stored] = {}
+    ignored = []
+    for name, array in arrays.items():
+        collection, _, own = re.sub(r"^(variables|model)/", "", name).partition("/")
+        if collection in ("params", "batch_stats"):
+            merged[own] = array
+        elif collection in ("opt_state", "step", "tx"):
+            ignored.append(name)
+        else:
+            merged[name] = array
+    modules, counters = grouped(cleaned(merged, "/", prefix), "/")
+    yield Source("flax", modules, False, counters + ignored)
+
+
+@contextmanager
+def _keras_file(path: Path, prefix: str | None) -> Iterator[Source]:
+    with _keras.opened(path) as source:
+        yield _below(source, prefix)
+
+
+@contextmanager
+def _onnx_file(path: Path, prefix: str | None) -> Iterator[Source]:
+    with _onnx.opened(path) as source:
+        yield _below(source, prefix)
+
+
+def _below(source: Source, prefix: str | None) -> Source:
+    """Return the modules whose names begin with a prefix, without it."""
+    if prefix is None:
+        return source
+    kept = [
+        attrs.evolve(each, name=each.name.removeprefix(prefix))
+        for each in source.modules
+        if each.name.startswith(prefix)
+    ]
+    if not kept:
+        raise DataError(f"expected names that begin with {prefix!r}, got none")
+    return attrs.evolve(source, modules=kept)
+
+
+_READERS: Sequence[
+    tuple[tuple[str, ...], Callable[[Path, str | None], AbstractContextManager[Source]]]
+] = [
+    ((".pt", ".pth", ".bin", ".ckpt"), _torch_file),
+    ((".safetensors",), _safetensors_file),
+    ((".keras", ".h5", ".hdf5"), _keras_file),
+    ((".msgpack",), _flax_file),
+    ((".onnx",), _onnx_file),
+]
