@@ -8,5 +8,6 @@ otherwise, and what is done about it, is in ``ENGINES.md`` beside this file.
 from fcnn.export._graph import Graph, Tensor
 from fcnn.export._onnx import onnx
 from fcnn.export._rules import rule
+from fcnn.export._to_c import CFile, c
 
-__all__ = ["Graph", "Tensor", "onnx", "rule"]
+__all__ = ["CFile", "Graph", "Tensor", "c", "onnx", "rule"]

@@ -90,13 +90,46 @@ def onnx(
     if not isinstance(model, Layer):
         raise ArgumentError(f"expected a layer, got {model!r}")
     package()
-    shape, graph = as_shape(shape), Graph(check_opset(opset))
+    graph, outputs = traced(
+        model,
+        params,
+        shape,
+        opset=check_opset(opset),
+        normalise=normalise,
+        input_names=input_names,
+        output_names=output_names,
+        channels_first=channels_first,
+        fold_batch_norm=fold_batch_norm,
+        examples=quantize,
+    )
+    if quantize is not None:
+        quantized(graph, [name for name, _ in outputs])
+    write(graph, outputs, _metadata(model, normalise, class_names), path)
+
+
+def traced(
+    model: Layer,
+    params: Tree,
+    shape: Any,
+    *,
+    opset: int,
+    normalise: tuple[Any, Any] | None = None,
+    input_names: str | Sequence[str] | None = None,
+    output_names: str | Sequence[str] | None = None,
+    channels_first: bool = False,
+    fold_batch_norm: bool = True,
+    examples: Any = None,
+) -> tuple[Graph, list[tuple[str, Tensor]]]:
+    """Return a model's graph and its outputs by name; with ``examples`` it has their ranges."""
+    if not isinstance(model, Layer):
+        raise ArgumentError(f"expected a layer, got {model!r}")
+    shape, graph = as_shape(shape), Graph(opset)
     out_shape(model, shape)  # an error here names the layer's path
     leaves = flat(shape, is_shape)
     names = names_of(leaves, input_names, "input", "input_names")
     inputs = inputs_of(graph, shape, names, channels_first)
     params = _in_float32(params)
-    trace, data = Trace(graph), _examples(quantize, shape)
+    trace, data = Trace(graph), _examples(examples, shape)
     if data is not None:
         trace.note(inputs, data)
     x, data = _normalised(graph, inputs, data, normalise)
@@ -106,9 +139,7 @@ def onnx(
     outputs = _outputs(graph, y, output_names, channels_first)
     if fold_batch_norm:
         merge_batch_norms(graph, [name for name, _ in outputs])
-    if data is not None:
-        quantized(graph, [name for name, _ in outputs])
-    write(graph, outputs, _metadata(model, normalise, class_names), path)
+    return graph, outputs
 
 
 def _in_float32(params: Any) -> Any:

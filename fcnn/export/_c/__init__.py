@@ -1,0 +1,1 @@
+"""A graph as one C99 file: the operations, the memory that they share, and the text."""

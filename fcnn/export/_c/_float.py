@@ -1,0 +1,213 @@
+"""A graph in float32 as the body of a C function: operations in order, values in one buffer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from fcnn._typing import Array, Shape
+from fcnn.export._c._elementwise import (
+    EXPRESSIONS,
+    batch_norm,
+    elementwise,
+    reduction,
+    response_norm,
+    softmax,
+)
+from fcnn.export._c._memory import Life, placed
+from fcnn.export._c._moves import concat, gather, pad, resize, slices, to_space, transpose
+from fcnn.export._c._operands import Operation
+from fcnn.export._c._shapes import out_shape
+from fcnn.export._c._text import Lines, array, comment
+from fcnn.export._c._windows import conv, conv_transpose, gemm, matmul, pool, whole_pool
+from fcnn.export._graph import Graph, Node
+
+WRITERS: dict[str, Callable[[Operation], None]] = {
+    **dict.fromkeys(EXPRESSIONS, elementwise),
+    "Where": elementwise,
+    **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceSum"), reduction),
+    **dict.fromkeys(("MaxPool", "AveragePool"), pool),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), whole_pool),
+    "BatchNormalization": batch_norm,
+    "Softmax": softmax,
+    "LRN": response_norm,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "Gemm": gemm,
+    "MatMul": matmul,
+    "Transpose": transpose,
+    "Slice": slices,
+    "Concat": concat,
+    "Pad": pad,
+    "Gather": gather,
+    "Resize": resize,
+    "DepthToSpace": to_space,
+}
+SAME_PLACE = {*EXPRESSIONS, "BatchNormalization"}
+"""What may write where its first input lies, if nothing reads that later."""
+
+
+class Tables:
+    """The constant arrays of a file: equal ones are written once."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.lines: list[str] = []
+        self.bytes = 0
+        self._known: dict[tuple[str, bytes], str] = {}
+        self._used: set[str] = set()
+
+    def add(self, name: str, values: Array) -> str:
+        """Return the name of an array in C."""
+        values = np.ascontiguousarray(values)
+        content = str(values.dtype), values.tobytes()
+        if content not in self._known:
+            found = self._known[content] = self._unique(name)
+            self.lines += array(found, values)
+            self.bytes += values.nbytes
+        return self._known[content]
+
+    def _unique(self, name: str) -> str:
+        base = f"{self.prefix}_{identifier(name)}"
+        found, i = base, 1
+        while found in self._used:
+            i += 1
+            found = f"{base}_{i}"
+        self._used.add(found)
+        return found
+
+
+def identifier(name: str) -> str:
+    """Return a name with letters, digits and underscores alone.
+
+    >>> from fcnn.export._c._float import identifier
+    >>> identifier("conv1.Conv/2")
+    'conv1_Conv_2'
+    """
+    return "".join(each if each.isascii() and each.isalnum() else "_" for each in name).strip("_")
+
+
+class Body:
+    """The statements that compute a graph, and what they need."""
+
+    def __init__(
+        self, graph: Graph, outputs: list[str], names: dict[str, str], prefix: str
+    ) -> None:
+        """Write a graph whose inputs and ``outputs`` are the caller's arrays ``names``."""
+        self.graph, self.outputs, self.names, self.prefix = graph, outputs, dict(names), prefix
+        self.tables, self.lines = Tables(prefix), Lines()
+        self.shapes: dict[str, Shape] = {
+            **{name: each.shape for name, each in graph.arrays.items()},
+            **{each.name: (1, *each.layout) for each in graph.inputs},
+        }
+        for node in graph.nodes:
+            known = self._arrays(node)
+            shapes = [self.shapes.get(name, ()) for name in node.inputs]
+            self.shapes[node.outputs[0]] = out_shape(node, shapes, known)
+        self.size = self._place()
+        for node in graph.nodes:
+            self._write(node)
+
+    def _arrays(self, node: Node) -> dict[int, Array]:
+        of = self.graph.arrays
+        return {i: of[name] for i, name in enumerate(node.inputs) if name in of}
+
+    def _place(self) -> int:
+        """Give each value its place in the buffer; return the buffer's size in floats."""
+        nodes = self.graph.nodes
+        last = {name: step for step, node in enumerate(nodes) for name in node.inputs}
+        self._same: dict[str, str] = {}
+        for step, node in enumerate(nodes):
+            x, y = node.inputs[0], node.outputs[0]
+            if y in self.names or x in self.names or x in self.graph.arrays:
+                continue
+            is_view = node.op in ("Reshape", "Identity")
+            is_over = node.op in SAME_PLACE and last[x] == step and self._is_alone(x, y)
+            if is_view or (is_over and self.shapes[x] == self.shapes[y]):
+                self._same[y] = x
+        lives: dict[str, Life] = {}
+        for step, node in enumerate(nodes):
+            y = node.outputs[0]
+            if y not in self.names:
+                root = self._root(y)
+                before = lives.get(root)
+                start = step if before is None else before.start
+                end = max(last.get(y, step), 0 if before is None else before.end)
+                lives[root] = Life(4 * math.prod(self.shapes[root]), start, end)
+        offsets, total = placed(lives)
+        for node in nodes:
+            y = node.outputs[0]
+            if y not in self.names:
+                offset = offsets[self._root(y)] // 4
+                self.names[y] = f"{self.prefix}_memory" + (f" + {offset}" if offset else "")
+        return total // 4
+
+    def _is_alone(self, x: str, y: str) -> bool:
+        """Whether nothing but this operation reads the memory of x at or after this step."""
+        root = self._root(x)
+        nodes = self.graph.nodes
+        step = next(i for i, node in enumerate(nodes) if node.outputs[0] == y)
+        return not any(
+            self._root(name) == root
+            for node in nodes[step + 1 :]
+            for name in node.inputs
+            if name not in self.names
+        ) and not any(self._root(name) == root for name in nodes[step].inputs[1:])
+
+    def _root(self, name: str) -> str:
+        while name in self._same:
+            name = self._same[name]
+        return name
+
+    def _write(self, node: Node) -> None:
+        x, y = node.inputs[0], node.outputs[0]
+        before, after = self.shapes[x][1:], self.shapes[y][1:]
+        if (
+            node.op in ("Reshape", "Identity")
+            and self._root(y) == self._root(x)
+            and y in self._same
+        ):
+            return  # the same elements under another shape
+        self.lines.add("")
+        self.lines.add(comment(f"{node.name}: {before} -> {after}"))
+        with self.lines.block(""):
+            arrays = self._arrays(node)
+            op = Operation(
+                node,
+                [*[self.shapes.get(name, ()) for name in node.inputs], self.shapes[y]],
+                arrays,
+                [*["" for _ in node.inputs], "out"],
+                "float",
+                self.lines,
+                self.tables.add,
+            )
+            self._declare(op)
+            if node.op == "Reshape":
+                with self.lines.loops(("i", math.prod(after))):
+                    self.lines.add("out[i] = in0[i];")
+            else:
+                WRITERS[node.op](op)
+
+    def _declare(self, op: Operation) -> None:
+        """Declare the arrays that an operation reads, and the one that it writes."""
+        for i, name in enumerate(op.node.inputs):
+            if name and not self._is_table(op.node, i):
+                op.names[i] = f"in{i}"
+                kind = "int32_t" if name in self.graph.integers else "float"
+                value = self._pointer(name, op, i)
+                self.lines.add(f"const {kind} *in{i} = {value};")
+        self.lines.add(f"float *out = {self.names[op.node.outputs[0]]};")
+
+    def _is_table(self, node: Node, i: int) -> bool:
+        """Whether an input is a constant that its writer puts into the file by itself."""
+        return node.inputs[i] in self.graph.arrays and not (
+            node.op in ("Add", "Sub", "Mul", "Div", "Pow", "Greater", "PRelu", "Where")
+            and self.graph.arrays[node.inputs[i]].size > 1
+        )
+
+    def _pointer(self, name: str, op: Operation, i: int) -> str:
+        if name in self.graph.arrays:
+            return self.tables.add(name, self.graph.arrays[name].astype(np.float32))
+        return self.names[name]
