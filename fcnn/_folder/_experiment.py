@@ -15,6 +15,7 @@ from fcnn import tree
 from fcnn._folder import _lines
 from fcnn._folder._asked import differences
 from fcnn._folder._json import plain, read, write
+from fcnn._folder._lock import locked
 from fcnn._folder._read import FORMAT, RunFolder, check_format
 from fcnn._folder._session import now, session
 from fcnn.errors import ArgumentError
@@ -126,7 +127,7 @@ def experiment(
             kept as it prints.
 
     Raises:
-        ArgumentError: if the folder is a run with another config.
+        ArgumentError: if the folder is a run with another config, or another process computes it.
         DataError: if its files are damaged.
         OSError: if it cannot be written.
 
@@ -143,20 +144,23 @@ def experiment(
     ...     found.config["config"], found.result["status"], len(found.metrics)
     ({'rate': 0.1}, 'finished', 2)
     """
-    run = _opened(Path(path).expanduser(), config)
-    began = time.perf_counter()
-    try:
-        yield run
-    except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        _end(run, status, began, f"{type(error).__name__}: {error}")
-        raise
-    _end(run, "finished", began)
+    if config is not None and not isinstance(config, Mapping):
+        raise ArgumentError(f"expected a dict as config, got {type(config).__name__}")
+    folder = Path(path).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        run = _opened(folder, config)
+        began = time.perf_counter()
+        try:
+            yield run
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            _end(run, status, began, f"{type(error).__name__}: {error}")
+            raise
+        _end(run, "finished", began)
 
 
 def _opened(path: Path, config: Mapping[str, Any] | None) -> Experiment:
-    if config is not None and not isinstance(config, Mapping):
-        raise ArgumentError(f"expected a dict as config, got {type(config).__name__}")
     file = path / "config.json"
     given = None if config is None else plain(config)
     if file.exists():
@@ -170,7 +174,7 @@ def _opened(path: Path, config: Mapping[str, Any] | None) -> Experiment:
             )
     else:
         content = {"format": FORMAT, "config": given or {}, "fit": None, "sessions": []}
-    (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (path / "checkpoints").mkdir(exist_ok=True)
     content["sessions"].append(session())
     write(file, content)
     return Experiment(path, content["config"])

@@ -113,7 +113,8 @@ def fit(
             a KeyboardInterrupt and any other exception have the last good state as their
             attribute ``state``, and a `fcnn.train.Run` with it as their attribute ``run``.
         DataError: if the checkpoint is damaged, or no run.
-        ArgumentError: if the folder ``run`` is one of a run with other arguments.
+        ArgumentError: if the folder ``run`` is one of a run with other arguments, or another
+            process computes it.
         OSError: if the checkpoint cannot be written; the one before it is as it was.
 
     >>> import numpy as np, fcnn
