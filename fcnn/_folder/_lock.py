@@ -65,6 +65,7 @@ def _taken(folder: Path) -> tuple[int | None, tuple[int, int, int] | None]:
             if _mark(path) == (mark := _mark(file)):
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps(_holder()).encode())
+                assert mark is not None  # of an open file
                 _HELD.add(mark)
                 return file, mark
         except OSError as error:
