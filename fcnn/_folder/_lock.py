@@ -62,10 +62,10 @@ def _taken(folder: Path) -> tuple[int | None, tuple[int, int, int] | None]:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _mark(path) == (mark := _mark(file)):
+            mark = _mark(file)
+            if mark is not None and mark == _mark(path):
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps(_holder()).encode())
-                assert mark is not None  # of an open file
                 _HELD.add(mark)
                 return file, mark
         except OSError as error:
