@@ -68,7 +68,8 @@ def find(kind: str, name: str, modules: Collection[str] = ()) -> Any:
 def _look_up(name: str) -> Any:
     """Return the attribute of a module that a dotted name leads to; None if there is none."""
     parts = name.split(".")
-    if not all(part.isidentifier() and not part.startswith("__") for part in parts):
+    inner = parts[1:] if parts[0] == "__main__" else parts
+    if not all(part.isidentifier() and not part.startswith("__") for part in inner):
         return None
     for end in range(len(parts) - 1, 0, -1):
         module = _module(".".join(parts[:end]))
