@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Collection
+from types import ModuleType
 from typing import Any
 
 from fcnn._record import is_record
@@ -78,6 +79,8 @@ def _look_up(name: str) -> Any:
         found = module
         for part in parts[end:]:
             found = getattr(found, part, None)
+            if isinstance(found, ModuleType):  # which a trusted module imports, such as os
+                return None
         return found
     return None
 
