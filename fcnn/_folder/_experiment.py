@@ -71,7 +71,7 @@ class Experiment:
         _lines.append(self.path / "metrics.jsonl", plain({**row, **numbers, "time": now()}))
 
     def result(self, **values: Any) -> None:
-        """Say what came of the run; the values are in ``result.json`` when it has ended."""
+        """Record results of the run; they are in ``result.json`` when it has ended."""
         self._result.update(values)
 
     def begin_fit(self, fit: Mapping[str, Any], extra: str = "") -> None:
@@ -98,14 +98,14 @@ class Experiment:
 def experiment(
     path: str | os.PathLike[str], config: Mapping[str, Any] | None = None
 ) -> Iterator[Experiment]:
-    """Open a folder for a run: in it is what repeats the run, and what came of it.
+    """Open a folder for a run, to hold all that is needed to repeat it, and its results.
 
     - ``config.json``: the config; all that `fcnn.fit` was asked for, data with their SHA-256;
       and for each time that the run was begun or resumed the versions, BLAS kernel, git commit
       and command.
     - ``metrics.jsonl``: a line for each epoch, flushed.
     - ``checkpoints/``: those of `fcnn.fit`; the same call again goes on from them.
-    - ``result.json``: whether the run ended well, how long it took, the last metrics.
+    - ``result.json``: how the run ended, how long it took, the last metrics.
     - ``report.html``: see `fcnn.report`.
 
     ``fcnn.fit(..., run=path)`` opens a folder by itself. In a loop of one's own, ``run.log(epoch)``
@@ -122,7 +122,7 @@ def experiment(
                 [board.add_scalar(*each, epoch.number) for each in epoch.cells().items()]
 
     Args:
-        path: the folder; it is made, with those above it. An old run there is gone on with.
+        path: the folder; it is made, with those above it. A run that is there is continued.
         config: what distinguishes the run: hyper-parameters, a comment. What JSON cannot hold is
             kept as it prints.
 

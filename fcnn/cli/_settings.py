@@ -80,7 +80,7 @@ def completed(given: Mapping[str, Any]) -> dict[str, Any]:
     }
     found |= dict(given)
     if found["learning_rate"] is None and "optimizer" not in given and found["model"] is None:
-        found["learning_rate"] = 0.01  # the default model bears more than most
+        found["learning_rate"] = 0.01  # with batch norm, the default model trains well at it
     return found
 
 

@@ -24,7 +24,7 @@ from fcnn.train._state import State
 from fcnn.tree._node import children_of
 
 _OLD = 60.0
-"""Seconds after which nobody is still writing a file."""
+"""Seconds without a write after which a temporary file is abandoned."""
 
 
 @attrs.frozen
