@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from fcnn._evaluate import predict as predict
     from fcnn._folder import experiment as experiment
     from fcnn._freezing import FrozenParams as FrozenParams
+    from fcnn._jit import jit as jit
     from fcnn._layer import EVAL as EVAL
     from fcnn._layer import Context as Context
     from fcnn._layer import Layer as Layer
@@ -193,6 +194,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "_evaluate": ("evaluate", "predict"),
         "_folder": ("experiment",),
         "_freezing": ("FrozenParams",),
+        "_jit": ("jit",),
         "_layer": ("EVAL", "Context", "Layer", "layer", "training"),
         "_report": ("report",),
         "_summary": ("summary",),
@@ -337,6 +339,7 @@ __all__ = [
     "itemwise",
     "jacobian",
     "jax",
+    "jit",
     "jvp",
     "key",
     "layer",

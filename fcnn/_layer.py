@@ -277,7 +277,9 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
             memory = {id(_owner(leaf)) for leaf in tree.leaves(dy)}
 
             def apart(leaf: Any) -> Any:
-                return np.array(leaf) if id(_owner(leaf)) in memory else leaf
+                if id(_owner(leaf)) not in memory:
+                    return leaf
+                return leaf.copy("K") if isinstance(leaf, np.ndarray) else np.array(leaf)
 
             return tree.map(apart, dparams, statistic=_itself), tree.map(apart, dx)
 
@@ -309,9 +311,11 @@ def _itself(leaf: Any) -> Any:
 
 
 def _owner(array: Any) -> Any:
-    """Return the array that owns the memory: NumPy's ``base`` of a view is the owner itself."""
+    """Return what owns the memory: NumPy's ``base`` of a view, or the base of that."""
     base = getattr(array, "base", None)
-    return array if base is None else base
+    while base is not None:
+        array, base = base, getattr(base, "base", None)
+    return array
 
 
 def is_shape(shape: Any) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "MissingKeyError",
     "NonFiniteError",
     "ShapeError",
+    "TraceError",
     "TreeError",
 ]
 
@@ -76,6 +77,10 @@ class NonFiniteError(FcnnError, ValueError):
 
 class DataError(FcnnError, ValueError):
     """A data set is missing, incomplete or not what it says it is."""
+
+
+class TraceError(FcnnError, TypeError):
+    """A function under `fcnn.jit` does something that cannot be recorded."""
 
 
 class TreeError(FcnnError, ValueError):

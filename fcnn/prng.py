@@ -20,10 +20,11 @@ Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, ParamSpec, SupportsIndex, TypeVar
 
 import attrs
 import numpy as np
@@ -33,6 +34,7 @@ from fcnn.errors import ArgumentError, DTypeError, MissingKeyError, ShapeError
 
 __all__ = ["Key", "bernoulli", "fold_in", "key", "normal", "permutation", "split", "uniform"]
 
+D = ParamSpec("D")
 K = TypeVar("K", bound="Key")
 
 _SPLIT, _FOLD_IN = 0, 1
@@ -87,6 +89,20 @@ def is_abstract(key: Key) -> bool:
 def abstract_array(shape: Shape, dtype: Any = np.float32) -> Array:
     """Return read-only zeros of this shape that take the memory of one element."""
     return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _drawing(draw: Callable[D, Array]) -> Callable[D, Array]:
+    """Make a draw ask its key for a recorder (`fcnn.jit`), for which it is one call."""
+
+    @functools.wraps(draw)
+    def of_key(*args: D.args, **kwargs: D.kwargs) -> Array:
+        recorder = getattr(args[0] if args else kwargs.get("key"), "recorder", None)
+        if recorder is None:
+            return draw(*args, **kwargs)
+        drawn: Array = recorder.drawn(draw, args, kwargs)
+        return drawn
+
+    return of_key
 
 
 def checked(key: K) -> K:
@@ -158,6 +174,7 @@ def fold_in(key: K, i: int) -> K:
     return type(checked(key))(key.seed, (*key.path, _FOLD_IN, i))
 
 
+@_drawing
 def normal(key: Key, shape: Shape, *, dtype: Any = np.float32) -> Array:
     """Draw from the normal distribution of mean 0 and variance 1.
 
@@ -183,6 +200,7 @@ def normal(key: Key, shape: Shape, *, dtype: Any = np.float32) -> Array:
     return _draw(key, shape, _floating(dtype), draw)
 
 
+@_drawing
 def uniform(
     key: Key, shape: Shape, low: float = 0.0, high: float = 1.0, *, dtype: Any = np.float32
 ) -> Array:
@@ -224,6 +242,7 @@ def uniform(
     return draws
 
 
+@_drawing
 def bernoulli(key: Key, probability: float, shape: Shape) -> Array:
     """Draw True with the given probability, each entry independently.
 
@@ -251,6 +270,7 @@ def bernoulli(key: Key, probability: float, shape: Shape) -> Array:
     return drawn
 
 
+@_drawing
 def permutation(key: Key, n: int) -> Array:
     """Draw a random order of the numbers 0 to n - 1.
 

@@ -186,7 +186,7 @@ EVERY = [getattr(errors, name) for name in errors.__all__]
 BUILT_IN = {
     "ShapeError": ValueError, "DTypeError": TypeError, "ArgumentError": ValueError,
     "MissingKeyError": ValueError, "LabelError": ValueError, "NonFiniteError": ValueError,
-    "DataError": ValueError, "TreeError": ValueError,
+    "DataError": ValueError, "TraceError": TypeError, "TreeError": ValueError,
 }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ ROWS = {
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,
+    "fcnn._jit": 5,
     "fcnn._summary": 5,
     "fcnn.typing": 5,
     "fcnn._derivatives": 5.5,
@@ -68,6 +69,7 @@ ROWS = {
     "fcnn.cli": 7,
 }
 PACKAGES = {
+    "fcnn._jit",
     "fcnn.jax",
     "fcnn.sklearn",
     "fcnn._derivatives",
@@ -324,3 +326,30 @@ def test_what_is_imported_when_named_is_what_the_type_checker_sees():
     named = {name: f"fcnn.{home}" for home, names in fcnn._HOMES.items() for name in names}
     assert seen == named | dict.fromkeys(fcnn._MODULES, "fcnn")
     assert set(seen) <= set(fcnn.__all__)
+
+
+CONSTANT = {"fcnn._ops.memory", "fcnn._ops.winograd.matrices", "fcnn._ops.scatter"}
+"""Which may make arrays with NumPy itself: what makes them, tables, and one recorded call."""
+OF_SHAPES = {
+    "fcnn._ops.depthwise": {"places"},
+    "fcnn._ops.resample": {"np.ones(out)", "np.full(stop - start, 1 / (stop - start))"},
+}
+"""Arrays computed of shapes alone, which are no results."""
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in FILES if m.startswith(("fcnn._ops", "fcnn.layers", "fcnn.losses"))]
+)
+def test_kernels_make_arrays_where_a_recorder_sees_them(module):
+    """See `fcnn._ops.memory`."""
+    if module in CONSTANT:
+        return
+    names = ("empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like")
+    unseen = {f"np.{name}" for name in (*names, "ascontiguousarray", "asarray", "array")}
+    text = FILES[module].read_text("utf-8")
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in unseen:
+            line = lines[node.lineno - 1]
+            allowed = any(each in line for each in OF_SHAPES.get(module, ()))
+            assert allowed, f"{module}:{node.lineno}: use fcnn._ops.memory"

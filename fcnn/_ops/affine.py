@@ -6,8 +6,7 @@ An example is a column, so a batch lies in memory with the examples innermost, l
 
 from __future__ import annotations
 
-import numpy as np
-
+from fcnn._ops import memory
 from fcnn._ops.gemm import outer, product, product_over_rows
 from fcnn._typing import Array
 
@@ -27,10 +26,10 @@ def affine_adjoint(x: Array, dy: Array) -> tuple[Array, Array]:
     (n_in, n), units = x.shape, len(dy)
     if n == 1:
         return outer(x[:, 0], dy[:, 0]), dy[:, 0].copy()
-    dweight = product(x, np.ascontiguousarray(dy.T), np.empty((n_in, units), x.dtype))
-    return dweight, dy @ np.ones(n, dy.dtype)
+    dweight = product(x, memory.ascontiguousarray(dy.T), memory.empty((n_in, units), x.dtype))
+    return dweight, dy @ memory.ones(n, dy.dtype)
 
 
 def affine_input_adjoint(weight: Array, dy: Array) -> Array:
     """Return ``dx = weight @ dy``, ``(n_in, n)``."""
-    return product(weight, dy, np.empty((len(weight), dy.shape[1]), dy.dtype))
+    return product(weight, dy, memory.empty((len(weight), dy.shape[1]), dy.dtype))

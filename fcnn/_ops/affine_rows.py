@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.channels import sums
 from fcnn._ops.gemm import product, product_of_rows, product_over_rows
 from fcnn._ops.spatial import contiguous, innermost, outermost
@@ -26,7 +27,7 @@ def arranged(x: Array) -> Array:
     if x.flags.c_contiguous:
         return x
     if math.prod(rows.shape[2:]) < SHORT:
-        return np.ascontiguousarray(x)
+        return memory.ascontiguousarray(x)
     return x if rows.flags.c_contiguous else outermost(contiguous(x))
 
 
@@ -37,7 +38,7 @@ def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
     """
     if x.flags.c_contiguous:
         pixels = x.reshape(-1, x.shape[-1])
-        y = product(pixels, weight, np.empty((len(pixels), len(bias)), x.dtype))
+        y = product(pixels, weight, memory.empty((len(pixels), len(bias)), x.dtype))
         y += bias
         return y.reshape(*x.shape[:-1], len(bias))
     y = _mapped(weight.T, x)
@@ -48,13 +49,13 @@ def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
 def affine_rows_adjoint(x: Array, dy: Array) -> tuple[Array, Array]:
     """Return ``dweight = sum of x · dy`` and ``dbias = sum of dy`` over pixels."""
     if x.flags.c_contiguous:
-        xs, dys = x.reshape(-1, x.shape[-1]), np.ascontiguousarray(dy).reshape(-1, dy.shape[-1])
-        dweight = np.zeros((x.shape[-1], dy.shape[-1]), x.dtype)
-        dbias = np.zeros(dy.shape[-1])
+        xs, dys = x.reshape(-1, x.shape[-1]), memory.ascontiguousarray(dy).reshape(-1, dy.shape[-1])
+        dweight = memory.zeros((x.shape[-1], dy.shape[-1]), x.dtype)
+        dbias = memory.zeros(dy.shape[-1])
         for i in range(0, len(xs), PIXELS):
             part = dys[i : i + PIXELS]
             dweight += product_over_rows(xs[i : i + PIXELS], part)
-            dbias += np.ones(len(part), dy.dtype) @ part
+            dbias += memory.ones(len(part), dy.dtype) @ part
         return dweight, dbias.astype(x.dtype)
     rows, drows = _lines(x), _lines(dy)
     dweight = product_of_rows(rows[np.newaxis], drows[np.newaxis])[0]
@@ -64,17 +65,17 @@ def affine_rows_adjoint(x: Array, dy: Array) -> tuple[Array, Array]:
 def affine_rows_input_adjoint(x: Array, weight: Array, dy: Array) -> Array:
     """Return ``dx = dy @ weight.T``, in the order of x."""
     if x.flags.c_contiguous:
-        dys = np.ascontiguousarray(dy).reshape(-1, dy.shape[-1])
-        dx = np.empty((len(dys), len(weight)), dy.dtype)
-        return product(dys, np.ascontiguousarray(weight.T), dx).reshape(x.shape)
+        dys = memory.ascontiguousarray(dy).reshape(-1, dy.shape[-1])
+        dx = memory.empty((len(dys), len(weight)), dy.dtype)
+        return product(dys, memory.ascontiguousarray(weight.T), dx).reshape(x.shape)
     return _mapped(weight, dy)
 
 
 def _mapped(matrix: Array, x: Array) -> Array:
     """Return the channels of x, examples innermost, multiplied by a matrix ``(c_out, c_in)``."""
     rows = contiguous(x)
-    y = np.empty((len(rows), len(matrix), *rows.shape[2:]), x.dtype)
-    product(np.ascontiguousarray(matrix), _as_lines(rows), _as_lines(y))
+    y = memory.empty((len(rows), len(matrix), *rows.shape[2:]), x.dtype)
+    product(memory.ascontiguousarray(matrix), _as_lines(rows), _as_lines(y))
     return outermost(y)
 
 

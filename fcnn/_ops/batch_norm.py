@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.channels import channel_lines, channel_rows, dots, repeated, row_bands, sums
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.layout import nhwc
+from fcnn._ops.values import decide
 from fcnn._typing import Array
 
 NEAR = 16  # of a squared mean to its variance, below which x need not be centred first
@@ -35,14 +37,14 @@ def normalise(
     band is a part of the data, so ``E[x - k]²`` is at most b times the variance.
     """
     rows = channel_rows(x)
-    parts, y = row_bands(rows), np.empty(rows.shape, x.dtype)
+    parts, y = row_bands(rows), memory.empty(rows.shape, x.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # where squares overflow it is centred
         rest, var = guess, _ = _moments([channel_lines(rows[parts[0]])])
         is_near = _is_near_zero(rest, var)
         if is_near and len(parts) > 1:
             rest, var = _moments(channel_lines(rows[band]) for band in parts)
             is_near = _is_near_zero(rest, var)
-    shift, source = np.zeros_like(guess), rows
+    shift, source = memory.zeros_like(guess), rows
     if not is_near:
         shift, source = guess.astype(x.dtype), y
         centre = repeated(shift, rows)
@@ -71,9 +73,9 @@ def normalise_adjoint(
     yrows = None if y is None else channel_rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
     centre = None if _is_near_zero(mean, var) else repeated(mean, rows)
-    parts, dx = row_bands(rows), np.empty(rows.shape, x.dtype)
-    buffer = np.empty((parts[0].stop, c, rows.shape[2] * rows.shape[3]), x.dtype)
-    dbias, dscale = np.zeros(c), np.zeros(c)
+    parts, dx = row_bands(rows), memory.empty(rows.shape, x.dtype)
+    buffer = memory.empty((parts[0].stop, c, rows.shape[2] * rows.shape[3]), x.dtype)
+    dbias, dscale = memory.zeros(c), memory.zeros(c)
     for band in parts:
         if epilogue is None or yrows is None:
             np.copyto(dx[band], drows[band])
@@ -104,7 +106,7 @@ def normalise_adjoint(
 def rescale(x: Array, factor: Array, offset: Array, epilogue: Epilogue | None = None) -> Array:
     """Return ``x * factor + offset``, a channel at a time, through the epilogue."""
     rows = channel_rows(x)
-    y = np.empty(rows.shape, x.dtype)
+    y = memory.empty(rows.shape, x.dtype)
     _rescale(rows, factor, offset, epilogue, y)
     return nhwc(y).reshape(x.shape)
 
@@ -129,7 +131,7 @@ def _moments(parts: Iterable[Array]) -> tuple[Array, Array]:
         total += sums(lines)
         squares += dots(lines, lines)
         pixels += len(lines) * lines.shape[2]
-    mean = np.asarray(total / pixels)
+    mean = memory.asarray(total / pixels)
     return mean, np.maximum(squares / pixels - mean * mean, 0)
 
 
@@ -138,4 +140,4 @@ def _is_near_zero(mean: Array, var: Array) -> bool:
 
     Where squares overflow they do not: x - mean may be small enough.
     """
-    return bool(((mean * mean <= NEAR * var) & np.isfinite(var)).all())
+    return decide(((mean * mean <= NEAR * var) & np.isfinite(var)).all())

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands
 from fcnn._ops.gemm import divisor
 from fcnn._ops.layout import hcwn
@@ -33,13 +34,13 @@ def row_bands(rows: Array) -> list[slice]:
 def channel_lines(rows: Array) -> Array:
     """Return a band as ``(h, c, w*n)``, a view where the images are innermost."""
     h, c, w, n = rows.shape
-    return np.ascontiguousarray(rows).reshape(h, c, w * n)
+    return memory.ascontiguousarray(rows).reshape(h, c, w * n)
 
 
 def repeated(channels: Array, rows: Array) -> Array:
     """Repeat one number a channel as ``(c, w*n)``, which makes an inner loop of a whole row."""
     _, c, w, n = rows.shape
-    out = np.empty((c, w * n), rows.dtype)
+    out = memory.empty((c, w * n), rows.dtype)
     out[...] = channels[:, None]
     return out
 
@@ -47,7 +48,7 @@ def repeated(channels: Array, rows: Array) -> Array:
 def sums(lines: Array) -> Array:
     """Return the sum of each channel of ``lines (h, c, w*n)``, in float64."""
     parts = _pieces(lines)
-    ones = np.ones(parts.shape[3], lines.dtype)
+    ones = memory.ones(parts.shape[3], lines.dtype)
     total: Array = (parts @ ones).sum(axis=(0, 2), dtype=np.float64)
     return total
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.blocks import Block
 from fcnn._ops.conv_tiled import correlate_tiled_transposed, is_tiling
@@ -59,7 +60,7 @@ def correlate(
         return y, None
     (oh, ow), c_out, n = window.out, weight.shape[3], len(x)
     forward = algorithm_for(x, weight, window, groups).forward(x, weight, window, groups)
-    y = np.empty((oh, c_out, ow, n), x.dtype)
+    y = memory.empty((oh, c_out, ow, n), x.dtype)
     blocks = forward.blocks()
     for block in blocks:
         out = block.of(y)
@@ -91,7 +92,7 @@ def correlate_adjoints(
     drows, yrows = hcwn(dy), None if y is None else hcwn(y)
     if bias != "untied" and is_depthwise(x, weight, groups):
         if epilogue is not None and yrows is not None:
-            dz = np.empty(yrows.shape, x.dtype)
+            dz = memory.empty(yrows.shape, x.dtype)
             epilogue.adjoint(yrows, drows, dz)
             dy = nhwc(dz)
         dweight, sums, dx = depthwise_adjoints(x, weight, dy, window, input_grad)
@@ -99,7 +100,7 @@ def correlate_adjoints(
 
     def accumulate(adjoint: Adjoint, finite: bool) -> Array | None:
         oh, c_out, ow, _ = drows.shape
-        dbias: Any = np.empty((oh, c_out, ow), x.dtype) if bias == "untied" else None
+        dbias: Any = memory.empty((oh, c_out, ow), x.dtype) if bias == "untied" else None
         for block in adjoint.blocks():
             dz = block.of(drows)
             in_place = epilogue is None and not adjoint.halo and dz.dtype == x.dtype
@@ -113,9 +114,9 @@ def correlate_adjoints(
                 sums = channel_sums(dz)
                 dbias = sums if dbias is None else dbias + sums
             elif bias == "untied":
-                np.matmul(dz, np.ones(dz.shape[3], x.dtype), out=block.of(dbias))
+                np.matmul(dz, memory.ones(dz.shape[3], x.dtype), out=block.of(dbias))
             adjoint.accumulate(block, dz)
-        return np.ascontiguousarray(dbias.swapaxes(1, 2)) if bias == "untied" else dbias
+        return memory.ascontiguousarray(dbias.swapaxes(1, 2)) if bias == "untied" else dbias
 
     return gradients(x, weight, window, groups, input_grad, columns, accumulate)
 
@@ -140,7 +141,9 @@ def correlate_transposed(
     if is_tiling(window) and (bias is None or bias.ndim == 1):
         return correlate_tiled_transposed(dy, weight, groups, bias)
     shape = (len(dy), *window.image, weight.shape[2] * groups)
-    like = np.broadcast_to(np.zeros((), dy.dtype), shape)  # the adjoint needs the shape of x alone
+    like = np.broadcast_to(
+        memory.zeros((), dy.dtype), shape
+    )  # the adjoint needs the shape of x alone
     adjoint, drows = DirectAdjoint(like, weight, window, groups, True), hcwn(dy)
     for block in adjoint.blocks():
         dz = adjoint.buffer(block)
@@ -174,7 +177,7 @@ def finish(out: Array, bias: Array | None, epilogue: Epilogue | None) -> None:
     A bias for each pixel is repeated for the images first, which makes the inner loop a row long.
     """
     if bias is not None and bias.ndim == 3 and out.size > PIECE:
-        repeated = np.empty(out.shape[1:], out.dtype)
+        repeated = memory.empty(out.shape[1:], out.dtype)
         repeated[...] = bias
         np.add(out, repeated, out=out)
     elif bias is not None:
@@ -195,8 +198,8 @@ def bias_of(bias: Array | None, block: Block) -> Array | None:
 def channel_sums(dz: Array) -> Array:
     """Return the sums of ``(rows, c, cols, n)`` over all but c, as products with ones by BLAS."""
     rows, c, wide, n = dz.shape
-    by_row = dz.reshape(rows, c, wide * n) @ np.ones(wide * n, dz.dtype)
-    return np.asarray(np.add.reduce(by_row, axis=0))
+    by_row = dz.reshape(rows, c, wide * n) @ memory.ones(wide * n, dz.dtype)
+    return memory.asarray(np.add.reduce(by_row, axis=0))
 
 
 def in_one_dtype(x: Array, weight: Array) -> tuple[Array, Array]:

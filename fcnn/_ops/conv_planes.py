@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.conv import bias_of, channel_sums, finish
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.finite import all_finite
+from fcnn._ops.values import decide
 from fcnn._ops.window import Window
 from fcnn._ops.winograd import VolumeAdjoint, VolumeForward
 from fcnn._ops.winograd.volume import parts, planes_at, planes_met, tile_blocks
@@ -22,8 +24,8 @@ def correlate(
 ) -> Array | None:
     """Do as `fcnn._ops.conv_volume.correlate`; None if something is not finite."""
     (depth, high, wide), o, n = window.out, weight.shape[4], len(x)
-    forward, clear = VolumeForward(x, weight, window), bias is None or not bias.all()
-    y = np.empty((high, depth, o, wide, n), x.dtype)
+    forward, clear = VolumeForward(x, weight, window), bias is None or not decide(bias.all())
+    y = memory.empty((high, depth, o, wide, n), x.dtype)
     for planes in parts(x, weight, window):
         met, count = planes_met(x, window, planes), planes.stop - planes.start
         part, own = y[:, planes].reshape(high, count * o, wide, n), _bias_of(bias, planes)
@@ -50,13 +52,13 @@ def correlate_adjoints(
     drows, yrows = _rows(dy), None if y is None else _rows(y)
     adjoint = VolumeAdjoint(x, weight, window, input_grad)
     n, d, h, w, c = x.shape
-    dx = np.zeros((h, d, c, w, n), x.dtype) if input_grad else None
-    sums = np.zeros(
+    dx = memory.zeros((h, d, c, w, n), x.dtype) if input_grad else None
+    sums = memory.zeros(
         (*window.out, weight.shape[4]) if bias == "untied" else weight.shape[4], x.dtype
     )
     for planes in parts(x, weight, window):
         met = planes_met(x, window, planes)
-        dmet = None if dx is None else np.zeros(met.transpose(1, 3, 2, 0).shape, x.dtype)
+        dmet = None if dx is None else memory.zeros(met.transpose(1, 3, 2, 0).shape, x.dtype)
         for block in tile_blocks(x, weight, window, planes):
             dz, own = adjoint.buffer(planes, block)
             at = block.rows, planes, slice(None), block.cols
@@ -68,7 +70,7 @@ def correlate_adjoints(
                 by_plane = channel_sums(own.reshape(len(own), -1, *own.shape[3:]))
                 sums += by_plane.reshape(own.shape[1:3]).sum(axis=0)
             elif bias == "untied":
-                by_row = own @ np.ones(n, x.dtype)
+                by_row = own @ memory.ones(n, x.dtype)
                 sums[planes, block.rows, block.cols] = by_row.transpose(1, 0, 3, 2)
             adjoint.accumulate(met, block, dz, dmet)
         if dx is not None and dmet is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from fcnn._ops import memory
 from fcnn._ops.algorithm import Adjoint, algorithm_for, gradients
 from fcnn._ops.conv import bias_of, channel_sums, finish, in_one_dtype
 from fcnn._ops.epilogue import Epilogue, check_output
@@ -35,12 +34,12 @@ def correlate_pooled(
     (oh, ow), c_out, n, (ph, pw) = window.out, weight.shape[3], len(x), pool
     high, wide = oh // ph, ow // pw
     forward = algorithm_for(x, weight, window, groups, pool).forward(x, weight, window, groups)
-    y = np.empty((high, c_out, wide, n), x.dtype)
-    raw = np.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
+    y = memory.empty((high, c_out, wide, n), x.dtype)
+    raw = memory.empty((high * ph, c_out, wide * pw, n), x.dtype) if keep else None
     blocks = forward.blocks(pool)
     for block in blocks:
         height, width = block.size
-        out = np.empty((height, c_out, width, n), x.dtype) if raw is None else block.of(raw)
+        out = memory.empty((height, c_out, width, n), x.dtype) if raw is None else block.of(raw)
         columns = kept_columns(forward.compute(block, out, bias), blocks)
         pooled = block.pooled(pool)
         most = pool_tiles(out, pool, pooled.of(y))

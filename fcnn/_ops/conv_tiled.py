@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnn._ops import blocks
+from fcnn._ops import blocks, memory
 from fcnn._ops.direct import as_matrices
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import hcwn, nhwc, runs
@@ -35,12 +35,12 @@ def correlate_tiled_transposed(
     kh, kw, c, _ = weight.shape
     by_group = weight.reshape(kh, kw, c, groups, f // groups).transpose(3, 0, 1, 2, 4)
     filters = by_group.reshape(groups, 1, kh * kw * c, f // groups)
-    dx = np.empty((high, kh, groups, c, wide, kw, n), dy.dtype)
+    dx = memory.empty((high, kh, groups, c, wide, kw, n), dy.dtype)
     rows, size = hcwn(dy), kh * kw * c * groups * wide * n * dy.itemsize
     for band in blocks.bands(high, size, blocks.ELEMENTWISE):
         count = band.stop - band.start
-        matrices = as_matrices(np.ascontiguousarray(rows[band]), groups)
-        parts = np.empty((groups, count, kh * kw * c, wide * n), dy.dtype)
+        matrices = as_matrices(memory.ascontiguousarray(rows[band]), groups)
+        parts = memory.empty((groups, count, kh * kw * c, wide * n), dy.dtype)
         product(filters, matrices, parts)
         parts = parts.reshape(groups, count, kh, kw, c, wide, n)
         if bias is not None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fcnn._ops import blocks, conv, conv_planes
+from fcnn._ops import blocks, conv, conv_planes, memory
 from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.layout import nhwc
 from fcnn._ops.window import Window, inside
@@ -123,7 +123,7 @@ def _stacked(x: Array, window: Window, groups: int, planes: slice) -> Array:
     """Return what the filters meet for these planes, ``(planes * n, h, w, g * kd * c / g)``."""
     n, d, h, w, c = x.shape
     kd, count = window.kernel[0], planes.stop - planes.start
-    stack = np.empty((h, groups, kd, c // groups, w, count, n), x.dtype)
+    stack = memory.empty((h, groups, kd, c // groups, w, count, n), x.dtype)
     source = x.transpose(2, 4, 3, 1, 0).reshape(h, groups, c // groups, w, d, n)
     for k in range(kd):
         to, at = _met(window, planes, k)
@@ -162,7 +162,7 @@ def _weight(filters: Array, shape: tuple[int, ...]) -> Array:
     """Return the inverse of `_filters`."""
     kd, kh, kw, c, f = shape
     by_plane = filters.reshape(kh, kw, kd, c, f).transpose(2, 0, 1, 3, 4)
-    return np.ascontiguousarray(by_plane)
+    return memory.ascontiguousarray(by_plane)
 
 
 def _images(volumes: Array) -> Array:
@@ -178,7 +178,7 @@ def _volumes(rows: Array) -> Array:
 
 def _zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     n, d, h, w, c = shape
-    return _volumes(np.zeros((h, c, w, d, n), dtype))
+    return _volumes(memory.zeros((h, c, w, d, n), dtype))
 
 
 def _of(bias: Array | None, planes: slice) -> Array | None:

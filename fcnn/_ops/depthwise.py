@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import within
 from fcnn._ops.channels import channel_lines, sums
 from fcnn._ops.finite import all_finite
@@ -49,8 +50,8 @@ def depthwise(x: Array, weight: Array, window: Window, bias: Array | None = None
     """
     rows, kernel = rows_of(x), weight[:, :, 0]
     (oh, ow), filters = window.out, weight.shape[3]
-    y = np.empty((oh, filters, ow, len(x)), x.dtype)
-    offset = np.zeros(filters, x.dtype) if bias is None else bias
+    y = memory.empty((oh, filters, ow, len(x)), x.dtype)
+    offset = memory.zeros(filters, x.dtype) if bias is None else bias
     places = _filter_rows(window)
     tile = _tile(window)
     with passes_over(ow * len(x)):
@@ -71,8 +72,8 @@ def depthwise_adjoints(
         dbias = sums(channel_lines(drows)).astype(x.dtype)
         if not input_grad:
             return dweight, dbias, None
-        dx = np.empty(rows.shape, x.dtype)
-        places, zero = _filter_rows(window).T, np.zeros(x.shape[3], x.dtype)
+        dx = memory.empty(rows.shape, x.dtype)
+        places, zero = _filter_rows(window).T, memory.zeros(x.shape[3], x.dtype)
         columns = [(theirs, mine) for mine, theirs in reversed(_columns(window))]
         tile = _tile(window)
         _banded(drows, kernel[:, ::-1], places, columns, tile, zero, dx)
@@ -137,11 +138,11 @@ def _banded(
     targets, kw, filters = out.shape[1], kernel.shape[1], kernel.shape[2]
     base = min(channels, targets)
     # (filters, kw, kh + 1): the last row of the filter, with number -1, is 0
-    padded = np.zeros((filters, kw, len(kernel) + 1), kernel.dtype)
+    padded = memory.zeros((filters, kw, len(kernel) + 1), kernel.dtype)
     padded[:, :, :-1] = kernel.transpose(2, 1, 0)
     lines = source.reshape(h, channels, w * n).swapaxes(0, 1)
     width = max(1, within(SHARE) // (kw * tile * w * n * source.itemsize))
-    buffer = np.empty(kw * tile * min(width, base) * w * n, source.dtype)
+    buffer = memory.empty(kw * tile * min(width, base) * w * n, source.dtype)
     for j in range(filters // base):
         own = slice(j, None, filters // base)
         sources = own if channels == filters else slice(None)
@@ -213,14 +214,14 @@ def _weight_adjoint(rows: Array, drows: Array, window: Window) -> Array:
     up for all such bands, those are taken that belong to an element of the filter.
     """
     (kh, kw), filters = window.kernel, drows.shape[1]
-    total, each = np.zeros((kh, kw, filters)), filters // rows.shape[1]
+    total, each = memory.zeros((kh, kw, filters)), filters // rows.shape[1]
     columns = [
         (_merged(drows[:, :, mine]), _merged(rows[:, :, theirs]).swapaxes(1, 2))
         for mine, theirs in _columns(window)
     ]
     alike: dict[tuple[bytes, Shape], tuple[Array, Array]] = {}
     for target, source, at in _bands(_filter_rows(window), 2):
-        start = at, np.zeros((kw, filters, *at.shape))
+        start = at, memory.zeros((kw, filters, *at.shape))
         products = alike.setdefault((at.tobytes(), at.shape), start)[1]
         for k, (dys, xs) in enumerate(columns):
             for j in range(each):

@@ -9,8 +9,7 @@ The weight's gradient is ``sum over r of columns[r] @ dy[r].T``.
 
 from __future__ import annotations
 
-import numpy as np
-
+from fcnn._ops import memory
 from fcnn._ops.blocks import Block
 from fcnn._ops.gemm import product
 from fcnn._ops.im2col import im2col, im2col_blocks
@@ -24,7 +23,9 @@ class DirectForward:
     def __init__(self, x: Array, weight: Array, window: Window, groups: int) -> None:
         filters = weight.reshape(-1, groups, 1, weight.shape[3] // groups).transpose(1, 2, 3, 0)
         in_place = len(x) == 1 and filters.shape[3] >= 32  # one image: a copy would not pay
-        self._filters = filters if in_place else np.ascontiguousarray(filters)  # (g, 1, o, kh*kw*c)
+        self._filters = (
+            filters if in_place else memory.ascontiguousarray(filters)
+        )  # (g, 1, o, kh*kw*c)
         self._x, self._window, self._groups = x, window, groups
 
     def blocks(self, pool: Pair = (1, 1)) -> list[Block]:

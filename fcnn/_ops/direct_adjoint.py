@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcnn._ops import blocks
+from fcnn._ops import blocks, memory
 from fcnn._ops.blocks import Block
 from fcnn._ops.direct import as_matrices
 from fcnn._ops.gemm import product, product_of_rows
@@ -64,7 +64,7 @@ class DirectAdjoint:
         self.halo = 0
         if input_grad:
             self._prepare(weight.reshape(*weight.shape[:2], c // groups, groups, -1)[::-1], n)
-            self._dx = np.zeros((h, c, w, n), x.dtype)
+            self._dx = memory.zeros((h, c, w, n), x.dtype)
 
     def _prepare(self, weight: Array, n: int) -> None:
         """Arrange the filters for dx: ``weight (kh, kw, c, g, o)``, kernel rows last to first."""
@@ -102,7 +102,7 @@ class DirectAdjoint:
         """Return an array ``(rows, c_out, cols, n)`` for this block's dz, between rows of zeros."""
         halo, (rows, cols) = self.halo, block.size
         shape = (rows + 2 * halo, self._shape[3], cols, len(self._x))
-        self._dz = np.empty(shape, self._x.dtype)
+        self._dz = memory.empty(shape, self._x.dtype)
         if halo:
             self._dz[:halo] = 0
             self._dz[halo + rows :] = 0
@@ -148,7 +148,7 @@ class DirectAdjoint:
             # Matrices of `many` rows of dz each, which overlap with the next in many - 1 rows.
             shape = (groups, count, many * o, run)
             rows = strided(dz, shape, (lines * line, line, run * v, v), (halo - many + 1) * line)
-            parts = np.empty((groups, count, matrix.shape[2], run), dz.dtype)
+            parts = memory.empty((groups, count, matrix.shape[2], run), dz.dtype)
             product(matrix, rows, parts)
             parts = parts.reshape(groups, count, len(filters.at), c // groups, width, n)
             parts = parts.swapaxes(0, 1)
@@ -160,7 +160,7 @@ class DirectAdjoint:
     def dweight(self) -> Array:
         """Return the gradient of the weight, ``(kh, kw, c_in // groups, c_out)``."""
         if self._dfilters is None:
-            return np.zeros(self._shape, self._x.dtype)
+            return memory.zeros(self._shape, self._x.dtype)
         return self._dfilters.swapaxes(0, 1).reshape(self._shape)
 
     def dx(self) -> Array | None:
@@ -180,7 +180,7 @@ def _side_by_side(dz: Array, count: int) -> Array:
     if count == 1:
         return dz
     *lead, o, width, n = dz.shape
-    copies = np.zeros((*lead, count, o, width + count - 1, n), dz.dtype)
+    copies = memory.zeros((*lead, count, o, width + count - 1, n), dz.dtype)
     for t in range(count):
         copies[..., t, :, count - 1 - t : count - 1 - t + width, :] = dz
     return copies.reshape(*lead, count * o, width + count - 1, n)

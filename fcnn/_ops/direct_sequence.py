@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import Block
 from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.gemm import product_of_rows
@@ -30,7 +31,7 @@ class SequenceAdjoint(DirectAdjoint):
         (kh, _), (sh, _), (dh, _) = self._window.kernel, self._window.stride, self._window.dilation
         steps, o, _, n = dz.shape
         groups, by_phase = self._groups, self._by_phase(block)
-        beside = np.ascontiguousarray(dz[:, :, 0].swapaxes(0, 1))
+        beside = memory.ascontiguousarray(dz[:, :, 0].swapaxes(0, 1))
         beside = beside.reshape(groups, 1, o // groups, steps * n)
         parts = []
         for k in range(kh):
@@ -47,7 +48,7 @@ class SequenceAdjoint(DirectAdjoint):
         length, c, n = rows.shape
         last = (kh - 1) * dh
         count, phases = block.size[0] + last // sh, min(sh, last + 1)
-        made = np.empty((phases, c, count, n), rows.dtype)
+        made = memory.empty((phases, c, count, n), rows.dtype)
         for phase in range(phases):
             to, at = inside(block.rows.start * sh + phase - top, sh, count, length)
             made[phase, :, : to.start] = 0

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from fcnn._ops.values import holds
 from fcnn._typing import Array
 
 
@@ -15,6 +16,10 @@ def all_finite(x: Array, y: Array | None = None) -> bool:
     The sum of products, which BLAS reads at the speed of memory, is finite only then; where it
     overflows, the elements are looked at.
     """
+    return holds(_all_finite, x) if y is None else holds(_all_finite, x, y)
+
+
+def _all_finite(x: Array, y: Array | None = None) -> bool:
     a = x.ravel("K")
     b = a if y is None else y.ravel("K")
     return math.isfinite(np.vdot(a, b)) or bool(np.isfinite(a).all() and np.isfinite(b).all())

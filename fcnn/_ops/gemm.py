@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from fcnn._blas import BLAS
+from fcnn._ops import memory
 from fcnn._ops.packed import LIMIT, LIMIT_TRANSPOSED, PACKED, multiply, uses_threads
 from fcnn._typing import Array
 
@@ -79,7 +80,7 @@ def product_of_rows(a: Array, b: Array) -> Array:
     k = b.shape[2]
     rows, columns, length = _piece_of_rows(m, k, n)
     if (rows, columns, length) == (m, k, n):
-        return np.asarray(np.add.reduce(multiply(a, b.swapaxes(2, 3)), axis=1))
+        return memory.asarray(np.add.reduce(multiply(a, b.swapaxes(2, 3)), axis=1))
     a = a.reshape(g, s, m // rows, 1, rows, n // length, length)
     b = b.reshape(g, s, 1, k // columns, columns, n // length, length)
     parts = np.matmul(a.transpose(0, 1, 5, 2, 3, 4, 6), b.transpose(0, 1, 5, 2, 3, 6, 4))
@@ -98,7 +99,7 @@ def product_over_rows(a: Array, b: Array) -> Array:
     if length == k:
         return multiply(a.T, b)
     a, b = a.reshape(-1, 1, length, m), b.reshape(-1, length, n)
-    parts = np.empty((len(b), m, n), a.dtype)
+    parts = memory.empty((len(b), m, n), a.dtype)
     np.matmul(a.swapaxes(2, 3), _cut_columns(b, columns), out=_cut_columns(parts, columns))
     total: Array = np.add.reduce(parts, axis=0)
     return total
@@ -109,10 +110,10 @@ def outer(a: Array, b: Array) -> Array:
 
     The product has a second column of zeros, because BLAS is slow with a single one.
     """
-    left = np.zeros((len(a), 2), a.dtype)
-    right = np.zeros((2, len(b)), b.dtype)
+    left = memory.zeros((len(a), 2), a.dtype)
+    right = memory.zeros((2, len(b)), b.dtype)
     left[:, 0], right[0] = a, b
-    return np.asarray(left @ right)
+    return memory.asarray(left @ right)
 
 
 def _stays_whole(size: int) -> bool:

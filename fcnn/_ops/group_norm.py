@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.batch_norm import NEAR
 from fcnn._ops.groups import Groups, Piece, Repeated
 from fcnn._ops.passes import passes_over
+from fcnn._ops.values import decide
 from fcnn._typing import Array
 
 
@@ -42,7 +44,7 @@ def normalise_groups(
     shift = None
     with passes_over(_run(pieces)):
         mean, var = _moments(groups, pieces, x)
-        if not (mean * mean <= NEAR * var).all():
+        if not decide((mean * mean <= NEAR * var).all()):
             shift = mean
             pieces = _shifted(pieces, shift, outs)
             mean, var = _moments(groups, pieces, x)
@@ -75,7 +77,7 @@ def normalise_groups_adjoint(
         slope = -inverse * inverse * groups.totals(factor * each_dscale) / m
         levels = Repeated(-inverse * groups.totals(factor * each_dbias) / m - slope * mean)
         slopes, factors = Repeated(slope), Repeated(factor * inverse)
-        scratch = np.empty(max((piece.array.size for piece in pieces), default=0), x.dtype)
+        scratch = memory.empty(max((piece.array.size for piece in pieces), default=0), x.dtype)
         for piece, dout, out in zip(pieces, douts, outs, strict=True):
             line = scratch[: piece.array.size].reshape(piece.array.shape)
             np.multiply(piece.array, slopes.over(piece), out=line)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import attrs
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands, within
 from fcnn._ops.channels import channel_rows
 from fcnn._ops.gemm import divisor
@@ -31,12 +32,12 @@ class Piece(NamedTuple):
 
     def sums(self) -> Array:
         """Return the sums over rows and columns, ``(b, k)``, in float64."""
-        lines = np.ones(self.array.shape[2], self.array.dtype) @ self.array
-        return np.asarray(lines.sum(axis=0, dtype=np.float64))
+        lines = memory.ones(self.array.shape[2], self.array.dtype) @ self.array
+        return memory.asarray(lines.sum(axis=0, dtype=np.float64))
 
     def dots(self, other: Piece) -> Array:
         """Return the sums of products with another piece over rows and columns, ``(b, k)``."""
-        return np.asarray(np.einsum("rbwk,rbwk->bk", self.array, other.array))
+        return memory.asarray(np.einsum("rbwk,rbwk->bk", self.array, other.array))
 
 
 class Repeated:
@@ -50,7 +51,7 @@ class Repeated:
     def over(self, piece: Piece) -> Array:
         """Return them as a row of the piece, the same array for pieces of the same place."""
         if self.row is None or self.at != piece.at:
-            self.row = np.empty(piece.array.shape[1:], piece.array.dtype)
+            self.row = memory.empty(piece.array.shape[1:], piece.array.dtype)
             self.row[...] = self.each[piece.at, None]
             self.at = piece.at
         return self.row
@@ -72,23 +73,23 @@ class Groups:
     def empty(self, x: Array) -> tuple[Array, list[Piece]]:
         """Return a new array of x's shape, and its pieces."""
         if not self.images_innermost:
-            made = np.empty(x.shape, x.dtype)
+            made = memory.empty(x.shape, x.dtype)
             return made, self.pieces(made)
-        rows = nhwc(np.empty(channel_rows(x).shape, x.dtype))
+        rows = nhwc(memory.empty(channel_rows(x).shape, x.dtype))
         return rows.reshape(x.shape), self.pieces(rows)
 
     def pieces(self, x: Array) -> list[Piece]:
         """Cut ``x (n, ..., c)``: views, or of a copy in this order of memory."""
         n, c = len(x), x.shape[-1]
         if self.images_innermost:
-            rows = np.ascontiguousarray(channel_rows(x))
+            rows = memory.ascontiguousarray(channel_rows(x))
             width = max(1, within(ELEMENTWISE) // max(1, rows[0, 0].nbytes))
             return [
                 Piece(slice(i, i + width), rows[band, i : i + width])
                 for i in range(0, c, width)
                 for band in bands(len(rows), rows[0, :width].nbytes, ELEMENTWISE)
             ]
-        lines = np.ascontiguousarray(x).reshape(n, math.prod(x.shape[1:-1]), c)
+        lines = memory.ascontiguousarray(x).reshape(n, math.prod(x.shape[1:-1]), c)
         count = max(1, ROW // max(1, lines[:1].size))
         if count > 1 or not lines.size:  # several small examples side by side
             return [
@@ -106,7 +107,7 @@ class Groups:
     def zeros(self, x: Array) -> Array:
         """Return a zero for each channel of each example, ``(b, k)``, in float64."""
         n, c = len(x), x.shape[-1]
-        return np.zeros((c, n) if self.images_innermost else (n, c))
+        return memory.zeros((c, n) if self.images_innermost else (n, c))
 
     def elements(self, x: Array) -> int:
         """Return the number of elements of a group."""

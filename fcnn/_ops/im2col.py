@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnn._ops import blocks
+from fcnn._ops import blocks, memory
 from fcnn._ops.blocks import Block, cut
 from fcnn._ops.layout import hcwn, runs
 from fcnn._ops.strided import strided
@@ -63,7 +63,7 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
     if source.flags.c_contiguous:  # one kernel column: whole rows of the image as they lie
         columns = source
     else:
-        columns = np.empty(shape, x.dtype)
+        columns = memory.empty(shape, x.dtype)
         if sw > 1:
             np.copyto(runs(columns), runs(source))
         else:
@@ -87,7 +87,7 @@ def padded(
     )
     if within and image.flags.c_contiguous:
         return image, first_row, first_col
-    part = np.zeros((height, c, width, n), image.dtype)
+    part = memory.zeros((height, c, width, n), image.dtype)
     to_rows, from_rows = inside(first_row, 1, height, h)
     to_cols, from_cols = inside(first_col, 1, width, w)
     part[to_rows, :, to_cols] = image[from_rows, :, from_cols]

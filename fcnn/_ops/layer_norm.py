@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.batch_norm import NEAR
 from fcnn._ops.passes import passes_over
 from fcnn._ops.pixels import Order
+from fcnn._ops.values import decide
 from fcnn._typing import Array
 
 
@@ -47,7 +49,7 @@ def normalise_pixels(
         for source, out in zip(order.blocks(x), targets, strict=True):
             mean, var = _moments(source, centred)
             shift = None
-            if centred and not (mean * mean <= NEAR * var).all():
+            if centred and not decide((mean * mean <= NEAR * var).all()):
                 shift, source = mean, np.subtract(source, mean, out=out)
                 mean, var = _moments(source, centred)
             inverse = 1 / np.sqrt(var + eps)
@@ -68,7 +70,7 @@ def normalise_pixels_adjoint(
     order, c = Order.of(x), x.shape[-1]
     dx, targets = order.empty(x)
     scratch, factors = order.scratch(x), order.per_channel(scale, x)
-    dscale, dbias = np.zeros(c), np.zeros(c)
+    dscale, dbias = memory.zeros(c), memory.zeros(c)
     with passes_over(order.run(x)):
         blocks = zip(order.blocks(x), order.blocks(dy), targets, seen, strict=True)
         for source, dout, out, (shift, mean, inverse) in blocks:
@@ -76,7 +78,7 @@ def normalise_pixels_adjoint(
                 source = np.subtract(source, shift, out=out)
             product = np.multiply(source, dout, out=scratch(out))
             dscale += product @ inverse
-            dbias += dout @ np.ones_like(inverse)
+            dbias += dout @ memory.ones_like(inverse)
             slope = scale @ product
             if centred:
                 level = scale @ dout
@@ -97,6 +99,6 @@ def _moments(block: Array, centred: bool) -> tuple[Array, Array]:
     share = block.dtype.type(1 / len(block))
     squares = np.einsum("cp,cp->p", block, block) * share
     if not centred:
-        return np.zeros_like(squares), squares
-    mean: Array = np.full(len(block), share) @ block
+        return memory.zeros_like(squares), squares
+    mean: Array = memory.full(len(block), share) @ block
     return mean, np.maximum(squares - mean * mean, 0)

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from fcnn._ops import blocks
+from fcnn._ops import blocks, memory
 from fcnn._typing import Array
 
 PIECE = 1 << 12
@@ -57,10 +57,10 @@ def rows_of(x: Array) -> Array:
     n, h, w, c = x.shape
     is_slow = x.flags.c_contiguous and n >= MANY and x.size and x.strides[0] % APART == 0
     if rows.flags.c_contiguous or not is_slow or w * c < ROW:
-        return np.ascontiguousarray(rows)
-    out = np.empty(rows.shape, x.dtype)
-    padded = np.empty((n, w * c + PADDING), x.dtype)[:, : w * c]
-    turned = np.empty((w, c, n), x.dtype)
+        return memory.ascontiguousarray(rows)
+    out = memory.empty(rows.shape, x.dtype)
+    padded = memory.empty((n, w * c + PADDING), x.dtype)[:, : w * c]
+    turned = memory.empty((w, c, n), x.dtype)
     for image_row, target in zip(x.reshape(n, h, w * c).swapaxes(0, 1), out, strict=True):
         np.copyto(padded, image_row)
         np.copyto(turned.reshape(w * c, n), padded.T)

@@ -1,9 +1,25 @@
-"""Let the C library keep freed memory for the next step.
+"""Arrays that kernels write to: NumPy's constructors, which a recorder can follow.
 
-A training step allocates the same arrays again and again. By default the GNU C library gives a
-block larger than 128 KiB back to the system when it is freed, and the next step maps it again,
-with a page fault for each 4 KiB. On a virtual machine that took ten times as long as the
-arithmetic: 8 arrays of 2.8 MB filled with ones took 14.6 ms, and 1.7 ms without the faults.
+`fcnn.jit` runs a function once, records its NumPy calls, and lays their results out in one piece
+of memory. It follows arrays from the function's arguments, and cannot see an array that a kernel
+makes of nothing or copies as a plain `numpy.ndarray`. So `fcnn._ops`, `fcnn.layers` and
+`fcnn.losses` make arrays with the functions of this module, which do what NumPy's do:
+
+* ``empty``, ``zeros``, ``ones``, ``full`` and those of the same shape, ``_like``;
+* ``ascontiguousarray``, ``asarray`` and ``array``, which keep what is recorded recorded.
+
+An array that may be a constant is indexed by one that may be recorded with
+`fcnn._ops.values.called` of `numpy.take`, not with brackets.
+
+A test holds them to the first. An array whose values steer Python (an index computed of shapes) is
+no result, and is made with NumPy's own functions. What is computed of values and steers Python
+goes through `fcnn._ops.values`.
+
+The module also lets the C library keep freed memory for the next step. A training step allocates
+the same arrays again and again. By default the GNU C library gives a block larger than 128 KiB
+back to the system when it is freed, and the next step maps it again, with a page fault for each
+4 KiB. On a virtual machine that took ten times as long as the arithmetic: 8 arrays of 2.8 MB
+filled with ones took 14.6 ms, and 1.7 ms without the faults.
 
 The library adapts: once a mapped block has been freed, blocks up to its size are kept from then
 on (mallopt(3), "dynamic mmap threshold"; at most 32 MiB). So one large block is allocated and
@@ -13,9 +29,123 @@ library this has no effect.
 
 from __future__ import annotations
 
+import threading
+from typing import Any, Protocol
+
 import numpy as np
 
+from fcnn._typing import Array
+
 _LARGEST_KEPT = (32 << 20) - (64 << 10)
+
+
+class Recorder(Protocol):
+    """What `fcnn.jit` offers to kernels while it records."""
+
+    def allocated(self, made: Array, value: Any = None) -> Array:
+        """Return a new array as one that is recorded; ``value`` is what it was filled with."""
+
+    def converted(self, given: Any, dtype: Any, order: str, copy: bool) -> Array:
+        """Return an array of this dtype and order, which may be the given one if not ``copy``."""
+
+    def decided(self, condition: Any) -> bool:
+        """Return a truth value, which a replay compares."""
+
+    def held(self, condition: Any, arguments: tuple[Any, ...]) -> bool:
+        """Return the truth value of a function of arrays, which a replay compares."""
+
+    def number(self, value: Any) -> Any:
+        """Return a recorded number of float64."""
+
+    def called(self, function: Any, arguments: tuple[Any, ...]) -> Any:
+        """Return the result of a function that is recorded as one call."""
+
+
+class _Recording(threading.local):
+    """The recorder of this thread, None where nothing is recorded."""
+
+    recorder: Recorder | None = None
+
+
+RECORDING = _Recording()
+
+
+def empty(shape: Any, dtype: Any = float) -> Array:
+    """Return a new array whose elements are not set."""
+    recorder = RECORDING.recorder
+    made = np.empty(shape, dtype)
+    return made if recorder is None else recorder.allocated(made)
+
+
+def zeros(shape: Any, dtype: Any = float) -> Array:
+    """Return a new array of zeros."""
+    recorder = RECORDING.recorder
+    made = np.zeros(shape, dtype)
+    return made if recorder is None else recorder.allocated(made, 0)
+
+
+def ones(shape: Any, dtype: Any = float) -> Array:
+    """Return a new array of ones."""
+    recorder = RECORDING.recorder
+    made = np.ones(shape, dtype)
+    return made if recorder is None else recorder.allocated(made, 1)
+
+
+def full(shape: Any, value: Any, dtype: Any = None) -> Array:
+    """Return a new array filled with a value."""
+    recorder = RECORDING.recorder
+    if recorder is None:
+        return np.full(shape, value, dtype)
+    made = empty(shape, np.asarray(value).dtype if dtype is None else dtype)
+    np.copyto(made, value, casting="unsafe")
+    return made
+
+
+def empty_like(x: Array, dtype: Any = None) -> Array:
+    """Return a new array of x's shape and order in memory, whose elements are not set."""
+    recorder = RECORDING.recorder
+    made: Array = np.empty_like(x, dtype, subok=False)
+    return made if recorder is None else recorder.allocated(made)
+
+
+def zeros_like(x: Array, dtype: Any = None) -> Array:
+    """Return zeros in x's shape and order in memory."""
+    recorder = RECORDING.recorder
+    if recorder is None:
+        return np.zeros_like(x, dtype)
+    made = empty_like(x, dtype)
+    np.copyto(made, 0, casting="unsafe")
+    return made
+
+
+def ones_like(x: Array, dtype: Any = None) -> Array:
+    """Return ones in x's shape and order in memory."""
+    recorder = RECORDING.recorder
+    if recorder is None:
+        return np.ones_like(x, dtype)
+    made = empty_like(x, dtype)
+    np.copyto(made, 1, casting="unsafe")
+    return made
+
+
+def ascontiguousarray(x: Any, dtype: Any = None) -> Array:
+    """Return x in C order: itself, if it is."""
+    recorder = RECORDING.recorder
+    if recorder is None:
+        return np.ascontiguousarray(x, dtype)
+    return recorder.converted(x, dtype, "C", False)
+
+
+def asarray(x: Any, dtype: Any = None) -> Array:
+    """Return x as an array: itself, if it is one."""
+    recorder = RECORDING.recorder
+    return np.asarray(x, dtype) if recorder is None else recorder.converted(x, dtype, "K", False)
+
+
+def array(x: Any, dtype: Any = None) -> Array:
+    """Return a copy of x as an array."""
+    recorder = RECORDING.recorder
+    return np.array(x, dtype) if recorder is None else recorder.converted(x, dtype, "K", True)
 
 
 def keep_freed_memory() -> None:

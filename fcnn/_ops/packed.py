@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from fcnn._blas import BLAS
+from fcnn._ops import memory
+from fcnn._ops.values import holds
 from fcnn._typing import Array
 
 LIMIT = 100**3  # of m * k * n, for a product without packing
@@ -30,11 +32,10 @@ def multiply(a: Array, b: Array, out: Array | None = None) -> Array:
     width = most if m >= ROWS else n
     is_uncut = (k <= most and n <= width) or m <= 1 or n <= 1  # never by a vector
     if is_uncut or _is_in_place(m, k, n, b) or uses_threads(m * k * n):
-        whole: Array = np.matmul(a, b, out=out)
-        return whole
+        return memory.asarray(np.matmul(a, b, out=out))
     if out is None:
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        out = np.empty((*stack, m, n), a.dtype)
+        out = memory.empty((*stack, m, n), a.dtype)
     first, *others = _evenly(k, most) or [slice(0)]
     for columns in _evenly(n, width):
         total, right = out[..., columns], b[..., columns]
@@ -53,7 +54,11 @@ def _is_in_place(m: int, k: int, n: int, b: Array) -> bool:
 
 def uses_threads(size: int) -> bool:
     """Whether BLAS may use several threads for that many multiplications, and gains by them."""
-    return size >= LARGE and BLAS.threads > 1
+    return size >= LARGE and holds(_has_threads)
+
+
+def _has_threads() -> bool:
+    return BLAS.threads > 1
 
 
 def _evenly(n: int, most: int) -> list[slice]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from fcnn._ops import memory
 from fcnn._ops.spatial import axis_of, innermost, outermost
 from fcnn._ops.window import Pads
 from fcnn._typing import Array
@@ -12,7 +11,7 @@ from fcnn._typing import Array
 def pad(x: Array, margins: Pads, value: float = 0.0) -> Array:
     """Return ``y (n, ..., c)``: ``x`` with margins of ``value``."""
     first, *others = (size + sum(m) for size, m in zip(x.shape[1:-1], margins, strict=True))
-    y = np.full((first, x.shape[-1], *others, len(x)), value, x.dtype)
+    y = memory.full((first, x.shape[-1], *others, len(x)), value, x.dtype)
     _inside(y, margins)[...] = innermost(x)
     return outermost(y)
 

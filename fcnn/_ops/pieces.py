@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._typing import Array
 
 PIECE = 1 << 16
@@ -25,8 +26,8 @@ def piecewise(function: Callable[..., Any], *inputs: Array, outputs: int = 1) ->
     moved = [each.transpose(order) for each in inputs]
     if not all(each.flags.c_contiguous for each in moved):
         order = list(range(first.ndim))
-        moved = [np.ascontiguousarray(each) for each in inputs]
-    made = [np.empty_like(moved[0]) for _ in range(outputs)]
+        moved = [memory.ascontiguousarray(each) for each in inputs]
+    made = [memory.empty_like(moved[0]) for _ in range(outputs)]
     flat = [each.reshape(-1) for each in (*moved, *made)]
     for start in range(0, first.size, PIECE):
         function(*[each[start : start + PIECE] for each in flat])

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 
 import attrs
-import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import within
 from fcnn._ops.channels import channel_rows
 from fcnn._ops.layout import nhwc
@@ -49,9 +49,9 @@ class Order:
         """
         size = self._pixels(x)
         if not self.images_innermost:
-            pixels = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+            pixels = memory.ascontiguousarray(x).reshape(-1, x.shape[-1])
             return [pixels[i : i + size].T for i in range(0, len(pixels), size)]
-        rows = np.ascontiguousarray(channel_rows(x))
+        rows = memory.ascontiguousarray(channel_rows(x))
         h, c, w, n = rows.shape
         lines = rows.reshape(h, c, w * n)
         return [row[:, i : i + size] for row in lines for i in range(0, w * n, size)]
@@ -59,17 +59,17 @@ class Order:
     def empty(self, x: Array) -> tuple[Array, list[Array]]:
         """Return a new array of x's shape, and its blocks."""
         if not self.images_innermost:
-            made = np.empty(x.shape, x.dtype)
+            made = memory.empty(x.shape, x.dtype)
             return made, self.blocks(made)
-        rows = nhwc(np.empty(channel_rows(x).shape, x.dtype))
+        rows = nhwc(memory.empty(channel_rows(x).shape, x.dtype))
         return rows.reshape(x.shape), self.blocks(rows)
 
     def scratch(self, x: Array) -> Callable[[Array], Array]:
         """Return a function that returns scratch memory like a block of x."""
-        c, memory = x.shape[-1], np.empty(self._pixels(x) * x.shape[-1], x.dtype)
+        c, whole = x.shape[-1], memory.empty(self._pixels(x) * x.shape[-1], x.dtype)
 
         def like(block: Array) -> Array:
-            part = memory[: block.size]
+            part = whole[: block.size]
             return part.reshape(c, -1) if self.images_innermost else part.reshape(-1, c).T
 
         return like
@@ -82,6 +82,6 @@ class Order:
         if self.images_innermost:
             column = channels[:, None]
             return lambda block: column
-        repeated = np.empty((self._pixels(x), len(channels)), x.dtype)
+        repeated = memory.empty((self._pixels(x), len(channels)), x.dtype)
         repeated[...] = channels
         return lambda block: repeated[: block.shape[1]].T

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.layout import PIECE, in_memory_order
 from fcnn._typing import Array
 
@@ -26,16 +27,16 @@ def relu(z: Array, out: Array | None = None) -> Array:
     The 0 is a row of zeros, which stays in the cache: NumPy's maximum with a number does not use
     vector instructions.
     """
-    y = np.empty_like(z) if out is None else out
+    y = memory.empty_like(z) if out is None else out
     if z.size <= PIECE:
-        zero = np.zeros(z.shape, z.dtype) if z.flags.c_contiguous else np.zeros_like(z)
+        zero = memory.zeros(z.shape, z.dtype) if z.flags.c_contiguous else memory.zeros_like(z)
         return np.maximum(z, zero, out=y)
     lines = in_memory_order(z) if z.strides == y.strides else None
     if lines is None:
-        np.maximum(z, np.zeros(z.shape[1:], z.dtype), out=y)
+        np.maximum(z, memory.zeros(z.shape[1:], z.dtype), out=y)
     else:
         target = lines if y is z else in_memory_order(y)
-        np.maximum(lines, np.zeros(lines.shape[1:], z.dtype), out=target)
+        np.maximum(lines, memory.zeros(lines.shape[1:], z.dtype), out=target)
     return y
 
 

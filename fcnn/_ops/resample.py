@@ -17,12 +17,15 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.spatial import axis_of, contiguous, outermost
+from fcnn._ops.values import called
 from fcnn._typing import Array
 
 PIECE = 1 << 14
@@ -101,13 +104,13 @@ def _along(rows: Array, axis: int, taps: Taps, size: int, out: int, is_transpose
     def product(part: Array) -> Array:
         copies, length, width = part.shape
         matrix = _matrix(taps, size, out, is_transposed, copies, rows.dtype.char)
-        result: Array = matrix @ part.reshape(copies * length, width)
+        result: Array = called(operator.matmul, matrix, part.reshape(copies * length, width))
         return result.reshape(copies, count, width)
 
     if many == len(lines):
         y = product(lines)
     else:
-        y = np.empty((len(lines), count, lines.shape[2]), rows.dtype)
+        y = memory.empty((len(lines), count, lines.shape[2]), rows.dtype)
         for first in range(0, len(lines), many):
             y[first : first + many] = product(lines[first : first + many])
     return y.reshape(*shape[:axis], count, *shape[axis + 1 :])

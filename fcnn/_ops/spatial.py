@@ -7,8 +7,7 @@ volumes.
 
 from __future__ import annotations
 
-import numpy as np
-
+from fcnn._ops import memory
 from fcnn._ops.layout import order, rows_of
 from fcnn._typing import Array
 
@@ -25,7 +24,7 @@ def outermost(rows: Array) -> Array:
 
 def contiguous(x: Array) -> Array:
     """Return `innermost` of x, contiguous: a view if x has that order in memory, else a copy."""
-    return rows_of(x) if x.ndim == 4 else np.ascontiguousarray(innermost(x))
+    return rows_of(x) if x.ndim == 4 else memory.ascontiguousarray(innermost(x))
 
 
 def axis_of(i: int) -> int:

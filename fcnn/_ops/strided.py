@@ -15,8 +15,10 @@ def strided(
     Offset and strides are in bytes. The elements of the view may overlap. NumPy's constructor
     checks that they all lie within ``base``, which `numpy.lib.stride_tricks.as_strided` does not,
     and that ``base`` is contiguous; a view of a read-only array is read-only.
+    The view is of the class of ``base``.
 
     Raises:
         ValueError: if an element would lie outside ``base``, or ``base`` is not contiguous.
     """
-    return np.ndarray(shape, base.dtype, base, offset, strides)
+    made = np.ndarray(shape, base.dtype, base, offset, strides)
+    return made if type(base) is np.ndarray else made.view(type(base))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.layout import hcwn, nhwc, runs
 from fcnn._ops.pool.windows import reduce_by
 from fcnn._ops.spatial import contiguous
@@ -18,7 +19,7 @@ def repeat(x: Array, tile: Pair) -> Array:
     """Return ``y (n, h*f, w*g, c)``: each pixel of ``x (n, h, w, c)`` as a tile of copies."""
     rows, (f, g) = contiguous(x), tile
     h, c, w, n = rows.shape
-    y = np.empty((h, f, c, w, g, n), x.dtype)
+    y = memory.empty((h, f, c, w, g, n), x.dtype)
     for j in range(g):
         runs(y)[:, 0, :, :, j] = runs(rows)
     for i in range(1, f):
@@ -32,7 +33,7 @@ def repeat_adjoint(dy: Array, tile: Pair) -> Array:
     tall, c, wide, n = rows.shape
     tiles = rows.reshape(tall // f, f, c, wide // g, g, n)
     lines = reduce_by(np.add, [tiles[:, i] for i in range(f)])
-    dx = np.empty((tall // f, c, wide // g, n), dy.dtype)
+    dx = memory.empty((tall // f, c, wide // g, n), dy.dtype)
     return nhwc(reduce_by(np.add, [lines[:, :, :, j] for j in range(g)], dx))
 
 
@@ -44,7 +45,7 @@ def shuffle(x: Array, tile: Pair) -> Array:
     rows, (f, g) = hcwn(x), tile
     h, c, w, n = rows.shape
     c //= f * g
-    y = np.empty((h, f, c, w, g, n), x.dtype)
+    y = memory.empty((h, f, c, w, g, n), x.dtype)
     for i in range(f):
         for j in range(g):
             y[:, i, :, :, j] = rows[:, i * g + j :: f * g]
@@ -55,7 +56,7 @@ def unshuffle(y: Array, tile: Pair) -> Array:
     """Return ``x (n, h, w, c*f*g)`` of ``y (n, h*f, w*g, c)``: the inverse of `shuffle`."""
     rows, (f, g) = hcwn(y), tile
     h, c, w, n = rows.shape
-    x = np.empty((h // f, c * f * g, w // g, n), y.dtype)
+    x = memory.empty((h // f, c * f * g, w // g, n), y.dtype)
     for i in range(f):
         for j in range(g):
             x[:, i * g + j :: f * g] = rows[i::f, :, j::g]

@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-import numpy as np
 
 from fcnn._check import sizes
 from fcnn._layer import EVAL, Context, Layer, Triple
+from fcnn._ops import memory
 from fcnn._ops.conv_nd import bias_gradient
 from fcnn._ops.window import AXES, Sizes, Window, slide
 from fcnn._typing import Array, ModelPullback, Shape
@@ -71,7 +71,7 @@ class TransposedConvolution(Sliding):
         by_group = weight.reshape(*self.kernel_size, inner, groups, outer).swapaxes(-1, -3)
         weight = by_group.reshape(*self.kernel_size, outer, channels)
         if not is_abstract(key):
-            weight = np.ascontiguousarray(weight)
+            weight = memory.ascontiguousarray(weight)
         bias_shape = out if self.bias == "untied" else out[-1:]
         bias = self.bias_init(k_bias, bias_shape) if self.bias else ()
         return ConvParams(weight, bias), out

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._ops import memory
 from fcnn._ops.affine import affine, affine_adjoint, affine_input_adjoint
 from fcnn._ops.affine_rows import (
     affine_rows,
@@ -97,7 +96,7 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
 
     def columns(x: Array) -> Array:
         """Return each row as a column."""
-        return np.ascontiguousarray(x.T)
+        return memory.ascontiguousarray(x.T)
 
     def check(params: DenseParams, x: Array) -> None:
         n_in = params.weight.shape[0]

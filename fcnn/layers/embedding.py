@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fcnn._check import whole
 from fcnn._layer import EVAL, Context, Triple, layer
 from fcnn._ops.scatter import add_rows
+from fcnn._ops.values import called, decide
 from fcnn._typing import Array, IntArray, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError, LabelError
@@ -67,10 +70,10 @@ def embedding(
         return EmbeddingParams(weight_init(key, (vocabulary, features))), (*shape, features)
 
     def apply(params: EmbeddingParams, x: IntArray, ctx: Context = EVAL) -> Array:
-        if x.size and not 0 <= x.min() <= x.max() < vocabulary:
+        if x.size and not decide((x.min() >= 0) & (x.max() < vocabulary)):
             wrong = x.min() if x.min() < 0 else x.max()
             raise LabelError(f"expected numbers from 0 to {vocabulary - 1}, got {wrong}")
-        y: Array = params.weight[x]
+        y: Array = called(np.take, params.weight, x, 0)
         if padding_index is not None:
             y[x == padding_index] = 0
         return y

@@ -34,6 +34,7 @@ import numpy as np
 
 from fcnn._check import number, whole
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
+from fcnn._ops import memory
 from fcnn._ops.group_norm import normalise_groups, normalise_groups_adjoint
 from fcnn._ops.layer_norm import normalise_pixels, normalise_pixels_adjoint
 from fcnn._typing import Array, ModelPullback, Shape
@@ -85,8 +86,8 @@ def _triple(
                         f"expected a {name} {size} for an input {x.shape}, got {each.shape}"
                     )
                 check_dtype(x.dtype, each.dtype)
-        scale = params.scale if has_scale else np.ones(size, x.dtype)
-        bias = params.bias if has_bias else np.zeros(size, x.dtype)
+        scale = params.scale if has_scale else memory.ones(size, x.dtype)
+        bias = params.bias if has_bias else memory.zeros(size, x.dtype)
         return forward(x, scale, bias)
 
     def apply(params: NormParams, x: Array, ctx: Context = EVAL) -> Array:
@@ -187,14 +188,14 @@ def _over_axes(x: Array, scale: Array, bias: Array, eps: float) -> tuple[Array, 
     """Normalise as many last axes as scale has: as one group of examples of its shape."""
     shape, axes = x.shape, tuple(range(x.ndim - scale.ndim))
     alike = len(axes) == 1
-    examples = x if alike else np.ascontiguousarray(x).reshape(-1, *scale.shape)
-    one, zero = np.ones(shape[-1], x.dtype), np.zeros(shape[-1], x.dtype)
+    examples = x if alike else memory.ascontiguousarray(x).reshape(-1, *scale.shape)
+    one, zero = memory.ones(shape[-1], x.dtype), memory.zeros(shape[-1], x.dtype)
     centred, seen = normalise_groups(examples, 1, one, zero, eps)
 
     def adjoint(dy: Array) -> tuple[Array, Array, Array]:
         dcentred = dy * scale
         if not alike:
-            dcentred = np.ascontiguousarray(dcentred).reshape(examples.shape)
+            dcentred = memory.ascontiguousarray(dcentred).reshape(examples.shape)
         dx = normalise_groups_adjoint(examples, 1, one, dcentred, seen)[2]
         dscale = (dy * centred.reshape(shape)).sum(axis=axes)
         return dscale, dy.sum(axis=axes), dx.reshape(shape)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._ops import memory
 from fcnn._ops.pool.adaptive import max_of_windows, max_of_windows_adjoint
 from fcnn._ops.pool.whole import spatial_mean, spatial_mean_adjoint
 from fcnn._ops.spatial import outermost
@@ -67,7 +66,7 @@ def global_max_pool(*, keepdims: bool = False) -> Triple:
         def pull(dy: Array) -> Array:
             return max_of_windows_adjoint(stages, dy.reshape(y.shape), cuts)
 
-        return np.array(y.reshape(len(x), x.shape[-1])), pull
+        return memory.array(y.reshape(len(x), x.shape[-1])), pull
 
     return _over_space(most, keepdims)
 

@@ -29,6 +29,7 @@ import numpy as np
 
 from fcnn._check import number
 from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats, layer
+from fcnn._ops import memory
 from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
 from fcnn._ops.epilogue import Epilogue
 from fcnn._typing import Array, ModelPullback, Shape
@@ -94,7 +95,7 @@ class BatchNorm:
         With s = √(var + eps): factor = scale / s, offset = bias - mean · scale / s.
         """
         dscale = (dfactor - params.mean * doffset) / np.sqrt(params.var + self.eps)
-        return self.gradients(params, dscale, np.array(doffset))
+        return self.gradients(params, dscale, memory.array(doffset))
 
     def gradients(self, params: BatchNormParams, dscale: Array, dbias: Array) -> BatchNormParams:
         """Return gradients as params, nothing having been observed."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from fcnn._check import number, pair
 from fcnn._layer import EVAL, Context, Triple, layer
+from fcnn._ops import memory
 from fcnn._ops.border import MODES, extend, extend_adjoint
 from fcnn._ops.pad import crop, pad
 from fcnn._ops.window import Pads, check_padding
@@ -168,7 +169,7 @@ def _padding(rank: int, padding: Any, mode: str, value: float) -> Triple:
         out_shape(x.shape[1:])
         if mode == "zeros":
             return pad(x, pads, fill)
-        return extend(x, pads, mode) if np.any(pads) else np.array(x)
+        return extend(x, pads, mode) if np.any(pads) else memory.array(x)
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         def pullback(dy: Array) -> tuple[tuple[()], Array]:

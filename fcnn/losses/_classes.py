@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fcnn._ops import stable
+from fcnn._ops import memory, stable
+from fcnn._ops.values import holds
 from fcnn._typing import Array
 from fcnn._value import as_value
 from fcnn.errors import LabelError, ShapeError
@@ -27,7 +28,7 @@ def labels_or_soft(prediction: Array, target: Any) -> Array:
     if prediction.ndim < 2:
         hint = _ONE_SCORE if prediction.ndim == 1 else ""
         raise ShapeError(f"expected a prediction (n, classes), got {prediction.shape}{hint}")
-    labels = np.asarray(target)
+    labels = memory.asarray(target)
     places = prediction.shape[:-1]
     if labels.shape == prediction.shape and labels.dtype.kind in "fiub":
         return same_shape(prediction, labels)
@@ -53,17 +54,20 @@ def in_range(labels: Array, classes: int) -> Array:
     Raises:
         LabelError: if one is not from 0 to classes - 1.
     """
-    if labels.size <= 256:
-        known = labels.ravel().tolist()  # for few labels, faster than two reductions
-        least, most = min(known), max(known)
-    else:
-        least, most = int(labels.min()), int(labels.max())
-    if least < 0 or most >= classes:
+    if not holds(_are_labels, labels, classes):
+        least, most = labels.min(), labels.max()
         raise LabelError(
             f"expected labels from 0 to {classes - 1} for a prediction of {classes} classes, "
             f"got {least} to {most}{_ONE_SCORE if classes == 1 else ''}"
         )
     return labels
+
+
+def _are_labels(labels: Array, classes: int) -> bool:
+    if labels.size <= 256:
+        known = labels.ravel().tolist()  # for few labels, faster than two reductions
+        return bool(min(known) >= 0 and max(known) < classes)
+    return bool(labels.min() >= 0 and labels.max() < classes)
 
 
 def rows_of(scores: Array) -> Array:
@@ -75,8 +79,8 @@ def true_places(scores: Array, labels: Array) -> Array:
     """Return the flat indices of the true classes' scores, for scores (places, classes)."""
     n, classes = scores.shape
     # In intp: the sum of int64 and uint64 is float64, which is no index.
-    places: Array = np.arange(0, n * classes, classes)
-    places += labels.reshape(-1).astype(np.intp, copy=False)
+    first = np.arange(0, n * classes, classes)
+    places: Array = first + labels.reshape(-1).astype(np.intp, copy=False)
     return places
 
 
@@ -114,7 +118,7 @@ def categorical_cross_entropy() -> Pair:
         likely = kept.take(true)
 
         def slope() -> Array:
-            dp = np.zeros(p.shape, p.dtype)
+            dp = memory.zeros(p.shape, p.dtype)
             dp.reshape(-1)[true] = -1 / likely / n
             return dp
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fcnn import tree
+from fcnn._ops.values import number
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError, FcnnError, TreeError
 from fcnn.losses._loss import Loss, Pair, check_loss, finite, loss, sharded
@@ -174,7 +175,7 @@ def _add(*arrays: Array) -> Array:
 
 def _sum(values: Sequence[float]) -> float:
     """Return the sum in the order of the parts."""
-    return float(sum(values))
+    return number(sum(values))
 
 
 def _difference(names: list[Any], found: list[Any]) -> str:

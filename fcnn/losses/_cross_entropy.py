@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fcnn import _check
-from fcnn._ops import stable
+from fcnn._ops import memory, stable
+from fcnn._ops.values import called, number
 from fcnn._typing import Array
 from fcnn.errors import ArgumentError, LabelError, ShapeError
 from fcnn.losses._classes import in_range, labels_or_soft, rows_of
@@ -74,7 +75,7 @@ def cross_entropy(
                 f"expected a prediction of {len(weights)} classes, one a class weight, "
                 f"got {z.shape}"
             )
-        by_class = np.ones(classes) if weights is None else weights
+        by_class = memory.ones(classes) if weights is None else weights
         if given.dtype.kind == "f":
             soft = rows_of(given)
             q = by_class * ((1 - smoothing) * soft + smoothing / classes)
@@ -83,11 +84,12 @@ def cross_entropy(
         counts = _counted(labels, ignored)
         labels = np.where(counts, labels, 0)
         in_range(labels, classes)
-        q = np.zeros((labels.size, classes))
+        q = memory.zeros((labels.size, classes))
         q += by_class * (smoothing / classes)
-        q[np.arange(labels.size), labels] += (1 - smoothing) * by_class[labels]
+        of_label = called(np.take, by_class, labels)
+        q[np.arange(labels.size), labels] += (1 - smoothing) * of_label
         q *= counts[:, None]
-        return q.astype(z.dtype), float(by_class[labels] @ counts)
+        return q.astype(z.dtype), number(of_label @ counts)
 
     def formula(
         z: Array, prepared: tuple[Array, float]
@@ -95,7 +97,7 @@ def cross_entropy(
         q, count = prepared
         log_p = stable.log_softmax(rows_of(z))
         # A class of weight zero counts nothing, whatever its logit; in PyTorch as well.
-        terms = -np.multiply(q, log_p, out=np.zeros_like(q), where=q != 0)
+        terms = -np.multiply(q, log_p, out=memory.zeros_like(q), where=q != 0)
 
         def slope() -> Array:
             dz: Array = np.exp(log_p) * q.sum(axis=1, keepdims=True)
@@ -106,16 +108,16 @@ def cross_entropy(
         return terms, count, slope
 
     def weigh(target: Any) -> Array:
-        labels = np.asarray(target)
+        labels = memory.asarray(target)
         if labels.dtype.kind not in "iu":
-            return np.ones(len(labels))
+            return memory.ones(len(labels))
         rows = labels.reshape(len(labels), -1)
         counts = _counted(rows, ignored)
         if weights is None:
             numbers: Array = np.add.reduce(counts, axis=1, dtype=np.float64)
             return numbers
         kept = in_range(np.where(counts, rows, 0), len(weights))
-        sums: Array = (weights[kept] * counts).sum(axis=1)
+        sums: Array = (called(np.take, weights, kept) * counts).sum(axis=1)
         return sums
 
     weighs = weights is not None or ignored is not None
@@ -129,7 +131,7 @@ def _float_if_soft(z: Array, target: Any) -> Array:
         LabelError: if one-hot labels are whole numbers, which nothing but the prediction tells
             from the labels of an image.
     """
-    given = np.asarray(target)
+    given = memory.asarray(target)
     if given.shape == z.shape and given.dtype.kind in "iub":
         raise LabelError(
             f"expected one-hot labels of floats, got {given.dtype}; "
@@ -147,6 +149,6 @@ def _index(given: Any) -> int:
 def _counted(labels: Array, ignored: int | None) -> Array:
     """Return which labels count."""
     if ignored is None:
-        return np.ones(labels.shape, bool)
+        return memory.ones(labels.shape, bool)
     counted: Array = labels != ignored
     return counted

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fcnn._ops import stable
+from fcnn._ops import memory, stable
+from fcnn._ops.values import decide
 from fcnn._typing import Array
 from fcnn._value import as_value
 from fcnn.errors import LabelError, ShapeError
@@ -19,14 +20,14 @@ def _distributions(prediction: Array, target: Any) -> Array:
     if prediction.ndim < 2:
         raise ShapeError(f"expected a prediction (n, ..., classes), got {prediction.shape}")
     given = same_shape(prediction, target)
-    if not given.min() >= 0:
+    if not decide(given.min() >= 0):
         raise LabelError(f"expected probabilities as targets, got {given.min()} among them")
     return given
 
 
 def _entropies(t: Array) -> Array:
     """Return ``t log t``, 0 at 0."""
-    logs = np.log(t, out=np.zeros_like(t), where=t > 0)
+    logs = np.log(t, out=memory.zeros_like(t), where=t > 0)
     logs *= t
     return logs
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fcnn._ops import stable
+from fcnn._ops.values import decide
 from fcnn._typing import Array
 from fcnn._value import as_value
 from fcnn.errors import LabelError
@@ -17,7 +17,7 @@ from fcnn.losses._loss import Pair, loss, pair, same_shape, total
 
 def _fractions(prediction: Array, target: Any) -> Array:
     fractions = same_shape(prediction, target)
-    if not (fractions.min() >= 0 and fractions.max() <= 1):
+    if not decide((fractions.min() >= 0) & (fractions.max() <= 1)):
         raise LabelError(f"expected targets in [0, 1], got {fractions.min()} to {fractions.max()}")
     return fractions
 
@@ -76,7 +76,8 @@ def sigmoid_cross_entropy() -> Pair:
     def formula(z: Array, t: Array) -> tuple[Array, float, Callable[[], Array]]:
         tail = np.log1p(np.exp(-np.abs(z)))
         terms = np.maximum(z, 0) - t * z + tail
-        if not math.isfinite(total(terms)):  # inf - inf above: PyTorch's order of the same terms
+        # With inf - inf above, PyTorch's order of the same terms.
+        if not decide(np.isfinite(total(terms))):
             terms = (1 - t) * z - (np.minimum(z, 0) - tail)
         return terms, z.size, lambda: (stable.sigmoid(z) - t) / z.size
 
@@ -110,7 +111,8 @@ def mean_squared_error() -> Pair:
         def slope() -> Array:
             dp = gap * (2 / p.size)
             kept = np.clip(dp, -most, most)
-            if not math.isfinite(total(terms)):  # an infinite difference has an infinite gradient
+            # An infinite difference has an infinite gradient.
+            if not decide(np.isfinite(total(terms))):
                 np.copyto(kept, dp, where=np.isinf(gap))
             return kept.astype(p.dtype)
 

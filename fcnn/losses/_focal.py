@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fcnn import _check
-from fcnn._ops import stable
+from fcnn._ops import memory, stable
+from fcnn._ops.values import called, decide
 from fcnn._typing import Array
 from fcnn.errors import ArgumentError, LabelError, ShapeError
 from fcnn.losses._classes import classes_of, rows_of, true_places
@@ -48,7 +49,7 @@ def sigmoid_focal(gamma: float = 2.0, alpha: float | None = 0.25) -> Pair:
 
     def prepare(z: Array, target: Any) -> Array:
         given = same_shape(z, target)
-        if not ((given == 0) | (given == 1)).all():
+        if not decide(((given == 0) | (given == 1)).all()):
             raise LabelError("expected targets of 0 and 1, got others among them")
         return given
 
@@ -114,10 +115,10 @@ def softmax_focal(gamma: float = 2.0, *, class_weights: Sequence[float] | None =
         wrong = p.sum(axis=1)  # 1 - p_y loses its digits where p_y is near 1
         weight = wrong**power
         if weights is not None:
-            weight *= weights[t].astype(z.dtype)
+            weight *= called(np.take, weights, t).astype(z.dtype)
 
         def slope() -> Array:
-            ratio = np.divide(cost, wrong, out=np.ones_like(cost), where=wrong != 0)
+            ratio = np.divide(cost, wrong, out=memory.ones_like(cost), where=wrong != 0)
             dz = p.copy()
             dz.reshape(-1)[true] = -wrong
             dz *= (weight * (1 + power * right * ratio) / n)[:, None]
@@ -137,9 +138,9 @@ def by_class(given: Any) -> Array | None:
     if given is None:
         return None
     try:
-        weights = np.array(given, np.float64)
+        weights = memory.array(given, np.float64)
     except (TypeError, ValueError):
-        weights = np.array(np.nan)
+        weights = memory.array(np.nan)
     if weights.ndim != 1 or not weights.size or not (np.isfinite(weights) & (weights >= 0)).all():
         raise ArgumentError(
             f"expected a finite number from 0 for each class as class_weights, got {given!r}"

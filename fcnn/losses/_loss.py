@@ -10,6 +10,8 @@ import attrs
 import numpy as np
 
 from fcnn import _batch
+from fcnn._ops import memory
+from fcnn._ops.values import decide, number
 from fcnn._signatures import LossVjp
 from fcnn._typing import Array, LossPullback, Tree
 from fcnn._value import Spec, Value, remember
@@ -117,14 +119,14 @@ def pair(
         terms, count, slope = measured(prediction, target)
 
         def pullback(dvalue: float) -> Array:
-            if count == 0:
-                return np.zeros_like(prediction)
+            if not decide(count):
+                return memory.zeros_like(prediction)
             dprediction = slope()
             if dvalue != 1:
                 dprediction *= float(dvalue)
             return dprediction
 
-        return total(terms) / count if count else 0.0, pullback
+        return total(terms) / count if decide(count) else 0.0, pullback
 
     def each(prediction: Array, target: Any) -> Array:
         terms, count, _ = measured(prediction, target)
@@ -139,12 +141,12 @@ def pair(
 
 def total(values: Array) -> float:
     """Return the sum, added in float64: a float32 sum may overflow."""
-    return float(np.add.reduce(values, axis=None, dtype=np.float64))
+    return number(np.add.reduce(values, axis=None, dtype=np.float64))
 
 
 def divided(sums: Array, counts: Array) -> Array:
     """Return the quotient; 0 where there is nothing to divide by."""
-    return np.divide(sums, counts, out=np.zeros(len(sums)), where=counts > 0)
+    return np.divide(sums, counts, out=memory.zeros(len(sums)), where=counts > 0)
 
 
 def finite(value: Any, what: str) -> float:
@@ -253,7 +255,7 @@ def _check_prediction(prediction: Any, target: Any) -> None:
 
 def same_shape(prediction: Array, target: Any) -> Array:
     """Return the target in the prediction's dtype, if it has its shape."""
-    given = np.asarray(target)
+    given = memory.asarray(target)
     if given.dtype.kind not in "fiub":
         raise LabelError(f"expected numbers as targets, got {kind_of(given)}")
     if given.shape != prediction.shape:

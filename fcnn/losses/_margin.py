@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fcnn import _check
+from fcnn._ops.values import holds
 from fcnn._typing import Array
 from fcnn.errors import ArgumentError, LabelError
 from fcnn.losses._classes import classes_of, rows_of, true_places
@@ -17,9 +18,13 @@ from fcnn.losses._loss import Pair, loss, pair, same_shape
 def _signs(prediction: Array, target: Any) -> Array:
     """Return the target as -1 and 1."""
     given = same_shape(prediction, target)
-    if not np.isin(given, (-1, 0, 1)).all() or (given.min() < 0 and (given == 0).any()):
+    if not holds(_are_signs, given):
         raise LabelError("expected targets of -1 and 1, or of 0 and 1, got others among them")
     return np.where(given > 0, given, -1).astype(prediction.dtype)
+
+
+def _are_signs(given: Array) -> bool:
+    return bool(np.isin(given, (-1, 0, 1)).all()) and not (given.min() < 0 and (given == 0).any())
 
 
 def _power(given: Any) -> int:

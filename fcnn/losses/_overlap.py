@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fcnn import _check
-from fcnn._ops import stable
+from fcnn._ops import memory, stable
+from fcnn._ops.values import decide
 from fcnn._typing import Array
 from fcnn.errors import LabelError, ShapeError
 from fcnn.losses._classes import classes_of
@@ -102,11 +103,11 @@ def _dice(smooth: Any, probabilities: Probabilities) -> Pair:
 
         above = 2 * summed(p * t) + extra
         below = summed(p) + summed(t) + extra
-        share = np.divide(above, below, out=np.zeros_like(above), where=below != 0)
+        share = np.divide(above, below, out=memory.zeros_like(above), where=below != 0)
         count = share.size
 
         def slope() -> Array:
-            over = np.divide(1.0, below, out=np.zeros_like(below), where=below != 0) / count
+            over = np.divide(1.0, below, out=memory.zeros_like(below), where=below != 0) / count
             dp: Array = (share * over).astype(z.dtype) - (2 * over).astype(z.dtype) * t
             return back(dp)
 
@@ -119,10 +120,10 @@ def _masks(prediction: Array, target: Any) -> Array:
     """Return a mask for each class, in the prediction's dtype."""
     if prediction.ndim < 3:
         raise ShapeError(f"expected a prediction (n, ..., classes), got {prediction.shape}")
-    given = np.asarray(target)
+    given = memory.asarray(target)
     if given.shape == prediction.shape:
         masks = same_shape(prediction, given)
-        if not (masks.min() >= 0 and masks.max() <= 1):
+        if not decide((masks.min() >= 0) & (masks.max() <= 1)):
             raise LabelError(f"expected targets in [0, 1], got {masks.min()} to {masks.max()}")
         return masks
     labels = classes_of(prediction, given)

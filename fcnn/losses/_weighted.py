@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops import memory
+from fcnn._ops.values import decide
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError, LabelError, ShapeError
 from fcnn.losses._loss import Loss, Pair, check_loss, loss, total
@@ -63,7 +65,7 @@ def weighted(loss: Loss) -> Pair:
             )
         # A sum of products, not a product of BLAS, whose order depends on the processor.
         whole = total(weights)
-        return total(weights * values) / whole if whole else 0.0
+        return total(weights * values) / whole if decide(whole) else 0.0
 
     def apply(prediction: Any, target: Any) -> float:
         return mean(prediction, target, weigh(target))
@@ -76,7 +78,7 @@ def weighted(loss: Loss) -> Pair:
         # The loss's own pullback has divided by the sum of its own weights.
         before = len(given) if own is None else total(own(truth))
         whole = total(weights)
-        factors = given * (before / whole) if whole else 0 * given
+        factors = given * (before / whole) if decide(whole) else 0 * given
 
         def pullback(dvalue: float) -> Array:
             dprediction: Array = its_pullback(dvalue)
@@ -95,11 +97,11 @@ def _both(target: Tree) -> tuple[Any, Array]:
         raise LabelError(f"expected a target (target, weights) for weighted, got {kind}")
     truth, given = target
     try:
-        weights = np.asarray(given, np.float64)
+        weights = memory.asarray(given, np.float64)
     except (TypeError, ValueError):
-        weights = np.array(np.nan)
+        weights = memory.array(np.nan)
     if weights.ndim != 1:
         raise ShapeError(f"expected weights (n,), one an example, got {weights.shape}")
-    if not (np.isfinite(weights) & (weights >= 0)).all():
+    if not decide((np.isfinite(weights) & (weights >= 0)).all()):
         raise LabelError("expected finite weights from 0, got others among them")
     return truth, weights

@@ -51,7 +51,7 @@ class Observation:
     weight: float
 
     def __init__(self, value: Array, weight: float) -> None:
-        held = np.asarray(value).view()
+        held = (value if isinstance(value, np.ndarray) else np.asarray(value)).view()
         held.setflags(write=False)
         object.__setattr__(self, "value", held)
         object.__setattr__(self, "weight", float(weight))

@@ -24,8 +24,18 @@ JAX = {
     "JAX jit, synchronous": {"asynchronous": False},
     "JAX jit, one core": {"asynchronous": True, "cores": 1},
 }
-ONNX = {f"ONNX Runtime, {n}": {"threads": n} for n in (1, 2)}
-PEERS = [*TORCH, *JAX, *ONNX]
+TENSORFLOW = {f"TensorFlow XLA, {n}": ("tensorflow", n) for n in (1, 2)}
+ENGINES = {
+    f"{label}, {n}": (module, n)
+    for label, module in (
+        ("ONNX Runtime", "onnx"),
+        ("OpenVINO", "openvino"),
+        ("LiteRT", "litert"),
+        ("ncnn", "ncnn"),
+    )
+    for n in (1, 2)
+}
+PEERS = [*TORCH, *JAX, *TENSORFLOW, *ENGINES]
 GEMM = {f"SGEMM, {n}": Entry("gemm", {"threads": n}, f"{n} threads") for n in (1, 2)}
 
 
@@ -42,6 +52,7 @@ class Bench:
         networks: the workloads' names.
         batches: the batch sizes to measure; None for each section's own.
         cells: the names of the section on layers.
+        workers: the numbers of workers that are compared.
         raw: all times, by section.
     """
 
@@ -56,11 +67,12 @@ class Bench:
         networks: Sequence[str],
         batches: Sequence[int] | None,
         cells: Sequence[str] = (),
+        workers: Sequence[int] = (1, 2),
     ) -> None:
         self.field, self.report, self.effort = field, report, effort
         self.own, self.before = own, before
         self.libraries, self.networks, self.batches = libraries, networks, batches
-        self.cells = cells
+        self.cells, self.workers = cells, workers
         self.raw: dict[str, Any] = {}
 
     def batch_sizes(self, usual: Sequence[int]) -> list[int]:
@@ -94,9 +106,9 @@ class Bench:
         if "jax" in self.libraries:
             for label, options in JAX.items():
                 found[label] = Entry("jax", task | options, label)
-        if "onnx" in self.libraries and mode == "inference":
-            for label, options in ONNX.items():
-                found[label] = Entry("onnx", task | options, label)
+        for label, (module, n) in (TENSORFLOW | (ENGINES if mode == "inference" else {})).items():
+            if module in self.libraries:
+                found[label] = Entry(module, task | {"threads": n}, label)
         # Loops take the same time for each image, which two batch sizes show well enough.
         if "articles" in self.libraries and name in ARTICLES and batch <= 64:
             found[LOOPS] = Entry("articles", task | ARTICLES[name])

@@ -58,6 +58,7 @@ def prepare(
     pool: str = "threads",
     workers: int | None = None,
     alone: bool = False,
+    jit: bool = True,
 ) -> Run:
     """Return the fastest way: the whole batch with one or all BLAS threads, or shards on a pool.
 
@@ -69,13 +70,14 @@ def prepare(
         pool: "threads" or "processes", for shards.
         workers: how many the pool has; one for each core if None.
         alone: one thread and the whole batch, or a loop over shards.
+        jit: replay what was recorded, where this fcnn does.
     """
     if mode == "layer":
         return _fastest(_layer_ways(work, batch, alone))
-    make = _inference if mode == "inference" else _training
+    make = functools.partial(_inference if mode == "inference" else _training, jit=jit)
     whole = make(work, batch, None, None)
     if shards == 1:
-        return whole
+        return _with_one_thread(whole) if alone else whole
     if shards is not None:
         return make(work, batch, batch // shards, _pool(pool, workers))
     if alone:
@@ -180,22 +182,34 @@ def _for_a_while(run: Run) -> float:
     return (time.perf_counter() - began) / count
 
 
-def _inference(work: Work, batch: int, shard: int | None, pool: Executor | None) -> Run:
+def _inference(
+    work: Work, batch: int, shard: int | None, pool: Executor | None, jit: bool = True
+) -> Run:
     net = model(work.model)
     params = initial(work, net)
     images = examples(work, batch)[0].astype(np.float32)
+    options, apply = _options(jit), functools.partial(net.apply, params)
+    if jit and hasattr(fcnn, "jit"):
+        apply = fcnn.jit(apply)
 
     def infer(k: int) -> None:
         for _ in range(k):
             if shard is None:
-                net.apply(params, images)
+                apply(images)
             else:
-                fcnn.predict(net, params, images, shard_size=shard, executor=pool)
+                fcnn.predict(net, params, images, shard_size=shard, executor=pool, **options)
 
     return infer
 
 
-def _training(work: Work, batch: int, shard: int | None, pool: Executor | None) -> Run:
+def _options(jit: bool) -> dict[str, Any]:
+    """Return what turns replaying off; builds before it have nothing to turn off."""
+    return {} if jit or not hasattr(fcnn, "jit") else {"jit": False}
+
+
+def _training(
+    work: Work, batch: int, shard: int | None, pool: Executor | None, jit: bool = True
+) -> Run:
     net = model(work.model)
     params = initial(work, net)
     images, target = examples(work, batch)
@@ -203,7 +217,8 @@ def _training(work: Work, batch: int, shard: int | None, pool: Executor | None) 
     optimizer, run_key, step = optim.sgd(RATE), fcnn.key(0), 0
     state = optimizer.init(params)
     loss = getattr(losses, work.loss)
-    loss_and_grad = fcnn.value_and_grad(net, loss, shard_size=shard, executor=pool)
+    options = _options(jit)
+    loss_and_grad = fcnn.value_and_grad(net, loss, shard_size=shard, executor=pool, **options)
 
     def steps(k: int) -> None:
         nonlocal params, state, step

@@ -17,7 +17,11 @@ from typing import Any
 LIBRARIES = {
     "torch": "torch",
     "jax": "jax",
+    "tensorflow": "tensorflow",
     "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "litert": "ai_edge_litert",
+    "ncnn": "ncnn",
     "articles": "scipy",
     "gemm": "numpy",
 }
@@ -34,6 +38,7 @@ STEERING = (
     "XLA_",
     "JAX_",
     "TORCH",
+    "TF_",
 )
 
 
@@ -49,6 +54,7 @@ def environment(checkout: Path | None = None) -> dict[str, str]:
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
     kept["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compilers beside the measurement
+    kept["TF_CPP_MIN_LOG_LEVEL"] = "2"  # errors alone
     if checkout is not None:
         kept["PYTHONPATH"] = os.pathsep.join([str(checkout), kept.get("PYTHONPATH", "")])
     return kept
@@ -144,6 +150,11 @@ class Field:
             yield process
         finally:
             process.close()
+
+    def end(self, module: str) -> None:
+        """End the processes of a module, and the pools that they have started."""
+        for key in [key for key in self._processes if key[0] == module]:
+            self._processes.pop(key).close()
 
     def leave_out(self, label: str, where: str, why: LeftOutError | str) -> None:
         self._absent.setdefault(f"{label}: {why}", []).append(where)

@@ -15,7 +15,19 @@ from pathlib import Path
 from _measure import Effort
 from _process import environment, steered
 
-PACKAGES = "numpy", "scipy", "attrs", "torch", "jax", "jaxlib", "onnxruntime"
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "attrs",
+    "torch",
+    "jax",
+    "jaxlib",
+    "tensorflow",
+    "onnxruntime",
+    "openvino",
+    "ai-edge-litert",
+    "ncnn",
+)
 BLAS = (
     "import json, numpy, scipy.linalg, threadpoolctl as t; print(json.dumps(t.threadpool_info()))"
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from _bench import BEFORE, FCNN, GEMM, LOOPS, PEERS, Bench
+from _bench import BEFORE, FCNN, GEMM, LOOPS, PEERS, Bench, task_of
 from _gemm import SIZE
-from _measure import Found, fastest, quartiles, ratio, ratios
+from _measure import Entry, Found, fastest, quartiles, ratio, ratios
 from _networks import find, multiply_adds
 from _report import micro
 
@@ -19,6 +19,26 @@ def training(bench: Bench) -> None:
 def inference(bench: Bench) -> None:
     for batch in bench.batch_sizes(BATCHES["inference"]):
         _compare(bench, "inference", batch)
+
+
+def jit(bench: Bench) -> None:
+    """Compare a step and an inference with and without `fcnn.jit`, in one thread."""
+    rows = []
+    for mode, batches in BATCHES.items():
+        for batch in bench.batch_sizes(batches):
+            for name in bench.networks:
+                tasks = {
+                    how: task_of(name, batch, mode, shards=1, alone=True, jit=how == "on")
+                    for how in ("on", "off")
+                }
+                entries = {how: Entry("fcnn", task, "", bench.own) for how, task in tasks.items()}
+                found = bench.measure("jit", f"{mode}, batch {batch}, {name}", entries)
+                if found.keys() == entries.keys():
+                    shown = [micro(found[how].seconds / batch) for how in ("on", "off")]
+                    of_cpu = spread(found["on"].cpu, found["off"].cpu)
+                    rows.append([f"{mode}, batch {batch}, {name}", *shown, of_cpu])
+    head = ["µs an image, one thread", "jit", "without", "jit / without, CPU time"]
+    bench.report.table("What `jit` gains", head, rows)
 
 
 def _compare(bench: Bench, mode: str, batch: int) -> None:

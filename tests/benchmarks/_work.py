@@ -154,3 +154,8 @@ def examples(work: Work, batch: int, seed: int = 1) -> tuple[np.ndarray, np.ndar
     if work.loss == "binary_cross_entropy":
         return images, np.eye(work.classes)[labels]
     return images, labels
+
+
+def images_first(work: Work, batch: int) -> np.ndarray:
+    """Return the images as inference engines take them: (n, channels, height, width), float32."""
+    return np.ascontiguousarray(examples(work, batch)[0].transpose(0, 3, 1, 2), np.float32)

@@ -22,6 +22,7 @@ from _networks import ARTICLES, IMAGES, WIDTHS, WORKLOADS, Workload, described, 
 from _process import Field
 from _report import Report
 from _resources import imports, memory
+from _scaling import shards, workers
 from _timing import training
 from _work import Work, channels_first, examples, leaves, parameters
 
@@ -185,17 +186,57 @@ def test_jax_computes_the_same_loss(name):
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_onnx_runtime_infers_the_same(name):
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    import _onnx
+def test_tensorflow_computes_the_same_gradients(name):
+    pytest.importorskip("tensorflow")
+    import _tensorflow
+    import tensorflow as tf
 
+    work = without_dropout(name)
+    variables = _tensorflow.variables_of(work)
+    apply = _tensorflow.model(work.model, iter(variables), train=True)
+    images, target = _tensorflow.arrays_of(work, 4)
+    with tf.GradientTape() as tape:
+        value = _tensorflow.loss(work.loss, apply(images), target)
+    expected, grads = of_fcnn(work, 4)
+    assert float(value) == pytest.approx(expected, rel=1e-4)
+    pairs = zip(tape.gradient(value, variables), tree.leaves(grads), strict=True)
+    for theirs, ours in pairs:
+        if theirs is not None:  # of a running statistic
+            np.testing.assert_allclose(theirs, ours, rtol=1e-2, atol=1e-4)
+
+
+def of_engine(library: str, work: Work, images: np.ndarray) -> np.ndarray:
+    """Return what an engine makes of images (n, height, width, channels)."""
+    first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    if library == "onnxruntime":
+        import _onnx
+
+        return _onnx.session(work, len(images), 1).run(None, {"x": first})[0]
+    if library == "openvino":
+        import _openvino
+
+        return _openvino.network(work, len(images), 1)(first)
+    if library == "ncnn":
+        import _ncnn
+
+        infer = _ncnn.network(work, 1)
+        return np.stack([infer(image) for image in first])
+    pytest.importorskip("tensorflow")
+    import _litert
+
+    return _litert.network(work, len(images), 1)(images)
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "openvino", "ncnn", "ai_edge_litert"])
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_engines_infer_the_same(name, library):
+    pytest.importorskip(library)
+    pytest.importorskip("onnx")
     work = sent(WORKLOADS[name])
     images = examples(work, 4)[0].astype(np.float32)
     model = _fcnn.model(work.model)
     ours = model.apply(_fcnn.initial(work, model), images)
-    (theirs,) = _onnx.session(work, 4, 1).run(None, {"x": images.transpose(0, 3, 1, 2)})
-    np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(of_engine(library, work, images), ours, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["LeNet-5", "ResNet-20"])
@@ -249,6 +290,37 @@ def test_a_layer_is_measured_in_the_ways_it_offers_and_in_one_thread(capsys):
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "conv3d" in line]
     assert "| layer |    16 |" in row
     assert list(run.raw["layers"]["conv3d"]) == [FCNN, f"{FCNN}, 1 thread"]
+
+
+def test_an_idle_step_goes_through_each_pool(capsys):
+    """The pools of this library; the others are started in the same way."""
+    import _overhead
+
+    for engine in ("this thread", "threads", "processes"):
+        _overhead.prepare(engine, 2, 10)(1)
+    with Field() as field:
+        chosen = None, [], ["articles 002/004"], [1], [], [1, 2]
+        run = Bench(field, Report(), Effort(2, 0.001), OWN, *chosen)
+        shards(run)
+        workers(run)
+        assert field.missing() == []
+    shown = capsys.readouterr().out
+    assert "| articles 002/004 |" in shown
+    assert "of 4 / of 32" in shown
+    assert list(run.raw) == ["shards"]  # the other is of larger networks
+
+
+def test_workers_are_compared_at_the_same_shards(capsys):
+    with Field() as field:
+        chosen = None, [], ["PyTorch example"], [64], [], [1, 2]
+        run = Bench(field, Report(), Effort(2, 0.001), OWN, *chosen)
+        workers(run)
+        assert field.missing() == []
+    assert list(run.raw["workers"]) == [
+        f"PyTorch example, batch 64, {pool}" for pool in ("threads", "processes")
+    ]
+    (head,) = [line for line in capsys.readouterr().out.splitlines() if "ms a step" in line]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["ms a step", "1", "2"]
 
 
 def test_the_rounds_are_shared_by_the_processes_of_a_contestant():

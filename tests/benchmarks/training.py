@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -24,14 +25,19 @@ from _networks import WORKLOADS
 from _process import LIBRARIES, Field
 from _report import Report, header
 from _resources import imports, memory
-from _scaling import growth, workers
-from _timing import inference, training
+from _scaling import growth, overhead, shards, workers
+from _timing import inference, jit, training
 
 import fcnn
 
 SECTIONS = {
-    each.__name__: each for each in (training, inference, memory, imports, workers, growth, layers)
+    each.__name__: each
+    for each in (
+        *(training, inference, memory, imports, layers, jit),
+        *(workers, shards, overhead, growth),
+    )
 }
+WORKERS = [n for n in (1, 2, 4, 8, 16) if n <= max(2, os.cpu_count() or 1)]
 USUAL = ("training", "inference", "memory", "imports", "layers")
 INTRODUCTION = [
     "# Benchmark",
@@ -59,7 +65,8 @@ def arguments() -> argparse.Namespace:
     add("--sections", type=names((*SECTIONS,)), default=list(USUAL), help=", ".join(SECTIONS))
     add("--networks", type=names((*WORKLOADS,)), default=list(WORKLOADS), help="comma-separated")
     add("--cells", type=names((*NAMES,)), default=NAMES, help="of the section layers")
-    add("--batches", type=lambda text: [int(n) for n in text.split(",")], help="such as 1,64")
+    add("--batches", type=counts, help="such as 1,64")
+    add("--workers", type=counts, default=WORKERS, help="such as 1,2,4; of some sections")
     add("--peers", type=names((*LIBRARIES,)), default=list(LIBRARIES), help="or none")
     add("--against", type=checkout, metavar="FOLDER", help="another checkout of fcnn")
     add("--rounds", type=int, default=11, help="11 by default")
@@ -69,6 +76,10 @@ def arguments() -> argparse.Namespace:
     add("--write", type=Path, metavar="FILE", help="write the tables there")
     add("--json", type=Path, metavar="FILE", help="write all times there, round by round")
     return parser.parse_args()
+
+
+def counts(text: str) -> list[int]:
+    return [int(n) for n in text.split(",")]
 
 
 def checkout(text: str) -> Path:
@@ -91,7 +102,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the children are ended
     report.say(*INTRODUCTION, *header(effort, own, args.against, command()))
     with Field() as field:
-        settings = args.against, args.peers, args.networks, args.batches, args.cells
+        chosen = args.networks, args.batches, args.cells, args.workers
+        settings = args.against, args.peers, *chosen
         bench = Bench(field, report, effort, own, *settings)
         try:
             for section in args.sections:

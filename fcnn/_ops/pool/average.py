@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.pool.geometry import counts
@@ -40,7 +41,7 @@ def sum_pool_adjoint(dy: Array, window: Window) -> Array:
 
 def _pool(x: Array, window: Window, weights: Array | None) -> Array:
     (kh, kw), (oh, ow) = window.kernel, window.out
-    y = np.empty((oh, x.shape[3], ow, len(x)), x.dtype)
+    y = memory.empty((oh, x.shape[3], ow, len(x)), x.dtype)
     for band, image in padded_bands(x, window, 0.0):
         lines = reduce_by(np.add, [window_columns(image, window, j) for j in range(kw)])
         reduce_by(np.add, [window_rows(lines, window, i) for i in range(kh)], y[band])
@@ -53,10 +54,10 @@ def _pool_adjoint(dy: Array, window: Window, weights: Array | None) -> Array:
     (h, w), ((top, bottom), (left, right)) = window.image, window.pads
     (oh, _), sh, rows = window.out, window.stride[0], hcwn(dy)
     reach = window.dilation[0] * (window.kernel[0] - 1) + 1
-    dx = np.zeros((h + top + bottom, dy.shape[3], w + left + right, len(dy)), dy.dtype)
+    dx = memory.zeros((h + top + bottom, dy.shape[3], w + left + right, len(dy)), dy.dtype)
     for band in bands(oh, dx.nbytes // len(dx) * sh, ELEMENTWISE):
         share = rows[band] if weights is None else rows[band] * weights[band]
-        lines = np.zeros(((len(share) - 1) * sh + reach, *share.shape[1:]), dy.dtype)
+        lines = memory.zeros(((len(share) - 1) * sh + reach, *share.shape[1:]), dy.dtype)
         for i in range(window.kernel[0]):
             target = window_rows(lines, window, i)
             np.add(target, share, out=target)
@@ -69,7 +70,9 @@ def _pool_adjoint(dy: Array, window: Window, weights: Array | None) -> Array:
 def _weights(window: Window, dtype: np.dtype, count_include_pad: bool) -> Array:
     """One over the number of pixels that count, for each output pixel: ``(oh, 1, ow, 1)``."""
     if count_include_pad:
-        return np.full((window.out[0], 1, window.out[1], 1), 1 / math.prod(window.kernel), dtype)
+        return memory.full(
+            (window.out[0], 1, window.out[1], 1), 1 / math.prod(window.kernel), dtype
+        )
     inside_both = np.multiply.outer(counts(window, 0), counts(window, 1))[:, None, :, None]
     weights: Array = (1 / np.maximum(inside_both, 1)).astype(dtype)
     return weights

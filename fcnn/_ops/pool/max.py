@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.finite import all_finite
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.pool.windows import padded_bands, reduce_by, window_columns, window_rows
@@ -29,7 +30,7 @@ def max_pool(x: Array, window: Window) -> Array:
     ``x (n, h, w, c)``, ``y (n, oh, ow, c)``.
     """
     (kh, kw), (oh, ow) = window.kernel, window.out
-    y = np.empty((oh, x.shape[3], ow, len(x)), x.dtype)
+    y = memory.empty((oh, x.shape[3], ow, len(x)), x.dtype)
     for band, image in padded_bands(x, window, -math.inf):
         lines = reduce_by(np.maximum, [window_columns(image, window, j) for j in range(kw)])
         reduce_by(np.maximum, [window_rows(lines, window, i) for i in range(kh)], y[band])
@@ -45,7 +46,7 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
     (top, bottom), (left, right) = window.pads
     apart = window.kernel == window.stride and window.dilation == (1, 1) and not window.is_padded
     # Windows that lie side by side write each element once, as bits; others add.
-    make = np.empty if apart else np.zeros
+    make = memory.empty if apart else memory.zeros
     padded = make((h + top + bottom, x.shape[3], w + left + right, len(x)), dy.dtype)
     dx = as_bits(padded) if apart else padded
     if apart:
@@ -81,7 +82,7 @@ def pool_tiles_adjoint(image: Array, dmost: Array, pool: Pair, out: Array, finit
     lines = reduce_by(np.maximum, [image[:, :, j::pw] for j in range(pw)])
     most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
     dmost, dimage = as_bits(dmost.astype(out.dtype, copy=False)), as_bits(out)
-    dlines = np.empty(lines.shape, dimage.dtype)
+    dlines = memory.empty(lines.shape, dimage.dtype)
     _distribute([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
     _distribute([(image[:, :, j::pw], dimage[:, :, j::pw]) for j in range(pw)], lines, dlines)
 
@@ -118,15 +119,15 @@ def _adjoint_by_index(image: Array, dy: Array, window: Window) -> Array:
     """
     (h, c, w, n), (kh, kw), (sh, sw) = image.shape, window.kernel, window.stride
     (top, bottom), (left, right) = window.pads
-    padded = np.full((h + top + bottom, c, w + left + right, n), -math.inf, image.dtype)
+    padded = memory.full((h + top + bottom, c, w + left + right, n), -math.inf, image.dtype)
     padded[top : top + h, :, left : left + w] = image
-    dpadded = np.zeros(padded.shape, dy.dtype)
+    dpadded = memory.zeros(padded.shape, dy.dtype)
     # To begin with, the first element of each window that is no padding.
     first_row = np.maximum(0, -((np.arange(window.out[0]) * sh - top) // window.dilation[0]))
     first_col = np.maximum(0, -((np.arange(window.out[1]) * sw - left) // window.dilation[1]))
-    index = np.empty(dy.shape, np.intp)
+    index = memory.empty(dy.shape, np.intp)
     index[...] = first_row[:, None, None, None] * kw + first_col[:, None]
-    most = np.full(dy.shape, -math.inf, image.dtype)
+    most = memory.full(dy.shape, -math.inf, image.dtype)
     elements = [(i, j) for i in range(kh) for j in range(kw)]
     for number, (i, j) in enumerate(elements):
         value = window_columns(window_rows(padded, window, i), window, j)

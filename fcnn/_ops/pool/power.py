@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.pool.average import sum_pool, sum_pool_adjoint
 from fcnn._ops.window import Window
 from fcnn._typing import Array
@@ -31,7 +32,9 @@ def power_pool_adjoint(x: Array, s: Array, dy: Array, window: Window, p: float) 
     """Return ``dx`` of ``root(power_sums(x))``."""
     with np.errstate(over="ignore", invalid="ignore"):  # 0 times inf is NaN
         is_smooth = np.logical_or(s != 0, p == 1)
-        factor = np.power(np.abs(s), s.dtype.type(1 / p - 1), where=is_smooth, out=np.zeros_like(s))
+        factor = np.power(
+            np.abs(s), s.dtype.type(1 / p - 1), where=is_smooth, out=memory.zeros_like(s)
+        )
         shares = np.multiply(dy, factor, where=is_smooth, out=factor)
         # The derivative of an odd power is even; that of an even power, or of |x|^p, is odd.
         return sum_pool_adjoint(shares, window) * _power(x, p - 1, is_odd=p % 2 != 1)

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-import numpy as np
-
+from fcnn._ops import memory
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.pool.average import avg_pool, avg_pool_adjoint
 from fcnn._ops.pool.max import max_pool, max_pool_adjoint
@@ -57,7 +56,7 @@ def pool_vjp(x: Array, steps: tuple[Window, ...], pool: Pool) -> tuple[Array, Pu
 
 def _volume_vjp(x: Array, planes: Window, lines: Window, pool: Pool) -> tuple[Array, Pull]:
     n, d, h, w, c = x.shape
-    rows = np.ascontiguousarray(x.transpose(2, 4, 3, 1, 0)).reshape(h, c, w, d * n)
+    rows = memory.ascontiguousarray(x.transpose(2, 4, 3, 1, 0)).reshape(h, c, w, d * n)
     in_planes, pull_planes = pool(nhwc(rows), planes)
     over_planes = hcwn(in_planes).shape
     oh, _, ow, _ = over_planes
@@ -66,9 +65,9 @@ def _volume_vjp(x: Array, planes: Window, lines: Window, pool: Pool) -> tuple[Ar
 
     def pull(dy: Array) -> Array:
         od = dy.shape[1]
-        drows = np.ascontiguousarray(dy.transpose(1, 2, 4, 3, 0)).reshape(od, oh * c * ow, 1, n)
+        drows = memory.ascontiguousarray(dy.transpose(1, 2, 4, 3, 0)).reshape(od, oh * c * ow, 1, n)
         ddepths = pull_lines(nhwc(drows))[:, :, 0].transpose(2, 1, 0)  # (oh*c*ow, d, n)
-        dplanes = nhwc(np.ascontiguousarray(ddepths).reshape(over_planes))
+        dplanes = nhwc(memory.ascontiguousarray(ddepths).reshape(over_planes))
         dx = hcwn(pull_planes(dplanes)).reshape(h, c, w, d, n)
         return dx.transpose(4, 3, 0, 2, 1)
 

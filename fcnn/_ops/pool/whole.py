@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.spatial import innermost, outermost
 from fcnn._typing import Array
 
@@ -30,7 +31,7 @@ def spatial_mean_adjoint(dy: Array, spatial: tuple[int, ...]) -> Array:
     """Return ``dx (n, *spatial, c)``: an equal share of ``dy (n, c)`` for each element."""
     n, c = dy.shape
     share = (dy / dy.dtype.type(math.prod(spatial))).reshape(n, *(1 for _ in spatial), c)
-    rows = np.empty((spatial[0], c, *spatial[1:], n), dy.dtype)
+    rows = memory.empty((spatial[0], c, *spatial[1:], n), dy.dtype)
     rows[...] = innermost(share)
     return outermost(rows)
 

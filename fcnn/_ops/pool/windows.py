@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands
 from fcnn._ops.layout import hcwn, images_innermost
 from fcnn._ops.window import Window, inside
@@ -28,7 +29,7 @@ def padded_bands(x: Array, window: Window, fill: float) -> Iterator[tuple[slice,
         if not window.is_padded:
             yield band, rows[of]
             continue
-        image = np.full((many, rows.shape[1], w + left + right, rows.shape[3]), fill, x.dtype)
+        image = memory.full((many, rows.shape[1], w + left + right, rows.shape[3]), fill, x.dtype)
         image[to, :, left : left + w] = rows[of]
         yield band, image
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import Block
 from fcnn._ops.gemm import product, product_of_rows, transform
 from fcnn._ops.layout import nhwc
@@ -45,7 +46,7 @@ class WinogradAdjoint:
         self._x, self._window, self._tiles, self._shape = x, window, columns, weight.shape
         self._dfilters: Any = 0  # (36, c, o)
         self._filters = transform_filters(weight) if input_grad else None  # (36, c, o)
-        self._dx = np.zeros((h, c, w, n) if input_grad else 0, x.dtype)
+        self._dx = memory.zeros((h, c, w, n) if input_grad else 0, x.dtype)
 
     def blocks(self, pool: Pair = (1, 1)) -> list[Block]:
         """Cut the output into blocks of whole tiles and whole pools."""
@@ -54,7 +55,7 @@ class WinogradAdjoint:
     def buffer(self, block: Block) -> Array:
         """Return an array ``(rows, o, cols, n)`` for this block's dz."""
         height, width = block.size
-        return np.empty((height, self._shape[3], width, len(self._x)), self._x.dtype)
+        return memory.empty((height, self._shape[3], width, len(self._x)), self._x.dtype)
 
     def accumulate(self, block: Block, dz: Array) -> None:
         """Add the block's part of both gradients."""
@@ -89,7 +90,9 @@ class WinogradAdjoint:
 def _products(filters: Array, dproducts: Array) -> Array:
     """Return the gradient of the transformed input tiles, ``(down, 36, c, run)``."""
     down, _, _, run = dproducts.shape
-    return product(filters, dproducts, np.empty((down, *filters.shape[:2], run), dproducts.dtype))
+    return product(
+        filters, dproducts, memory.empty((down, *filters.shape[:2], run), dproducts.dtype)
+    )
 
 
 def transform_input_adjoint(dtiles: Array, n: int) -> Array:
@@ -101,18 +104,18 @@ def transform_input_adjoint(dtiles: Array, n: int) -> Array:
     (down, _, c, length), dtype = dtiles.shape, dtiles.dtype
     across, run = length // n, c * length
     matrix = INPUT_TRANSFORM.T.astype(dtype, order="C")
-    by_rows = np.empty((down, ALPHA, ALPHA * run), dtype)
+    by_rows = memory.empty((down, ALPHA, ALPHA * run), dtype)
     transform(matrix, dtiles.reshape(by_rows.shape), by_rows)
     del dtiles
     by_rows[1:, :SHARED] += by_rows[:-1, TILE:]
-    lines = np.empty((down * TILE + SHARED, ALPHA, run), dtype)
+    lines = memory.empty((down * TILE + SHARED, ALPHA, run), dtype)
     by_rows, last = by_rows.reshape(down, ALPHA, ALPHA, run), down * TILE
     transform(matrix, by_rows[:, :TILE], lines[:last].reshape(down, TILE, ALPHA, run))
     transform(matrix, by_rows[-1, TILE:], lines[last:])
     del by_rows
     lines = lines.reshape(-1, ALPHA, c, across, n)
     lines[:, :SHARED, :, 1:] += lines[:, TILE:, :, :-1]
-    part = np.empty((len(lines), c, across * TILE + SHARED, n), dtype)
+    part = memory.empty((len(lines), c, across * TILE + SHARED, n), dtype)
     untile(lines[:, :TILE], part[:, :, : across * TILE])
     np.copyto(part[:, :, across * TILE :], lines[:, TILE:, :, -1].swapaxes(1, 2))
     return part

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import Block
 from fcnn._ops.direct import DirectForward
 from fcnn._ops.finite import all_finite
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import hcwn
+from fcnn._ops.values import decide
 from fcnn._ops.window import Pair, Window, inside
 from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._ops.winograd.tiling import tile_blocks
@@ -38,16 +40,16 @@ class WinogradForward:
         tiles = transform_input(self._x, self._window, block)
         transform_output(self._products(tiles), out)
         # A pixel that is not finite spoils its whole tile, in all channels of output.
-        if not (self._is_finite and np.isfinite(out[::TILE, 0, ::TILE]).all()):
+        if not (self._is_finite and decide(np.isfinite(out[::TILE, 0, ::TILE]).all())):
             DirectForward(self._x, self._weight, self._window, 1).compute(block, out, bias)
-        elif bias is None or not bias.all():
+        elif bias is None or not decide(bias.all()):
             _clear_blank(self._x, self._window, block, out)
         return tiles
 
     def _products(self, tiles: Array) -> Array:
         """Return the filters times the tiles, ``(tiles down, 36, o, tiles across * n)``."""
         down, _, _, run = tiles.shape
-        products = np.empty((down, ALPHA**2, self._filters.shape[1], run), tiles.dtype)
+        products = memory.empty((down, ALPHA**2, self._filters.shape[1], run), tiles.dtype)
         return product(self._filters, tiles, products)
 
 
@@ -58,11 +60,11 @@ def _clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
     to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, x.shape[1])
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, x.shape[2])
     part = hcwn(x)[from_rows, :, from_cols]
-    nonzero = np.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
+    nonzero = memory.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
     for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
         nonzero[to_rows, to_cols] |= (part[:, channels] != 0).any(axis=1)
         across = nonzero[:, :-2] | nonzero[:, 1:-1] | nonzero[:, 2:]
         live = across[:-2] | across[1:-1] | across[2:]
-        if live.all():
+        if decide(live.all()):
             return
     np.multiply(out, live[:, None].astype(out.dtype), out=out)

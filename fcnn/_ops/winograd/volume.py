@@ -15,12 +15,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fcnn._ops import blocks
+from fcnn._ops import blocks, memory
 from fcnn._ops.blocks import Block, cut
 from fcnn._ops.finite import all_finite
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.strided import strided
+from fcnn._ops.values import decide
 from fcnn._ops.window import Window, inside
 from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._ops.winograd.tiling import WASTE, tiles
@@ -86,7 +87,7 @@ def planes_met(x: Array, window: Window, planes: slice) -> Array:
     source = x.transpose(2, 1, 4, 3, 0)
     if to == slice(0, count) and source.flags.c_contiguous:
         return nhwc(source[:, at].reshape(h, count * c, w, n))
-    met = np.empty((h, count, c, w, n), x.dtype)
+    met = memory.empty((h, count, c, w, n), x.dtype)
     met[:, : to.start] = 0
     met[:, to] = source[:, at]
     met[:, to.stop :] = 0
@@ -121,13 +122,13 @@ class VolumeForward:
         transformed = transform_input(met, images, block)
         down, _, _, run = transformed.shape
         columns = overlapping(transformed, count, kd * c, c)
-        products = np.empty((down, ALPHA**2, count, o, run), met.dtype)
+        products = memory.empty((down, ALPHA**2, count, o, run), met.dtype)
         product(self._filters, columns, products)
         transform_output(products.reshape(down, ALPHA**2, count * o, run), out)
         if clear:
             _clear_blank(met, c, images, block, out.reshape(len(out), count, o, *out.shape[2:]))
         # A pixel that is not finite spoils its whole tile, in all channels of output.
-        return self._is_finite and bool(np.isfinite(out[::TILE, ::o, ::TILE]).all())
+        return self._is_finite and decide(np.isfinite(out[::TILE, ::o, ::TILE]).all())
 
 
 def _clear_blank(met: Array, c: int, window: Window, block: Block, out: Array) -> None:
@@ -137,7 +138,7 @@ def _clear_blank(met: Array, c: int, window: Window, block: Block, out: Array) -
     to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, h)
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, w)
     part = hcwn(met).reshape(h, channels // c, c, w, n)[from_rows, :, :, from_cols]
-    nonzero = np.zeros((height + FILTER - 1, channels // c, width + FILTER - 1, n), bool)
+    nonzero = memory.zeros((height + FILTER - 1, channels // c, width + FILTER - 1, n), bool)
     for some in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
         nonzero[to_rows, :, to_cols] |= (part[:, :, some] != 0).any(axis=2)
         across = nonzero[:, :, :-2] | nonzero[:, :, 1:-1] | nonzero[:, :, 2:]
@@ -145,6 +146,6 @@ def _clear_blank(met: Array, c: int, window: Window, block: Block, out: Array) -
         live = down[:, :planes].copy()
         for k in range(1, channels // c - planes + 1):
             live |= down[:, k : k + planes]
-        if live.all():
+        if decide(live.all()):
             return
     np.multiply(out, live[:, :, None].astype(out.dtype), out=out)

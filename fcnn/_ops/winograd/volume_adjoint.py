@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.blocks import Block
 from fcnn._ops.gemm import product, product_of_rows
 from fcnn._ops.window import Window, inside
@@ -31,7 +32,7 @@ class VolumeAdjoint:
 
     def __init__(self, x: Array, weight: Array, window: Window, input_grad: bool) -> None:
         kd, _, _, c, o = self._shape = weight.shape
-        self._x, self._window, self._dfilters = x, window, np.zeros((), x.dtype)
+        self._x, self._window, self._dfilters = x, window, memory.zeros((), x.dtype)
         self._filters: Array | None = None
         self.halo = 0
         if input_grad:
@@ -43,7 +44,7 @@ class VolumeAdjoint:
         """Return an array ``(rows, planes, o, cols, n)`` for dz with its halo, and without."""
         (height, width), halo, count = block.size, self.halo, planes.stop - planes.start
         shape = (height, count + 2 * halo, self._shape[4], width, len(self._x))
-        dz = np.empty(shape, self._x.dtype)
+        dz = memory.empty(shape, self._x.dtype)
         dz[:, :halo] = dz[:, halo + count :] = 0
         return dz, dz[:, halo : halo + count]
 
@@ -64,7 +65,7 @@ class VolumeAdjoint:
             self._dfilters = self._dfilters + product_of_rows(columns, part)
         if self._filters is None or dmet is None:
             return
-        dtiles = np.empty((down, ALPHA**2, count + halo, c, run), dz.dtype)
+        dtiles = memory.empty((down, ALPHA**2, count + halo, c, run), dz.dtype)
         product(self._filters, overlapping(dproducts, count + halo, kd * o, o), dtiles)
         dtiles = dtiles.reshape(down, ALPHA**2, -1, run)
         of_input = transform_input_adjoint(dtiles, n)
@@ -78,4 +79,4 @@ class VolumeAdjoint:
         """Return the gradient of the weight, ``(kd, 3, 3, c, o)``."""
         kd, _, _, c, o = self._shape
         by_plane: Any = transform_filters_adjoint(self._dfilters).reshape(3, 3, kd, c, o)
-        return np.ascontiguousarray(by_plane.transpose(2, 0, 1, 3, 4))
+        return memory.ascontiguousarray(by_plane.transpose(2, 0, 1, 3, 4))

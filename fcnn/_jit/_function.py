@@ -1,0 +1,236 @@
+"""`jit`: the same function, recorded once and replayed."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from fcnn._jit._errors import DeviationError
+from fcnn._jit._leaves import flatten, is_supported, key_of
+from fcnn._jit._plan import Plan, first_difference, record
+from fcnn._jit._report import Report
+from fcnn._jit._results import differences
+from fcnn._ops.memory import RECORDING
+from fcnn.errors import ArgumentError, TraceError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PLANS = 16
+"""The most plans of a function; the one that was not used for longest goes first."""
+BYTES = 1 << 29
+"""The most memory of a function's plans, an arena of each; one plan may take more."""
+DEVIATIONS = 4
+"""Calls one after the other that take another path than the plan's before it is made anew."""
+RECORDINGS = 8
+"""Recordings for one signature; what still takes other paths then runs unrecorded."""
+
+
+class _Slot:
+    """What is known for a signature: a plan, or that there is none."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        self.deviations = self.recordings = 0
+        self.is_given_up = False
+        self.lock = threading.RLock()
+
+
+class Jitted(Generic[P, R]):
+    """A function that is recorded on the first call with each signature, and then replayed."""
+
+    def __init__(self, function: Callable[P, R], *, quiet: bool = False) -> None:
+        self._function, self._quiet = function, quiet
+        self._slots: OrderedDict[Any, _Slot] = OrderedDict()
+        self._lock = threading.Lock()
+        functools.update_wrapper(self, function, updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what the function returns."""
+        if RECORDING.recorder is not None:  # within a function that is recorded
+            return self._function(*args, **kwargs)
+        leaves: list[Any] = []
+        signature: list[Any] = []
+        flatten((args, kwargs), leaves, signature)
+        slot = self._slot(key_of(signature))
+        plan = slot.plan
+        if plan is None:
+            return self._first(slot, args, kwargs, leaves)
+        if plan.has_unseen:
+            new = plan.is_new(leaves)
+            if new:
+                return self._compared(slot, plan, args, kwargs, leaves, new)
+        try:
+            result: R = plan(leaves)
+        except DeviationError:
+            return self._deviated(slot, args, kwargs, leaves)
+        slot.deviations = 0
+        return result
+
+    def __repr__(self) -> str:
+        return f"jit({self._function!r})"
+
+    def __reduce__(self) -> Any:
+        return functools.partial(Jitted, quiet=self._quiet), (self._function,)
+
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Report:
+        """Return a report on the plan for these arguments: its calls, their time, its memory."""
+        leaves: list[Any] = []
+        signature: list[Any] = []
+        flatten((args, kwargs), leaves, signature)
+        slot = self._slot(key_of(signature))
+        if slot.plan is None:
+            self._first(slot, args, kwargs, leaves)
+        if slot.plan is None:
+            raise TraceError("expected arguments for which the function is recorded, got others")
+        return Report.of(slot.plan, leaves)
+
+    def _slot(self, key: Any) -> _Slot:
+        slot = self._slots.get(key)
+        if slot is None:
+            with self._lock:
+                slot = self._slots.setdefault(key, _Slot())
+                self._forget()
+        else:
+            self._slots.move_to_end(key)
+        return slot
+
+    def _forget(self) -> None:
+        """Drop the plans that were not used for longest, until the rest is within the bounds."""
+        held = [(key, slot) for key, slot in self._slots.items() if slot.plan is not None]
+        total = sum(slot.plan.bytes for _, slot in held if slot.plan is not None)
+        while len(self._slots) > PLANS or (total > BYTES and len(self._slots) > 1):
+            _, slot = self._slots.popitem(last=False)
+            total -= 0 if slot.plan is None else slot.plan.bytes
+
+    def _first(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any]) -> R:
+        result = self._function(*args, **kwargs)
+        if slot.is_given_up:
+            return result
+        if not all(map(is_supported, leaves)):
+            slot.is_given_up = True
+            return result
+        with slot.lock:
+            if slot.plan is None:
+                self._record(slot, args, kwargs, leaves, result)
+        return result
+
+    def _record(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> None:
+        slot.recordings += 1
+        if slot.recordings > RECORDINGS:
+            slot.is_given_up = True
+            return
+        try:
+            program = record(self._function, (args, kwargs), leaves, result)
+            plan = Plan(program, leaves)
+            if differences(result, plan(leaves)):
+                self._give_up(slot, args, kwargs, leaves, result, plan)
+                return
+        except Exception as error:  # whatever the function does not do with plain arrays
+            reason = error if isinstance(error, TraceError) else _unforeseen(error)
+            if not self._quiet:
+                raise reason from error.__cause__
+            slot.is_given_up = True
+            warnings.warn(f"{self._function!r} runs unrecorded: {reason}", stacklevel=4)
+            return
+        slot.plan = plan
+        with self._lock:
+            self._forget()
+
+    def _compared(
+        self, slot: _Slot, plan: Plan, args: Any, kwargs: Any, leaves: list[Any], new: list[int]
+    ) -> R:
+        """Run the function and a replay, and compare the bits."""
+        result = self._function(*args, **kwargs)
+        try:
+            replayed = plan(leaves)
+        except DeviationError:
+            return self._noted(slot, args, kwargs, leaves, result)
+        if differences(result, replayed):
+            self._give_up(slot, args, kwargs, leaves, result, plan)
+        else:
+            plan.saw(new)
+        return result
+
+    def _deviated(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any]) -> R:
+        return self._noted(slot, args, kwargs, leaves, self._function(*args, **kwargs))
+
+    def _noted(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> R:
+        """Count a call whose values took another path; record that path if it is the usual one."""
+        with slot.lock:
+            slot.deviations += 1
+            if slot.deviations >= DEVIATIONS:
+                slot.deviations, slot.plan = 0, None
+                self._record(slot, args, kwargs, leaves, result)
+        return result
+
+    def _give_up(
+        self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R, plan: Plan
+    ) -> None:
+        slot.plan, slot.is_given_up = None, True
+        call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
+        where = "its result" if call is None else f"the result of {call.name} in {call.place}"
+        warnings.warn(
+            f"{self._function!r} runs unrecorded: a replay differs from the function, first in "
+            f"{where}; an array is made or converted by NumPy where the recorder does not see it "
+            f"(np.empty, np.asarray): make it with np.empty_like or np.zeros_like of an argument",
+            stacklevel=4,
+        )
+
+
+def _unforeseen(error: Exception) -> TraceError:
+    made = TraceError(
+        f"expected a function that does the same with arrays that are recorded, got "
+        f"{type(error).__name__}: {error}"
+    )
+    made.__cause__ = error
+    return made
+
+
+def jit(function: Callable[P, R]) -> Jitted[P, R]:
+    """Return the same function, which records its NumPy calls once and then replays them.
+
+    The function must be pure, of trees of arrays, keys and contexts. The first call with given
+    shapes, dtypes and tree structure records the calls to NumPy; later ones make the same calls
+    one after the other, with memory that is planned by lifetimes and without the Python between
+    them. The bits are those of the function.
+
+    * Arrays and keys are arguments. All other values (numbers, strings, functions, layers) are
+      part of the signature: a new one is recorded again. Pass a number that changes as an array.
+    * What depends on the values of an array in Python (``if x > 0``, ``float(x)``) raises an
+      error that names the line. Layers and losses of fcnn, which do look at values (for NaN, or
+      for labels out of range), are compared on each call; where they decide otherwise than when
+      they were recorded, the function itself runs, and raises its errors.
+    * With ``functools.partial(model.apply, params)`` the params are constants, and what is
+      computed of them alone is computed once.
+    * Results are the caller's own. A plan holds memory for its temporary arrays, one for each
+      thread that replays it at the time; at most 16 plans and 512 MiB are kept for a function.
+    * The first call with other values of an argument also runs the function, and compares the
+      bits. A plan that differs is thrown away with a warning, and the function runs unrecorded:
+      a function of your own may make an array with ``np.empty``, which the recorder cannot see.
+
+    ``print(jit(f).plan(*args))`` shows where the time goes.
+
+    Raises:
+        ArgumentError: if ``function`` is not callable; from the result, if an argument is
+            neither a tree nor hashable.
+        TraceError: from the result, if a call cannot be recorded.
+
+    >>> import numpy as np, fcnn
+    >>> model = fcnn.serial(fcnn.conv2d(4, 3), fcnn.relu, fcnn.flatten, fcnn.dense(2))
+    >>> params, _ = model.init(fcnn.key(0), (8, 8, 1))
+    >>> f, x = fcnn.jit(model.apply), np.ones((1, 8, 8, 1), np.float32)
+    >>> np.array_equal(f(params, x), model.apply(params, x))
+    True
+
+    Source: JAX's ``jit``, https://docs.jax.dev/en/latest/jit-compilation.html; planning of memory
+    by lifetimes: Y. Pisarchyk and J. Lee, "Efficient memory management for deep neural net
+    inference", 2020, https://arxiv.org/abs/2001.03288.
+    """
+    if not callable(function):
+        raise ArgumentError(f"expected a function for jit, got {function!r}")
+    return Jitted(function)

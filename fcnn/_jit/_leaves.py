@@ -1,0 +1,110 @@
+"""Arguments as leaves and a signature: what a plan is looked up by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fcnn._layer import Context
+from fcnn.errors import ArgumentError
+from fcnn.prng import Key, is_abstract
+from fcnn.tree import Observation
+from fcnn.tree._node import is_namedtuple, rebuild, sorted_keys
+
+
+def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
+    """Append the arrays and keys of a tree to ``leaves``, and all the rest to the signature.
+
+    Arrays count by shape, strides and dtype, keys by nothing, and what is no tree by its value.
+    """
+    cls = type(value)
+    if cls is np.ndarray:
+        leaves.append(value)
+        signature.append((value.shape, value.strides, value.dtype))
+        return
+    names = getattr(cls, "__node_fields__", None)
+    if names is not None:
+        signature.append(cls)
+        for name in names:
+            flatten(getattr(value, name), leaves, signature)
+    elif cls is tuple or cls is list or is_namedtuple(cls):
+        signature.append((cls, len(value)))
+        for child in value:
+            flatten(child, leaves, signature)
+    elif cls is dict:
+        names = sorted_keys(value)
+        signature.append((cls, *names))
+        for name in names:
+            flatten(value[name], leaves, signature)
+    elif cls is Key:
+        leaves.append(value)
+        signature.append(cls)
+    elif cls is Context:
+        signature.append((cls, value.train, value.input_grad, value.fuse))
+        flatten(value.key, leaves, signature)
+    elif cls is Observation:
+        signature.append((cls, value.weight))
+        flatten(value.value, leaves, signature)
+    elif isinstance(value, np.generic):
+        leaves.append(np.asarray(value))
+        signature.append((cls, value.dtype))
+    else:
+        signature.append((cls, value))
+
+
+def key_of(signature: list[Any]) -> tuple[Any, ...]:
+    """Return a signature that can be looked up.
+
+    Raises:
+        ArgumentError: if it does not hash.
+    """
+    key = tuple(signature)
+    try:
+        hash(key)
+    except TypeError:
+        kinds = {type(each[1]).__name__ for each in signature if not _hashes(each)}
+        raise ArgumentError(
+            f"expected trees of arrays, keys, contexts and values that hash as arguments of a "
+            f"function under jit, got {', '.join(sorted(kinds))}; close over it, or pass arrays"
+        ) from None
+    return key
+
+
+def _hashes(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def is_supported(leaf: Any) -> bool:
+    """Whether a leaf can be laid out as it is: contiguous in an order of its axes, and native."""
+    if isinstance(leaf, Key):
+        return not is_abstract(leaf)
+    if not leaf.dtype.isnative or leaf.dtype.hasobject or leaf.dtype.kind not in "biufc":
+        return False
+    return bool(leaf.size == 0 or leaf.copy("K").strides == leaf.strides)
+
+
+def replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return a tree with its arrays and keys, in the order of `flatten`, replaced."""
+    cls = type(value)
+    if cls is np.ndarray or cls is Key:
+        return replace(value)
+    names = getattr(cls, "__node_fields__", None)
+    if names is not None:
+        return cls(*[replaced(getattr(value, name), replace) for name in names])
+    if cls is tuple or cls is list or is_namedtuple(cls):
+        return rebuild(cls, (), [replaced(child, replace) for child in value])
+    if cls is dict:
+        return {name: replaced(value[name], replace) for name in sorted_keys(value)}
+    if cls is Context:
+        return Context(value.train, replaced(value.key, replace), value.input_grad, value.fuse)
+    if cls is Observation:
+        return Observation(replaced(value.value, replace), value.weight)
+    if isinstance(value, np.generic):
+        return replace(np.asarray(value))
+    return value

@@ -1,0 +1,39 @@
+"""Where Python is steered by the values of arrays, and numbers that are made of them.
+
+A kernel may take another path for NaN or for a mean far from zero. `fcnn.jit` records one path; so
+that it knows where a later call would take another, every such condition goes through `decide` or
+`holds`. A replay compares them, and where one differs the function itself runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fcnn._ops.memory import RECORDING
+
+
+def decide(condition: Any) -> bool:
+    """Return ``bool(condition)``, of an array of one element or a number."""
+    recorder = RECORDING.recorder
+    return bool(condition) if recorder is None else recorder.decided(condition)
+
+
+def holds(condition: Callable[..., Any], *arguments: Any) -> bool:
+    """Return ``bool(condition(*arguments))``, for a condition that NumPy's calls do not show."""
+    recorder = RECORDING.recorder
+    if recorder is None:
+        return bool(condition(*arguments))
+    return recorder.held(condition, arguments)
+
+
+def number(value: Any) -> float:
+    """Return ``float(value)``, the result of a computation of arrays."""
+    recorder = RECORDING.recorder
+    return float(value) if recorder is None else recorder.number(value)
+
+
+def called(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``function(*arguments)``, new arrays, of a function that NumPy's calls do not show."""
+    recorder = RECORDING.recorder
+    return function(*arguments) if recorder is None else recorder.called(function, arguments)

@@ -1,0 +1,348 @@
+"""`fcnn.jit`: what is recorded again, what is refused, what is the caller's own."""
+
+import functools
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import fcnn
+from fcnn import losses
+from fcnn._jit import _function
+from fcnn._jit._results import differences
+from fcnn.errors import ArgumentError, LabelError, ShapeError, TraceError
+
+MODEL = fcnn.serial(
+    fcnn.conv2d(3, 3), fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(2), fcnn.dropout(0.3),
+    fcnn.flatten, fcnn.dense(3),
+)  # fmt: skip
+PARAMS, _ = MODEL.init(fcnn.key(0), (8, 8, 2))
+STEP = fcnn.value_and_grad(MODEL, losses.softmax_cross_entropy)
+
+
+def drawn(i, *shape, dtype=np.float32):
+    return np.random.default_rng(i).standard_normal(shape).astype(dtype)
+
+
+def plan_of(jitted):
+    """The only plan of a function."""
+    (slot,) = jitted._slots.values()
+    return slot.plan
+
+
+def same(one, other):
+    """Assert that two results are the same, to the bit and in structure, type and strides."""
+    assert not differences(one, other)
+
+
+def batch(i, n=4, dtype=np.float32):
+    return drawn(i, n, 8, 8, 2, dtype=dtype), np.random.default_rng(i).integers(0, 3, n)
+
+
+def test_each_key_gives_its_own_draws():
+    jitted = fcnn.jit(STEP)
+    x, labels = batch(0)
+    values = set()
+    for i in range(4):
+        ctx = fcnn.training(fcnn.fold_in(fcnn.key(i), 7))
+        expected, got = STEP(PARAMS, x, labels, ctx), jitted(PARAMS, x, labels, ctx)
+        same(expected, got)
+        values.add(got[0])
+    assert len(values) == 4
+    assert len(jitted._slots) == 1
+
+
+def test_split_keys_and_every_draw():
+    def f(key, x):
+        one, two = fcnn.split(key)
+        y = x + fcnn.prng.normal(one, x.shape) * fcnn.prng.uniform(key=two, shape=x.shape)
+        return y[fcnn.prng.permutation(fcnn.fold_in(two, 3), len(x))]
+
+    jitted, x = fcnn.jit(f), drawn(0, 5, 2)
+    for i in range(3):
+        same(f(fcnn.key(i), x), jitted(fcnn.key(i), x))
+    same(f(fcnn.split(fcnn.key(1))[1], x), jitted(fcnn.split(fcnn.key(1))[1], x))
+    assert len(jitted._slots) == 1
+
+
+def test_other_shapes_dtypes_and_contexts_are_recorded_again():
+    jitted = fcnn.jit(MODEL.apply)
+    double = fcnn.tree.astype(PARAMS, np.float64)
+    for i in range(3):
+        for params, x, ctx in [
+            (PARAMS, drawn(i, 2, 8, 8, 2), fcnn.EVAL),
+            (PARAMS, drawn(i, 5, 8, 8, 2), fcnn.EVAL),
+            (double, drawn(i, 2, 8, 8, 2, dtype=np.float64), fcnn.EVAL),
+            (PARAMS, drawn(i, 2, 8, 8, 2), fcnn.training(fcnn.key(i))),
+            (PARAMS, np.asfortranarray(drawn(i, 2, 8, 8, 2)), fcnn.EVAL),
+        ]:
+            same(MODEL.apply(params, x, ctx), jitted(params, x, ctx))
+    assert len(jitted._slots) == 5
+
+
+def test_an_array_with_gaps_runs_as_it_is():
+    jitted = fcnn.jit(MODEL.apply)
+    for i in range(2):
+        x = drawn(i, 4, 8, 8, 4)[::2, :, :, 1::2]
+        same(MODEL.apply(PARAMS, x), jitted(PARAMS, x))
+    assert plan_of(jitted) is None
+
+
+def test_results_are_the_callers_own():
+    jitted = fcnn.jit(lambda x, y: (x + y, x * 2, np.zeros(3), x))
+    x, y = drawn(0, 4), drawn(1, 4)
+    first = jitted(x, y)
+    kept = [np.array(each) for each in first]
+    for i in range(3):
+        again = jitted(drawn(i + 2, 4), y)
+        assert not any(np.shares_memory(a, b) for a, b in zip(first, again, strict=True))
+        again[0][:] = 7
+        again[2][:] = 7
+    np.testing.assert_equal(first, kept)
+    assert jitted(x, y)[2].tolist() == [0, 0, 0]
+
+
+def test_large_results_and_their_views_are_the_callers_own():
+    def f(x):
+        y = x * 2
+        return y, y[10:, ::2].T, y.sum(), float_of(y)
+
+    def float_of(y):
+        return y[0] @ y[1]
+
+    jitted = fcnn.jit(f)
+    results = [jitted(drawn(i, 100, 100)) for i in range(3)]
+    for i, result in enumerate(results):
+        same(f(drawn(i, 100, 100)), result)
+    assert np.shares_memory(results[2][0], results[2][1])
+
+
+def test_arguments_are_not_changed():
+    x, labels = batch(0)
+    before = x.copy(), labels.copy()
+    jitted = fcnn.jit(STEP)
+    for _ in range(3):
+        jitted(PARAMS, x, labels, fcnn.training(fcnn.key(0)))
+    np.testing.assert_equal((x, labels), before)
+
+
+@pytest.mark.parametrize(
+    ("f", "what"),
+    [
+        (lambda x: x * 2 if x.sum() > 0 else x, r"bool\(\)"),
+        (lambda x: x * float(x[0]), r"float\(\)"),
+        (lambda x: x[: int(x[0] ** 2)], r"int\(\)"),
+        (lambda x: x * x.max().item(), r"item\(\)"),
+        (lambda x: x * np.array_equal(x, x), r"array_equal\(\)"),
+        (lambda x: x + np.asarray(x.tolist()), r"tolist\(\)"),
+    ],
+)
+def test_what_depends_on_values_is_refused_with_its_line(f, what):
+    jitted = fcnn.jit(f)
+    with pytest.raises(TraceError, match=what) as caught:
+        jitted(drawn(0, 3))
+    assert f"test_jit.py:{f.__code__.co_firstlineno}" in str(caught.value)
+
+
+def test_labels_out_of_range_raise_on_every_call():
+    jitted = fcnn.jit(STEP)
+    x, labels = batch(0)
+    for _ in range(3):
+        jitted(PARAMS, x, labels)
+    with pytest.raises(LabelError, match="got 0 to 3"):
+        jitted(PARAMS, x, np.array([0, 1, 2, 3]))
+    with pytest.raises(ShapeError):
+        jitted(PARAMS, x[:, :2], labels)
+    with pytest.raises(LabelError):
+        fcnn.jit(STEP)(PARAMS, x, np.array([0, 1, 2, -1]))
+
+
+def test_other_paths_run_the_function_and_become_plans(monkeypatch):
+    """NaN takes another path through Winograd's kernel than finite numbers."""
+    model = fcnn.conv2d(16, 3)
+    params, _ = model.init(fcnn.key(0), (12, 12, 16))
+    jitted = fcnn.jit(model.apply)
+    finite, broken = drawn(0, 16, 12, 12, 16), drawn(1, 16, 12, 12, 16)
+    broken[0, 3, 4, 5] = np.nan
+    for _ in range(2):
+        same(model.apply(params, finite), jitted(params, finite))
+    first = plan_of(jitted)
+    same(model.apply(params, broken), jitted(params, broken))
+    same(model.apply(params, finite), jitted(params, finite))
+    assert plan_of(jitted) is first
+    for _ in range(_function.DEVIATIONS):
+        same(model.apply(params, broken), jitted(params, broken))
+    assert plan_of(jitted) is not first
+    monkeypatch.setattr(_function, "RECORDINGS", 2)
+    for _ in range(_function.DEVIATIONS):
+        same(model.apply(params, finite), jitted(params, finite))
+    assert plan_of(jitted) is None
+
+
+def test_an_array_that_the_recorder_cannot_see_is_noticed():
+    def f(x):
+        made = np.empty(x.shape, x.dtype)
+        made[...] = x
+        return made * 2 + x
+
+    jitted = fcnn.jit(f)
+    same(f(drawn(0, 3)), jitted(drawn(0, 3)))
+    with pytest.warns(UserWarning, match=r"add in .*test_jit.py"):
+        same(f(drawn(1, 3)), jitted(drawn(1, 3)))
+    same(f(drawn(2, 3)), jitted(drawn(2, 3)))
+
+
+def test_an_argument_is_compared_when_it_first_differs():
+    def f(x, y):
+        return x + np.array(y, copy=True)  # a plain array for a traced one
+
+    jitted, y = fcnn.jit(f), drawn(9, 3)
+    for i in range(4):
+        same(f(drawn(i, 3), y), jitted(drawn(i, 3), y))
+    with pytest.warns(UserWarning, match="runs unrecorded"):
+        same(f(drawn(0, 3), y + 1), jitted(drawn(0, 3), y + 1))
+
+
+def test_out_of_an_array_made_by_numpy_is_refused():
+    with pytest.raises(TraceError, match=r"made by NumPy in .*test_jit.py"):
+        fcnn.jit(lambda x: np.add(x, 1, out=np.empty(3)))(drawn(0, 3))
+
+
+def test_a_layer_of_the_users_own():
+    @fcnn.layer
+    def soft_clip(limit):
+        def init(key, shape):
+            return (), shape
+
+        def apply(params, x, ctx=fcnn.EVAL):
+            return limit * np.tanh(x / limit)
+
+        def vjp(params, x, ctx=fcnn.EVAL):
+            y = apply(params, x)
+            slope = np.ones_like(y)
+            slope -= (y / limit) ** 2
+            slope[..., 0] = np.where(x[..., 0] > 100, 0, slope[..., 0])
+            return y, lambda dy: ((), dy * slope)
+
+        return init, apply, vjp
+
+    model = fcnn.serial(fcnn.dense(4), soft_clip(2.0), fcnn.dense(3))
+    params, _ = model.init(fcnn.key(0), (5,))
+    step = fcnn.value_and_grad(model, losses.softmax_cross_entropy, has_aux=True)
+    jitted = fcnn.jit(step)
+    for i in range(3):
+        x, labels = drawn(i, 6, 5), np.random.default_rng(i).integers(0, 3, 6)
+        same(step(params, x, labels), jitted(params, x, labels))
+    assert plan_of(jitted) is not None
+
+
+def test_params_of_a_partial_are_constants():
+    jitted = fcnn.jit(functools.partial(MODEL.apply, PARAMS))
+    for i in range(3):
+        x = drawn(i, 2, 8, 8, 2)
+        same(MODEL.apply(PARAMS, x), jitted(x))
+    of_both = fcnn.jit(MODEL.apply)
+    of_both(PARAMS, drawn(0, 2, 8, 8, 2))
+    assert len(plan_of(jitted).program.calls) < len(plan_of(of_both).program.calls)
+
+
+def test_a_constant_is_what_it_was_when_it_was_recorded():
+    shift = np.zeros(3)
+    jitted = fcnn.jit(lambda x: x + shift)
+    jitted(drawn(0, 3))
+    jitted(drawn(1, 3))
+    shift[:] = 1
+    x = drawn(2, 3)
+    assert np.array_equal(jitted(x), x.astype(float))
+
+
+def test_threads_have_arenas_of_their_own():
+    jitted, failed = fcnn.jit(STEP), []
+    jitted(PARAMS, *batch(0), fcnn.training(fcnn.key(0)))
+
+    def run(start):
+        for i in range(start, start + 10):
+            ctx = fcnn.training(fcnn.key(i))
+            got, expected = (f(PARAMS, *batch(i), ctx) for f in (jitted, STEP))
+            try:
+                same(expected, got)
+            except AssertionError:
+                failed.append(i)
+
+    threads = [threading.Thread(target=run, args=(10 * i,)) for i in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert not failed
+
+
+def test_the_number_of_plans_and_their_memory_are_bounded(monkeypatch):
+    jitted = fcnn.jit(lambda x: (x * 2 + 1).sum(axis=0) @ x.T)
+    for n in range(1, 30):
+        jitted(np.ones((n, 3), np.float32))
+    assert len(jitted._slots) == _function.PLANS
+    monkeypatch.setattr(_function, "BYTES", 10_000)
+    for n in range(100, 110):
+        jitted(np.ones((n, 3), np.float32))
+    held = [slot.plan.bytes for slot in jitted._slots.values() if slot.plan]
+    assert sum(held) <= 10_000
+
+
+def test_numbers_and_functions_are_part_of_the_signature():
+    def f(x, by, how=np.tanh):
+        return how(x) * by
+
+    jitted = fcnn.jit(f)
+    for by in (2, 3.0, True):
+        for how in (np.tanh, np.exp):
+            for i in range(2):
+                same(f(drawn(i, 3), by, how=how), jitted(drawn(i, 3), by, how=how))
+    assert len(jitted._slots) == 6
+    for i in range(3):
+        same(f(drawn(i, 3), np.float64(i)), jitted(drawn(i, 3), np.float64(i)))
+    assert len(jitted._slots) == 7
+
+
+def test_a_function_within_another_is_recorded_with_it():
+    inner = fcnn.jit(lambda x: x * 2)
+    outer = fcnn.jit(lambda x: inner(x) + 1)
+    for i in range(3):
+        same(drawn(i, 3) * 2 + 1, outer(drawn(i, 3)))
+    assert [call.name for call in plan_of(outer).program.calls] == ["multiply", "add"]
+
+
+def test_a_plan_prints_where_the_time_goes():
+    jitted = fcnn.jit(MODEL.apply)
+    report = jitted.plan(PARAMS, drawn(0, 2, 8, 8, 2))
+    text = str(report)
+    assert len(report.calls) == len(report.times)
+    assert f"{len(report.calls)} calls" in text
+    assert "matmul" in text
+    assert "fcnn/_ops/" in text
+    assert all(spent > 0 for spent in report.times)
+
+
+def test_doors():
+    with pytest.raises(ArgumentError, match="expected a function"):
+        fcnn.jit(3)
+    with pytest.raises(ArgumentError, match=r"expected trees of arrays.*got set"):
+        fcnn.jit(lambda x, names: x)(drawn(0, 3), {"a"})
+    jitted = fcnn.jit(MODEL.apply)
+    assert repr(jitted).startswith("jit(")
+    again = pickle.loads(pickle.dumps(fcnn.jit(np.tanh)))
+    assert again(np.zeros(3)).tolist() == [0, 0, 0]
+
+
+def test_python_numbers_of_losses_keep_the_precision_of_arrays():
+    """A sum of weights is a Python float to the function, and must not widen float32."""
+    loss = losses.cross_entropy(class_weights=[1.0, 2.0, 0.5], ignore_index=9)
+    step = fcnn.value_and_grad(MODEL, loss)
+    jitted = fcnn.jit(step)
+    for i in range(3):
+        x, labels = batch(i)
+        labels[i] = 9
+        same(step(PARAMS, x, labels), jitted(PARAMS, x, labels))
+    assert type(jitted(PARAMS, *batch(0))[0]) is float
+    assert plan_of(jitted) is not None
