@@ -1,10 +1,10 @@
 """Matrices times vectors, without a floating-point exception that BLAS raises by mistake.
 
-The AVX-512 kernel of OpenBLAS 0.3.31 (NumPy 2.4) for float32 rows of five elements also computes
+The AVX-512 kernel of OpenBLAS 0.3.31 (NumPy 2.4.6) for float32 rows of five elements also computes
 lanes that it has not loaded. It leaves them out of the result, but if the bits that happened to be
 in them are a signalling NaN, the flag for invalid operations is set, and NumPy warns. OpenBLAS
-0.3.29, other lengths, float64 and kernels without AVX-512 do not. Measured with such bits on the
-stack: `tests/ops/test_vector.py`.
+0.3.29, 0.3.30 and 0.3.34, other lengths, float64 and kernels without AVX-512 do not. Measured with
+such bits on the stack: ``tests/ops/test_vector.py``.
 """
 
 from __future__ import annotations
