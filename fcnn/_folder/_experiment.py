@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -155,7 +156,8 @@ def experiment(
             yield run
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            _end(run, status, began, f"{type(error).__name__}: {error}")
+            with contextlib.suppress(OSError):  # a full disk, which may be the error itself
+                _end(run, status, began, f"{type(error).__name__}: {error}")
             raise
         _end(run, "finished", began)
 

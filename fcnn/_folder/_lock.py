@@ -64,8 +64,9 @@ def _taken(folder: Path) -> tuple[int | None, tuple[int, int, int] | None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mark = _mark(file)
             if mark is not None and mark == _mark(path):
-                os.ftruncate(file, 0)
-                os.write(file, json.dumps(_holder()).encode())
+                with contextlib.suppress(OSError):  # the disk is full
+                    os.ftruncate(file, 0)
+                    os.write(file, json.dumps(_holder()).encode())
                 _HELD.add(mark)
                 return file, mark
         except OSError as error:

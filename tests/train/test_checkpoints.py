@@ -318,6 +318,7 @@ def check_full(data, file, fill):
         fit(data, file, epochs=2)
     assert "run.npz is the last that could be written" in "".join(raised.value.__notes__)
     assert raised.value.state.epoch == 2
+    assert raised.value.filename == str(file)
     assert file.read_bytes() == before
     assert not list(file.parent.glob(".*"))
     undo()
