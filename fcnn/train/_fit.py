@@ -92,7 +92,8 @@ def fit(
         shard_size: see `fcnn.train.steps`.
         executor: see `fcnn.train.epochs`.
         log: takes each epoch's line; None is silent, without a bar.
-        checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch.
+        checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch, with
+            the model, the shape of an input and the names of the classes (`fcnn.load_info`).
             Where it is there already, the run goes on from it: the same call again finishes a
             run that was killed, and gives the bits of one that was not. It is replaced at once,
             so it is complete whenever the process ends.
@@ -152,7 +153,7 @@ def fit(
     }
     kept = {"keep_best": keep_best, "params": params, "state": given, "checkpoint": checkpoint}
     with recording(run, state, values, options | kept) as record:
-        files = _files(record.checkpoint if record else checkpoint, every, keep, model, state)
+        files = _files(record.checkpoint if record else checkpoint, every, keep, model, state, data)
         before = None if files is None else files.load()
         if before is not None:
             if given is not None:
@@ -220,9 +221,10 @@ def _files(
     keep: int,
     model: Layer,
     state: State,
+    data: Examples,
 ) -> Checkpoints | None:
     if checkpoint is not None:
-        return Checkpoints.of(checkpoint, every, keep, model, state)
+        return Checkpoints.of(checkpoint, every, keep, model, state, data)
     if every is not None or keep != 1:
         raise ArgumentError("expected a checkpoint for every and keep, got None; pass checkpoint=")
     return None
