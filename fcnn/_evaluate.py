@@ -68,8 +68,28 @@ class Evaluation:
         return "  ".join([f"{self.accuracy:.4f} ({self.correct}/{self.total})", *metrics])
 
 
-def _apply_shard(model: Layer, params: Tree, x: Tree) -> Any:
-    return model.apply(params, x)
+class Applied:
+    """A model's ``apply``, replayed after some calls of the same shapes.
+
+    It pickles by its arguments, so that a worker takes what it recorded before.
+    """
+
+    def __init__(self, model: Layer, jit: bool) -> None:
+        self._arguments = model, jit
+        self._apply: Any = _replayed(model) if jit else model.apply
+
+    def __reduce__(self) -> Any:
+        return Applied, self._arguments
+
+    def __call__(self, params: Tree, x: Tree) -> Any:
+        """Return the model's output."""
+        return self._apply(params, x)
+
+
+def _replayed(model: Layer) -> Callable[..., Any]:
+    from fcnn._jit import applied  # `import fcnn` need not import it
+
+    return applied(model)
 
 
 @overload
@@ -80,6 +100,7 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> Array: ...
 @overload
 def predict(
@@ -89,6 +110,7 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> Any: ...
 @_doors.hinting
 def predict(
@@ -98,6 +120,7 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> Any:
     """Return what the model makes of each example, as in evaluation.
 
@@ -108,6 +131,9 @@ def predict(
             ``inputs`` of a `fcnn.data.LazyDataset`, which are read meanwhile.
         shard_size: the largest number of examples computed at a time, with one BLAS thread.
         executor: what computes the shards; this thread if None.
+        jit: replay what was recorded in earlier calls with the same shapes, for equal models too;
+            the bits are the same (see `fcnn.jit`). A model with a layer of your own is recorded
+            anew in each call.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -122,7 +148,7 @@ def predict(
     _doors.check_model(model)
     _doors.check_bare(params)
     parts = _parts(inputs, shard_size)
-    function = functools.partial(_apply_shard, model)
+    function = Applied(model, jit)
     outputs: list[Any] = []
     for shards in groups(inputs, parts, 1 if executor is None else WORKERS):
         outputs += _mapped(function, model, params, shards, inputs, executor)
@@ -162,6 +188,7 @@ def evaluate(
     metrics: Mapping[str, Metric] | None = None,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> Evaluation:
     """Return the mean loss on a data set, the metrics, and the accuracy where it has a meaning.
 
@@ -178,6 +205,7 @@ def evaluate(
             all predictions.
         shard_size: see `fcnn.predict`.
         executor: see `fcnn.predict`.
+        jit: see `fcnn.predict`.
 
     Raises:
         ArgumentError: if an argument is something else, or a metric returns no number.
@@ -199,7 +227,7 @@ def evaluate(
     held: Any = data
     functions = _doors.check_metrics(metrics)
     if _batch.is_streamed(data):
-        function, inputs = functools.partial(_apply_shard, model), Inputs(data)
+        function, inputs = Applied(model, jit), Inputs(data)
 
         def apply(shards: list[Any]) -> list[Any]:
             return _mapped(function, model, params, shards, inputs, executor)
@@ -208,7 +236,9 @@ def evaluate(
         parts = parallel.cut(len(data), whole(shard_size, "shard_size"))
         least = 1 if executor is None else WORKERS
         return _streamed(apply, loss, data, functions, parts, least)
-    prediction = predict(model, params, held.inputs, shard_size=shard_size, executor=executor)
+    prediction = predict(
+        model, params, held.inputs, shard_size=shard_size, executor=executor, jit=jit
+    )
     correct = count_correct(prediction, held.targets) if has_classes(held) else None
     measured = measure(functions, prediction, held.targets)
     return Evaluation(loss.apply(prediction, held.targets), len(held), correct, measured)

@@ -42,6 +42,7 @@ def value_and_grad(
     has_aux: Literal[False] = False,
     shard_size: int | None = None,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> ValueAndGrad: ...
 @overload
 def value_and_grad(
@@ -51,6 +52,7 @@ def value_and_grad(
     has_aux: Literal[True],
     shard_size: int | None = None,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> ValueAuxAndGrad: ...
 @overload
 def value_and_grad(
@@ -60,6 +62,7 @@ def value_and_grad(
     has_aux: bool,
     shard_size: int | None = None,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> ValueAndGrad | ValueAuxAndGrad: ...
 def value_and_grad(
     model: Layer,
@@ -68,6 +71,7 @@ def value_and_grad(
     has_aux: bool = False,
     shard_size: int | None = None,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> Any:
     """Return the function that gives a loss and its gradient with respect to the params.
 
@@ -84,6 +88,9 @@ def value_and_grad(
             many BLAS threads as there are, if None. Batch norm normalises within a shard.
         executor: what computes the shards (see `fcnn.parallel`); this thread if None. The
             bits of the result are the same for all.
+        jit: record the second call with the same shapes, and replay what was recorded in later
+            ones; the bits are the same (see `fcnn.jit`). Turn it off for a layer of your own that
+            reads what changes outside its arguments.
 
     Returns:
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or
@@ -108,7 +115,14 @@ def value_and_grad(
     check_loss(loss)
     if shard_size is not None:
         shard_size = whole(shard_size, "shard_size")
-    of_shard = functools.partial(_of_shard, model, loss, has_aux)
+    return gradients(Shard(model, loss, has_aux, jit), shard_size, executor)
+
+
+def gradients(
+    shard: Shard, shard_size: int | None = None, executor: Executor | None = None
+) -> Callable[..., Any]:
+    """Return what `value_and_grad` does, of a `Shard`."""
+    loss, has_aux = shard.loss, shard.has_aux
 
     def f(
         params: Any, x: Any, target: Any, ctx: Context = EVAL, augment: Augment | None = None
@@ -119,7 +133,7 @@ def value_and_grad(
         if shard_size is None:
             if augment is not None:
                 x = augment(x, 0)
-            value, prediction, grads = _weighted(model, loss, params, x, target, ctx, 1.0)
+            value, prediction, grads = shard.compute(params, x, target, ctx, 1.0)
         else:
             parts = cut(n, shard_size)
             weights = [(part.stop - part.start) / n for part in parts]
@@ -136,7 +150,7 @@ def value_and_grad(
                 )
                 for i, part in enumerate(parts)
             ]
-            done = map_shards(of_shard, (params, ctx, augment), shards, executor)
+            done = map_shards(shard, (params, ctx, augment), shards, executor)
             values, predictions, gradients = zip(*done, strict=True)
             value, grads = sum(values), _batch.add_gradients(gradients, weights)
             prediction = _batch.concatenate(predictions) if has_aux else None
@@ -151,6 +165,7 @@ def grad(
     *,
     shard_size: int | None = None,
     executor: Executor | None = None,
+    jit: bool = True,
 ) -> Grad:
     """Return the function that gives the gradient of a loss with respect to the params.
 
@@ -164,7 +179,7 @@ def grad(
     >>> f(params, np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)).bias.shape
     (1,)
     """
-    f = value_and_grad(model, loss, shard_size=shard_size, executor=executor)
+    f = value_and_grad(model, loss, shard_size=shard_size, executor=executor, jit=jit)
 
     def gradient(params: T, x: Tree, target: Tree, ctx: Context = EVAL) -> T:
         return f(params, x, target, ctx)[1]
@@ -173,25 +188,65 @@ def grad(
 
 
 def _weighted(
-    model: Layer, loss: Loss, params: T, x: Any, target: Any, ctx: Context, weight: float
+    model: Layer,
+    loss: Loss,
+    has_aux: bool,
+    params: T,
+    x: Any,
+    target: Any,
+    ctx: Context,
+    weight: float,
 ) -> tuple[float, Any, T]:
-    """Return the value and the gradients, both times ``weight``, and the prediction."""
+    """Return the value and the gradients, both times ``weight``, and the prediction if wanted."""
     prediction, pull = core(model.vjp)(params, x, ctx.at((), False))
     value, pull_loss = loss.vjp(prediction, target)
     grads, _ = pull(pull_loss(weight))
-    return value * weight, prediction, grads
+    return value * weight, prediction if has_aux else None, grads
 
 
-def _of_shard(
-    model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
-) -> tuple[float, Any, Any]:
-    params, ctx, augment = common
-    x, target, i, start, weight, own_loss = shard
-    if augment is not None:
-        x = augment(x, start)
-    if own_loss is not None:
-        loss = own_loss
-    if ctx.key is not None:
-        ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
-    value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)
-    return value, prediction if has_aux else None, grads
+class Shard:
+    """The loss and the gradients of a shard, replayed from the second call of its shapes on.
+
+    It pickles by its arguments, and is one object in each process that it is sent to, so that a
+    worker records it once.
+    """
+
+    def __init__(self, model: Layer, loss: Loss, has_aux: bool, jit: bool) -> None:
+        self.loss, self.has_aux, self.is_replayed = loss, has_aux, jit
+        self._arguments = model, loss, has_aux, jit
+        compute = functools.partial(_weighted, model, loss, has_aux)
+        self.compute = _replayed(compute, model) if jit else compute
+
+    def __reduce__(self) -> Any:
+        return _known, self._arguments
+
+    def __call__(self, common: Any, shard: Any) -> tuple[float, Any, Any]:
+        """Return the shard's part of the value, its prediction if wanted, and its gradients."""
+        params, ctx, augment = common
+        x, target, i, start, weight, own_loss = shard
+        if augment is not None:
+            x = augment(x, start)
+        if ctx.key is not None:
+            ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
+        if own_loss is not None:  # of this batch alone
+            return _weighted(
+                self._arguments[0], own_loss, self.has_aux, params, x, target, ctx, weight
+            )
+        return self.compute(params, x, target, ctx, weight)
+
+
+def _replayed(function: Callable[..., Any], model: Layer) -> Callable[..., Any]:
+    from fcnn._jit import replayed  # `import fcnn` need not import it
+
+    return replayed(function, f"the gradient of {model!r}")
+
+
+def _known(*arguments: Any) -> Shard:
+    """Return the `Shard` of these arguments in a worker."""
+    try:
+        return _kept(*arguments)
+    except TypeError:  # a part of the model does not hash
+        return Shard(*arguments)
+
+
+_kept = functools.lru_cache(maxsize=4)(Shard)

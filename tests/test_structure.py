@@ -48,7 +48,7 @@ ROWS = {
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,
-    "fcnn._jit": 5,
+    "fcnn._jit": 4.2,
     "fcnn._summary": 5,
     "fcnn.typing": 5,
     "fcnn._derivatives": 5.5,

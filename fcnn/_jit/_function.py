@@ -35,28 +35,50 @@ class _Slot:
 
     def __init__(self) -> None:
         self.plan: Plan | None = None
-        self.deviations = self.recordings = 0
+        self.calls = self.deviations = self.recordings = 0
         self.is_given_up = False
         self.lock = threading.RLock()
 
 
 class Jitted(Generic[P, R]):
-    """A function that is recorded on the first call with each signature, and then replayed."""
+    """A function that is recorded on a call with each signature, and then replayed.
 
-    def __init__(self, function: Callable[P, R], *, quiet: bool = False) -> None:
-        self._function, self._quiet = function, quiet
+    Args:
+        function: the function.
+        after: how many calls with a signature run unrecorded before it is recorded.
+        quiet: run the function where it cannot be recorded, with one warning, instead of raising.
+        name: of the function in warnings; its repr if None.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        after: int = 0,
+        quiet: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self._function, self._after, self._quiet = function, after, quiet
+        self._name = name or repr(function)
+        self._is_given_up = False
         self._slots: OrderedDict[Any, _Slot] = OrderedDict()
         self._lock = threading.Lock()
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns."""
-        if RECORDING.recorder is not None:  # within a function that is recorded
+        if RECORDING.recorder is not None or self._is_given_up:
             return self._function(*args, **kwargs)
         leaves: list[Any] = []
         signature: list[Any] = []
-        flatten((args, kwargs), leaves, signature)
-        slot = self._slot(key_of(signature))
+        try:
+            flatten((args, kwargs), leaves, signature)
+            key = key_of(signature)
+        except ArgumentError:
+            if not self._quiet:
+                raise
+            return self._function(*args, **kwargs)
+        slot = self._slot(key)
         plan = slot.plan
         if plan is None:
             return self._first(slot, args, kwargs, leaves)
@@ -67,15 +89,18 @@ class Jitted(Generic[P, R]):
         try:
             result: R = plan(leaves)
         except DeviationError:
-            return self._deviated(slot, args, kwargs, leaves)
-        slot.deviations = 0
-        return result
+            pass
+        else:
+            slot.deviations = 0
+            return result
+        # Outside the handler, so that what the function raises has no other error as its context.
+        return self._noted(slot, args, kwargs, leaves, self._function(*args, **kwargs))
 
     def __repr__(self) -> str:
         return f"jit({self._function!r})"
 
     def __reduce__(self) -> Any:
-        return functools.partial(Jitted, quiet=self._quiet), (self._function,)
+        return _made, (self._function, self._after, self._quiet, self._name)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return a report on the plan for these arguments: its calls, their time, its memory."""
@@ -90,14 +115,14 @@ class Jitted(Generic[P, R]):
         return Report.of(slot.plan, leaves)
 
     def _slot(self, key: Any) -> _Slot:
-        slot = self._slots.get(key)
-        if slot is None:
-            with self._lock:
-                slot = self._slots.setdefault(key, _Slot())
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is None:
+                slot = self._slots[key] = _Slot()
                 self._forget()
-        else:
-            self._slots.move_to_end(key)
-        return slot
+            else:
+                self._slots.move_to_end(key)
+            return slot
 
     def _forget(self) -> None:
         """Drop the plans that were not used for longest, until the rest is within the bounds."""
@@ -109,7 +134,8 @@ class Jitted(Generic[P, R]):
 
     def _first(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any]) -> R:
         result = self._function(*args, **kwargs)
-        if slot.is_given_up:
+        slot.calls += 1
+        if slot.is_given_up or slot.calls <= self._after:
             return result
         if not all(map(is_supported, leaves)):
             slot.is_given_up = True
@@ -134,8 +160,7 @@ class Jitted(Generic[P, R]):
             reason = error if isinstance(error, TraceError) else _unforeseen(error)
             if not self._quiet:
                 raise reason from error.__cause__
-            slot.is_given_up = True
-            warnings.warn(f"{self._function!r} runs unrecorded: {reason}", stacklevel=4)
+            self._leave(str(reason))
             return
         slot.plan = plan
         with self._lock:
@@ -156,9 +181,6 @@ class Jitted(Generic[P, R]):
             plan.saw(new)
         return result
 
-    def _deviated(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any]) -> R:
-        return self._noted(slot, args, kwargs, leaves, self._function(*args, **kwargs))
-
     def _noted(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> R:
         """Count a call whose values took another path; record that path if it is the usual one."""
         with slot.lock:
@@ -171,15 +193,25 @@ class Jitted(Generic[P, R]):
     def _give_up(
         self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R, plan: Plan
     ) -> None:
-        slot.plan, slot.is_given_up = None, True
+        slot.plan = None
         call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
         where = "its result" if call is None else f"the result of {call.name} in {call.place}"
-        warnings.warn(
-            f"{self._function!r} runs unrecorded: a replay differs from the function, first in "
-            f"{where}; an array is made or converted by NumPy where the recorder does not see it "
-            f"(np.empty, np.asarray): make it with np.empty_like or np.zeros_like of an argument",
-            stacklevel=4,
+        self._leave(
+            f"a replay differs from the function, first in {where}; an array is made or converted "
+            f"by NumPy where the recorder does not see it (np.empty, np.asarray): make it with "
+            f"np.empty_like or np.zeros_like of an argument"
         )
+
+    def _leave(self, reason: str) -> None:
+        """Run the function unrecorded from now on, and say so once."""
+        self._is_given_up = True
+        self._slots.clear()
+        hint = "; jit=False leaves this warning out" if self._quiet else ""
+        warnings.warn(f"{self._name} runs unrecorded: {reason}{hint}", stacklevel=5)
+
+
+def _made(function: Callable[P, R], after: int, quiet: bool, name: str) -> Jitted[P, R]:
+    return Jitted(function, after=after, quiet=quiet, name=name)
 
 
 def _unforeseen(error: Exception) -> TraceError:

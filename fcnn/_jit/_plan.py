@@ -98,12 +98,13 @@ class Plan:
 
     def is_new(self, leaves: list[Any]) -> list[int]:
         """Return the numbers of the arguments that differ for the first time."""
-        others = [i for i, (leaf, _) in self._unseen.items() if leaves[i] is not leaf]
+        unseen = self._unseen  # which another thread may replace meanwhile
+        others = [i for i, (leaf, _) in unseen.items() if leaves[i] is not leaf]
         if others:
             self._patience -= 1
-        new = [i for i in others if not _same(leaves[i], self._unseen[i][1])]
+        new = [i for i in others if not _same(leaves[i], unseen[i][1])]
         if self._patience <= 0 and not new:
-            self._unseen.clear()
+            self._unseen = {}
         return new
 
     @property
@@ -118,8 +119,7 @@ class Plan:
 
     def saw(self, numbers: list[int]) -> None:
         """Note that a replay with other values of these arguments had the right bits."""
-        for i in numbers:
-            self._unseen.pop(i, None)
+        self._unseen = {i: each for i, each in self._unseen.items() if i not in numbers}
 
     def times(self, leaves: list[Any], repeats: int = 5) -> list[float]:
         """Return the shortest time of each call in seconds, of a few replays."""

@@ -48,6 +48,7 @@ def epochs(
     executor: Executor | None = None,
     changed: Changes = (),
     progress: bool = False,
+    jit: bool = True,
 ) -> Iterator[Epoch]:
     """Return the epochs of a run, each with its state, loss, metrics and time.
 
@@ -79,6 +80,7 @@ def epochs(
             for all.
         changed: see `steps`.
         progress: show a bar for each epoch, on a terminal or in a notebook.
+        jit: see `fcnn.value_and_grad`.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -117,6 +119,7 @@ def epochs(
         executor=executor,
         changed=changed,
         progress=progress,
+        jit=jit,
     )
 
 
@@ -131,12 +134,14 @@ def watched(
     validation: Examples | None,
     executor: Executor | None,
     progress: bool,
+    jit: bool,
     watch: Callable[[State], None] | None = None,
     **settings: Any,
 ) -> Iterator[Epoch]:
     """Do what `epochs` does, and call ``watch`` with the state of each step."""
     last = math.inf if epochs is None else whole(epochs, "epochs")
-    plan, state = begin(model, loss, optimizer, data, state, executor=executor, **settings)
+    settings |= {"executor": executor, "jit": jit}
+    plan, state = begin(model, loss, optimizer, data, state, **settings)
     check_validation(plan, state.params, validation)
     return _epochs(plan, state, last, validation, executor, progress, watch)
 
@@ -187,7 +192,13 @@ def _validate(
     if validation is None:
         return None
     found = evaluate(
-        plan.model, plan.loss, state.params, validation, metrics=plan.metrics, executor=executor
+        plan.model,
+        plan.loss,
+        state.params,
+        validation,
+        metrics=plan.metrics,
+        executor=executor,
+        jit=plan.shard.is_replayed,
     )
     if not math.isfinite(found.loss):
         raise NonFiniteError(

@@ -57,6 +57,7 @@ def fit(
     metrics: Mapping[str, Metric] | None = None,
     shard_size: ShardSize = "auto",
     executor: Executor | None = None,
+    jit: bool = True,
     log: Callable[[str], object] | None = print,
     checkpoint: str | os.PathLike[str] | None = None,
     every: int | None = None,
@@ -91,6 +92,7 @@ def fit(
         metrics: functions ``(prediction, target) -> number`` by name; see `fcnn.train.epochs`.
         shard_size: see `fcnn.train.steps`.
         executor: see `fcnn.train.epochs`.
+        jit: see `fcnn.value_and_grad`.
         log: takes each epoch's line; None is silent, without a bar.
         checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch, with
             the model, the shape of an input and the names of the classes (`fcnn.load_info`).
@@ -150,6 +152,7 @@ def fit(
         "shard_size": shard_size,
         "executor": executor,
         "changed": changed,
+        "jit": jit,
     }
     kept = {"keep_best": keep_best, "params": params, "state": given, "checkpoint": checkpoint}
     with recording(run, state, values, options | kept) as record:

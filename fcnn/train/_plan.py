@@ -14,6 +14,7 @@ from fcnn._check import whole
 from fcnn._layer import Layer, training
 from fcnn._scores import Metric, has_classes
 from fcnn._typing import Tree
+from fcnn.autodiff import Shard
 from fcnn.errors import DataError, FcnnError, ShapeError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
@@ -52,6 +53,7 @@ class Plan:
     counts_correct: bool
     shard_size: ShardSize
     has_statistics: bool
+    shard: Shard
 
     def shard_size_for(self, n: int) -> int | None:
         """Return the largest shard that a batch of ``n`` examples is cut into.
@@ -100,6 +102,7 @@ def begin(
     shard_size: ShardSize,
     executor: Executor | None,
     changed: Changes,
+    jit: bool,
 ) -> tuple[Plan, State]:
     """Check everything, run a few examples through model and loss, and return where to begin.
 
@@ -122,6 +125,7 @@ def begin(
             f"expected {batch_size} examples or more for a batch with drop_last, got {len(data)}"
         )
     state = resume(state, model, optimizer, data, changed)
+    counts_correct = "accuracy" not in functions and has_classes(data)
     plan = Plan(
         model,
         loss,
@@ -132,9 +136,10 @@ def begin(
         bool(drop_last),
         augment,
         functions,
-        "accuracy" not in functions and has_classes(data),
+        counts_correct,
         shard_size,
         any(tree.statistics(state.params)),
+        Shard(model, loss, bool(functions) or counts_correct, jit),
     )
     check_examples(plan, state.params, data)
     if plan.has_statistics:

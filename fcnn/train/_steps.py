@@ -11,7 +11,7 @@ from fcnn import _batch
 from fcnn._layer import Layer, training
 from fcnn._scores import Metric, count_correct, measure
 from fcnn._typing import Tree
-from fcnn.autodiff import value_and_grad
+from fcnn.autodiff import gradients
 from fcnn.data import batches
 from fcnn.data.augment import Augmentation
 from fcnn.errors import NonFiniteError
@@ -43,6 +43,7 @@ def steps(
     shard_size: ShardSize = "auto",
     executor: Executor | None = None,
     changed: Changes = (),
+    jit: bool = True,
 ) -> Iterator[State]:
     """Return the states of a run, one a step, without end.
 
@@ -73,6 +74,7 @@ def steps(
         changed: "model", "optimizer", "data" or "key", or several, of which ``state`` may be
             of another one. The optimizer's state is kept where the new one has a state of the
             same structure, and else made anew; with other data the epoch starts anew.
+        jit: see `fcnn.value_and_grad`.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -105,6 +107,7 @@ def steps(
         shard_size=shard_size,
         executor=executor,
         changed=changed,
+        jit=jit,
     )
     return run(plan, state, executor)
 
@@ -140,13 +143,11 @@ def _step(
     plan: Plan, executor: Executor | None, k_augment: Key, k_dropout: Key
 ) -> Callable[[State, Tree, Tree], State]:
     """Return the function of a state and a batch that gives the next state."""
-    has_aux = bool(plan.metrics) or plan.counts_correct
+    has_aux = plan.shard.has_aux
 
     @functools.cache
     def gradient(shard_size: int | None) -> Callable[..., Any]:
-        return value_and_grad(
-            plan.model, plan.loss, has_aux=has_aux, shard_size=shard_size, executor=executor
-        )
+        return gradients(plan.shard, shard_size, executor)
 
     def step(state: State, x: Tree, target: Tree) -> State:
         n = _batch.length(x)

@@ -57,7 +57,8 @@ def scale(limit):
 def work(executor):
     model, x = fcnn.serial(fcnn.dense(3), scale(9.0)), np.ones((8, 2), np.float32)
     params, _ = model.init(fcnn.key(0), (2,))
-    f = fcnn.value_and_grad(model, mean_squared_error, shard_size=4, executor=executor)
+    options = {{"shard_size": 4, "executor": executor, "jit": False}}  # `check` steers Python
+    f = fcnn.value_and_grad(model, mean_squared_error, **options)
     found = f(params, x, np.zeros((8, 3), np.float32))
     assert type(found[1][1]) is ScaleParams
     try:

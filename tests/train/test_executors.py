@@ -114,7 +114,7 @@ def test_fit_leaves_the_slow_executor(slow):
 
     fcnn.fit(
         fcnn.serial(spy(), fcnn.dense(2)), softmax_cross_entropy, optim.sgd(0.1), data,
-        key=KEY, epochs=1, log=None,
+        key=KEY, epochs=1, log=None, jit=False,
     )  # fmt: skip
     tried, rest = places[: 4 * TRIES], places[4 * TRIES :]  # of two shards a step
     assert set(tried) == {"this thread", "the pool"}
@@ -143,7 +143,7 @@ def sizes(statistics, n, batch_size, **options):
     with fcnn.parallel.threads(1) as pool:  # in the order of the shards
         fcnn.fit(
             model, softmax_cross_entropy, optim.sgd(0.1), data,
-            key=KEY, epochs=1, batch_size=batch_size, log=None, executor=pool, **options,
+            key=KEY, epochs=1, batch_size=batch_size, log=None, executor=pool, jit=False, **options,
         )  # fmt: skip
     return seen
 
