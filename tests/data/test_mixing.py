@@ -265,6 +265,28 @@ class TestInARun:
             np.testing.assert_array_equal(other, found[0])
         assert not np.array_equal(found[0][:30], found[0][30:])
 
+    @pytest.mark.parametrize("each", [augment.affine(), augment.noise(0.1), by_hand(0.3)], ids=str)
+    def test_each_epoch_draws_anew(self, each):
+        """Copies of one image, so that another order of the examples is no other draw."""
+        seen = []
+
+        @fcnn.losses.loss
+        def spy():
+            def vjp(prediction, target):
+                seen.extend(prediction)
+                return 0.0, lambda dvalue: 0 * prediction
+
+            return lambda prediction, target: 0.0, vjp
+
+        data = Dataset(np.repeat(plain(1, 6, 6, 1) + 0.5, 12, axis=0), np.zeros(12, int))
+        still = fcnn.optim.sgd(0.0)
+        state = fcnn.train.init(fcnn.flatten, still, data, KEY)
+        options = {"batch_size": 12, "shard_size": 5, "augment": each}
+        states = fcnn.train.steps(fcnn.flatten, spy(), still, data, state, **options)
+        for _ in range(3):
+            next(states)
+        assert len({image.tobytes() for image in seen}) == 36
+
     def test_accuracy_is_of_the_datas_labels(self):
         run = self.run(augment.mixup(0.2, classes=3), epochs=1)
         assert 0 <= run.history[0].accuracy <= 1
