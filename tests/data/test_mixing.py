@@ -104,6 +104,10 @@ class TestCrops:
         assert rows.sum(axis=1).min() == 2
         assert columns.sum(axis=1).min() == 3
         assert rows.sum(axis=1).mean() == pytest.approx((4 * 3 + 2 * 2) / 6, abs=0.03)
+        # Of an even size, one pixel more is before the centre, as in the source.
+        even = augment.cutout(2, fill=7.0)(KEY, images)[..., 0] == 7
+        assert even[:, 0].any(axis=1).mean() == pytest.approx(2 / 6, abs=0.03)
+        assert even[:, -1].any(axis=1).mean() == pytest.approx(1 / 6, abs=0.03)
         half = augment.cutout(3, probability=0.5)(KEY, images)
         assert (half.min(axis=(1, 2, 3)) == 0).mean() == pytest.approx(0.5, abs=0.03)
 
