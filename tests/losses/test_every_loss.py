@@ -313,6 +313,10 @@ def test_a_cosine_of_nothing():
     assert value == 1
     np.testing.assert_allclose(pullback(1.0), [[-0.6e8, -0.8e8]])
     assert cosine_distance()(np.array([[1e30, 0]], np.float32), np.array([[1.0, 0]])) == 0
+    # Below eps the norm is eps, so that the cosine is linear in the prediction.
+    value, pullback = cosine_distance(eps=0.5).vjp(np.array([[0.1, 0.2]]), np.array([[3.0, 4.0]]))
+    assert value == pytest.approx(1 - (0.1 * 0.6 + 0.2 * 0.8) / 0.5)
+    np.testing.assert_allclose(pullback(1.0), [[-1.2, -1.6]])
 
 
 @pytest.mark.parametrize(
