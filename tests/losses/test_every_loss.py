@@ -418,3 +418,8 @@ def test_focal_of_a_class_that_is_nearly_certain_keeps_its_digits():
     """1 - p is 0 in float64 there."""
     _, pullback = softmax_focal(0.0).vjp(np.array([[40.0, 0.0]]), np.array([0]))
     np.testing.assert_allclose(pullback(1.0), [[-np.exp(-40), np.exp(-40)]], rtol=1e-12)
+
+
+def test_kl_of_targets_that_do_not_sum_to_one():
+    z, t = np.array([[0.0, 0.0]]), np.array([[1.5, 0.5]])
+    np.testing.assert_allclose(softmax_kl_divergence.vjp(z, t)[1](1.0), [[-0.5, 0.5]])
