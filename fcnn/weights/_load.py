@@ -59,16 +59,17 @@ def load(
     """Read weights that another framework wrote, as the params of a model.
 
     The kind of file is that of its ending: PyTorch's ``.pt``, ``.pth``, ``.bin`` and ``.ckpt``,
-    ``.safetensors`` of PyTorch or tinygrad, Keras's ``.keras``, ``.weights.h5`` and ``.h5`` (needs
-    h5py), Flax's ``.msgpack``, and ``.onnx`` (needs onnx; both are in the extra ``weights``).
+    ``.safetensors`` of PyTorch or tinygrad, Keras's ``.keras``, ``.weights.h5``, ``.h5`` and
+    ``.hdf5``, Flax's ``.msgpack``, and ``.onnx`` (needs onnx, which is in the extra ``weights``).
+    What was proved of which version of each framework is in ``fcnn/weights/WEIGHTS.md``.
 
     Layers and the file's modules are matched by their names if each layer's is there (those of
     `named` layers, and places, as in PyTorch's Sequential: ``"0"``, ``"3"``), else by their order
     and shapes; branches may be in another order. Layouts are changed to fcnn's, and the rows of a
     dense layer behind ``flatten`` put in its order: here channels are last.
 
-    Nothing in a file is executed. The ``.h5`` kinds have no checksum, and HDF5's C library can
-    crash on a damaged one: of files of unknown origin take ``.keras`` or ``.safetensors``.
+    Nothing in a file is executed, and it takes about its own size of memory. Of the kinds, ``.pt``
+    since PyTorch 1.6 and ``.keras`` have a checksum; in others numbers may be damaged unnoticed.
 
     A PyTorch file does not tell padding, stride or eps: write the model with the numbers of the
     original. A padding of 1 is not ``"same"`` where the stride is 2.
