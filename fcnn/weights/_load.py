@@ -105,7 +105,7 @@ def load(
     (True, {'0': '0', '3': '3'})
     """
     path = Path(path).expanduser()
-    with _opened(path, prefix) as source:
+    with _opened(path, prefix, shape) as source:
         target_model = targets_of(model, shape, source.convention)
         found = match(target_model, source, names or {}, strict=strict)
         report = _Report(ignored=list(source.ignored))
@@ -114,6 +114,12 @@ def load(
     report.filled += [_full(t.name, field) for t in missing for field in t.shapes]
     report.dropped += [_full(m.name, own) for m in found.dropped for own in m.arrays]
     report.ambiguous += found.ambiguous
+    report.ambiguous += [
+        f"{target.name or target.path}: the file does not tell whether {module.name} reads pixels "
+        f"or channels first"
+        for target, module in found.pairs
+        if module.channels_last is None and target.rows is not None
+    ]
     if strict:
         report.check()
     _fill(arrays, target_model, lambda: model.init(_key(), shape)[0])
@@ -227,31 +233,31 @@ def _of_one_dtype(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def _opened(path: Path, prefix: str | None) -> Iterator[Source]:
+def _opened(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     reader = next((read for ends, read in _READERS if path.name.lower().endswith(ends)), None)
     if reader is None:
         ends = ", ".join([end for ends, _ in _READERS for end in ends])
         raise ArgumentError(f"expected a file name that ends in {ends}, got {path.name!r}")
-    with reader(path, prefix) as source:
+    with reader(path, prefix, shape) as source:
         yield source
 
 
 @contextmanager
-def _torch_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _torch_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     arrays, rest = without_wrapper(_torch.read(path), prefix)
     modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
     yield Source("torch", modules, True, counters + rest)
 
 
 @contextmanager
-def _safetensors_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _safetensors_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     arrays, _ = _safetensors.read(path)
     modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
     yield Source("torch", modules, False, counters)
 
 
 @contextmanager
-def _flax_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _flax_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     arrays = _flax.read(path)
     merged: dict[str, Stored] = {}
     ignored = []
@@ -268,14 +274,14 @@ def _flax_file(path: Path, prefix: str | None) -> Iterator[Source]:
 
 
 @contextmanager
-def _keras_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _keras_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     with _keras.opened(path) as source:
         yield _below(source, prefix)
 
 
 @contextmanager
-def _onnx_file(path: Path, prefix: str | None) -> Iterator[Source]:
-    with _onnx.opened(path) as source:
+def _onnx_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
+    with _onnx.opened(path, shape) as source:
         yield _below(source, prefix)
 
 
@@ -294,7 +300,7 @@ def _below(source: Source, prefix: str | None) -> Source:
 
 
 _READERS: Sequence[
-    tuple[tuple[str, ...], Callable[[Path, str | None], AbstractContextManager[Source]]]
+    tuple[tuple[str, ...], Callable[[Path, str | None, Any], AbstractContextManager[Source]]]
 ] = [
     ((".pt", ".pth", ".bin", ".ckpt"), _torch_file),
     ((".safetensors",), _safetensors_file),

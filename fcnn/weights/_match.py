@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import attrs
@@ -44,6 +45,14 @@ def match(model: Model, source: Source, names: Mapping[str, str], *, strict: boo
     Raises:
         TreeError: if the modules are not those of the layers; not strict, if none is.
     """
+    repeated = source.repeated
+    if repeated:  # layers of equal params, or one that the model shares
+        source = attrs.evolve(source, repeated=frozenset())
+        once = [each for each in source.modules if each.name not in repeated]
+        for modules in (source.modules, once):
+            with suppress(TreeError):
+                tried = attrs.evolve(source, modules=modules)
+                return match(model, tried, names, strict=True)
     slots, separator = _slots(), "." if source.convention == "torch" else "/"
     pinned = _pinned(model, source, names)
 
@@ -75,7 +84,7 @@ def match(model: Model, source: Source, names: Mapping[str, str], *, strict: boo
 
 def _slots() -> Slots:
     """Return a function that asks each layer's rule once."""
-    known: dict[tuple[int, bool], Sequence[Slot]] = {}
+    known: dict[tuple[int, bool | None], Sequence[Slot]] = {}
 
     def slots(target: Target, module: Module) -> Sequence[Slot]:
         key = id(target), module.channels_last

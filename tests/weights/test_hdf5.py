@@ -121,8 +121,10 @@ def in_a_heap(file):
 
 @pytest.mark.parametrize(
     ("make", "said"),
-    [(chunks, "chunks"), (packed, "filtered|chunks"), (pairs, "type 6"), (text, "text")]
-    + [(soft, "link"), (in_a_heap, "heap")],
+    [
+        *((chunks, "chunks"), (packed, "filtered|chunks"), (pairs, "type 6"), (text, "text")),
+        *((soft, "link"), (in_a_heap, "heap")),
+    ],
 )
 def test_what_is_not_read_is_refused(tmp_path, make, said):
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -188,6 +188,29 @@ def test_an_embedding(tmp_path):
     assert np.array_equal(model.apply(params, x), module(torch.tensor(x)).detach().numpy())
 
 
+class Permuted(nn.Module):
+    def forward(self, x):
+        return x.transpose(1, 2)
+
+
+@pytest.mark.parametrize("middle", ["none", "dense", "norm", "conv"])
+def test_what_is_flattened_behind_an_embedding(tmp_path, middle):
+    """It has its channels last in PyTorch too, but behind a convolution."""
+    theirs, ours = {
+        "none": ([], []),
+        "dense": ([nn.Linear(3, 3), nn.Tanh()], [fcnn.dense(3), fcnn.tanh]),
+        "norm": ([nn.LayerNorm(3)], [fcnn.layer_norm()]),
+        "conv": ([Permuted(), nn.Conv1d(3, 3, 1), nn.Tanh()], [fcnn.conv1d(3, 1), fcnn.tanh]),
+    }[middle]
+    module = nn.Sequential(nn.Embedding(7, 3), *theirs, nn.Flatten(), nn.Linear(15, 4)).double()
+    torch.save(module.state_dict(), tmp_path / "a.pt")
+    model = fcnn.serial(fcnn.embedding(7, 3), *ours, fcnn.flatten, fcnn.dense(4))
+    params = fcnn.weights.load(tmp_path / "a.pt", model, (5,)).params
+    x = np.array([[0, 6, 3, 3, 1], [2, 5, 4, 0, 1]])
+    y = module(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(model.apply(params, x), y, atol=1e-11)
+
+
 class SqueezeExcite(nn.Module):
     def __init__(self, c, units, linear):
         super().__init__()
