@@ -80,6 +80,8 @@ def _filters(target: Target, names: Any, change: tuple[Change, Change] | None = 
     load, save = change or (_channels_same, _channels_same)
     foreign = save(np.broadcast_to(0, shape)).shape
     others = _keras_depthwise(target, shape) if change is None else ()
+    if change is None and set(shape[:-2]) == {1}:
+        others = (*others, shape[-2:])  # those of a dense layer
     return Slot(
         names,
         "weight",

@@ -63,7 +63,7 @@ def both_ways(module, model, shape, folder, kind="pt", atol=1e-11):
     for name, tensor in module.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=True)
     return found
 
 
@@ -155,6 +155,70 @@ def test_random_networks_in_and_out(tmp_path_factory, net, kind):
     if not list(module.parameters()):
         return
     both_ways(module, model, shape, tmp_path_factory.mktemp("net"), kind, atol=1e-9)
+
+
+def ranked(seed):
+    """A module and its model for sequences or volumes, of layers drawn by a seed."""
+    rng = np.random.default_rng(seed)
+    rank = 1 if seed % 2 else 3
+    conv, transposed, norm, instance = (
+        (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d),
+        (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.InstanceNorm3d),
+    )[rank // 2]
+    own = (fcnn.conv1d, fcnn.conv3d)[rank // 2]
+    own_transposed = (fcnn.conv_transpose1d, fcnn.conv_transpose3d)[rank // 2]
+    c = int(rng.integers(1, 3))
+    shape = (c, *[9, 8, 8][:rank])
+    module, model = [], []
+    for kind in rng.permutation(list("ctbgip"))[:4]:
+        k, s, p = (int(rng.integers(0, n)) for n in (3, 2, 2))
+        bias = bool(rng.integers(2))
+        kept = "tied" if bias else None
+        match kind:
+            case "c":
+                module.append(conv(c, 2 * c, k + 1, s + 1, p, groups=c, bias=bias))
+                model.append(own(2 * c, k + 1, stride=s + 1, padding=p, groups=c, bias=kept))
+                c = 2 * c
+            case "t":
+                module.append(transposed(c, 2, k + 2, s + 1, bias=bias))
+                model.append(own_transposed(2, k + 2, stride=s + 1, bias=kept))
+                c = 2
+            case "b":
+                module.append(norm(c))
+                model.append(fcnn.batch_norm())
+            case "g":
+                module.append(nn.GroupNorm(c, c))
+                model.append(fcnn.group_norm(c))
+            case "i":
+                module.append(instance(c, affine=True))
+                model.append(fcnn.instance_norm())
+            case "p":
+                module.append(nn.PReLU(c))
+                model.append(fcnn.prelu())
+    body = nn.Sequential(*module, nn.Flatten()).double()
+    flat = body.eval()(torch.zeros(1, *shape, dtype=torch.float64)).shape[1]
+    whole = nn.Sequential(*body, nn.Linear(flat, 3)).double()
+    return whole, fcnn.serial(*model, fcnn.flatten, fcnn.dense(3)), shape
+
+
+@pytest.mark.parametrize("kind", ["pt", "pth", "safetensors"])
+@pytest.mark.parametrize("seed", range(8))
+def test_random_networks_of_sequences_and_volumes(tmp_path, seed, kind):
+    module, model, shape = ranked(seed)
+    both_ways(settled(module, shape), model, shape, tmp_path, kind, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["pt", "pth", "safetensors"])
+def test_in_training_or_evaluation_the_file_is_the_same(tmp_path, kind):
+    """Also with the `Parameter` objects of ``keep_vars``."""
+    module = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).double(), (3, 5, 6))
+    model, found = fcnn.serial(fcnn.conv2d(4, 3), fcnn.batch_norm()), []
+    for mode in (module.train, module.eval):
+        for keep in (True, False):
+            SAVERS[kind](mode().state_dict(keep_vars=keep), tmp_path / f"a.{kind}")
+            found.append(fcnn.weights.load(tmp_path / f"a.{kind}", model, (5, 6, 3)).params)
+    assert all(each == found[0] for each in found)
+    equal(model, found[0], module, 5, 6, 3)
 
 
 OTHER_LAYERS = [
