@@ -18,7 +18,9 @@ SETTINGS = Config(napoleon_use_ivar=True, napoleon_google_docstring=True)
 
 def rest(doc: str) -> str:
     """Return a docstring with its sections as fields of Sphinx."""
-    return str(GoogleDocstring(doc, SETTINGS))  # type: ignore[arg-type]
+    found = str(GoogleDocstring(doc, SETTINGS))  # type: ignore[arg-type]
+    # A name that ends in an underscore would be a link, and be shown without it.
+    return re.sub(r"^(:\w+ \w+)_:", r"\1\_:", found, flags=re.MULTILINE)
 
 
 def first_line(thing: Any) -> str:

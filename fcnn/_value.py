@@ -225,10 +225,11 @@ def remember(
     """
     returns = returns or (make.__name__ if isinstance(make, type) else "Value")
     signature = inspect.signature(constructor).replace(return_annotation=returns)
+    surplus = _SURPLUS_OF_LAYER if returns == "Layer" else _SURPLUS
 
     @functools.wraps(constructor)
     def construct(*args: P.args, **kwargs: P.kwargs) -> V:
-        check_call(construct.__name__, signature, args, kwargs, _REMEDIES, _SURPLUS)
+        check_call(construct.__name__, signature, args, kwargs, _REMEDIES, surplus)
         made = constructor(*args, **kwargs)
         return make(made, _spec(construct, signature, args, kwargs))
 
@@ -243,7 +244,8 @@ def is_constructor(function: Any) -> bool:
     return getattr(function, "__makes_value__", False) is True
 
 
-_SURPLUS = "name the others, and leave sizes of the input out: init takes its shape"
+_SURPLUS = "name the others"
+_SURPLUS_OF_LAYER = f"{_SURPLUS}, and leave sizes of the input out: init takes its shape"
 
 
 def check_call(

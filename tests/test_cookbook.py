@@ -48,6 +48,8 @@ def test_snippet(name, names, tmp_path, monkeypatch):
     block = SNIPPETS[name]
     for library in re.findall(OPTIONAL, block, re.MULTILINE):
         pytest.importorskip(library, exc_type=ImportError)
+    if "tensorboard" in block:
+        pytest.importorskip("tensorboard", exc_type=ImportError)
     if "fcnn.plot." in block:
         pytest.importorskip("matplotlib", exc_type=ImportError)
     monkeypatch.chdir(tmp_path)

@@ -46,6 +46,10 @@ def test_names_lead_to_each_other(pages):
     assert 'href="fcnn.errors.html#fcnn.errors.ShapeError"' in convolutions
 
 
+def test_names_keep_their_underscore(pages):
+    assert "<strong>classes_</strong>" in pages["fcnn.sklearn.html"]
+
+
 def test_nothing_is_loaded_from_elsewhere(pages):
     text = "".join(pages.values())
     loaded = re.findall(r'<(?:link|script|img)[^>]*(?:href|src)="([^"]+)"', text)

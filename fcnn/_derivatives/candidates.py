@@ -1,6 +1,7 @@
 """Candidates for the product of a layer's Jacobian with a tangent, from its triple alone.
 
-A layer has no forward rule, but most layers are of a kind whose Jacobian J is at hand:
+A layer that `fcnn._derivatives.kinds` does not know has no forward rule, but most are of a kind
+whose Jacobian J is at hand:
 
 * J is symmetric (elementwise functions, softmax): ``J v = Jᵀ v``, the pullback of v.
 * The function is affine (dense, convolutions, averages, whatever moves elements):
@@ -31,12 +32,6 @@ from fcnn import tree
 from fcnn._derivatives.certificate import by_memory, inner, laid_out
 from fcnn._layer import Context, Layer
 from fcnn._typing import Array, Tree
-from fcnn.layers.activations import relu, sigmoid, softmax, tanh
-from fcnn.layers.conv import conv2d
-from fcnn.layers.dense import dense
-from fcnn.layers.dropout import dropout
-from fcnn.layers.pool import avg_pool2d
-from fcnn.layers.reshape import flatten, reshape
 
 Candidate: TypeAlias = Callable[[], Any]
 """Gives what may be the tangent; may raise where the layer is of another kind."""
@@ -56,25 +51,6 @@ class Point:
     def apply(self, params: Tree, x: Any) -> Any:
         """Return the layer's output at other arguments, in the same context."""
         return self.layer.apply(params, x, self.ctx)
-
-
-AFFINE = {avg_pool2d, conv2d, dense, dropout, flatten, reshape}
-"""Layers that are affine in their input and in their params."""
-SYMMETRIC = {each.spec.constructor for each in (relu, sigmoid, softmax, tanh)}
-"""Layers without params whose Jacobian is symmetric."""
-
-
-def known(at: Point, dparams: Tree, dx: Any) -> Candidate | None:
-    """Return what gives the tangent for one of the tangents where the layer's kind is known.
-
-    This saves the certificate, most of the time that a layer takes.
-    """
-    constructor = at.layer.spec.constructor
-    if constructor in SYMMETRIC and dx is not None:
-        return lambda: at.pullback(dx)[1]
-    if constructor not in AFFINE:
-        return None
-    return of_params(at, dparams)[0] if dx is None else functools.partial(_affine, at, dx)
 
 
 def of_input(at: Point, dx: Any) -> list[Candidate]:

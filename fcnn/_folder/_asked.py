@@ -12,7 +12,7 @@ from fcnn._value import values_in
 
 VALUES = ("model", "loss", "optimizer", "augment", "metrics")
 FREE = ("epochs", "start", "changed")
-"""What a second call in the same folder may say otherwise: a run may become longer."""
+"""Arguments that may differ in a second call in the same folder, which may train for longer."""
 
 
 def asked(
@@ -61,7 +61,7 @@ def flat(fit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rate_of(optimizer: Any) -> Any:
-    """Return ``step -> learning rate`` of an optimizer; None if it does not say."""
+    """Return ``step -> learning rate`` of an optimizer; None if it has no such argument."""
     for each in values_in(optimizer):
         if each.spec.is_name:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from fcnn import tree
 from fcnn._folder import _lines
 from fcnn._folder._asked import differences
 from fcnn._folder._json import plain, read, write
+from fcnn._folder._lock import locked
 from fcnn._folder._read import FORMAT, RunFolder, check_format
 from fcnn._folder._session import now, session
 from fcnn.errors import ArgumentError
@@ -70,7 +72,7 @@ class Experiment:
         _lines.append(self.path / "metrics.jsonl", plain({**row, **numbers, "time": now()}))
 
     def result(self, **values: Any) -> None:
-        """Say what came of the run; the values are in ``result.json`` when it has ended."""
+        """Record results of the run; they are in ``result.json`` when it has ended."""
         self._result.update(values)
 
     def begin_fit(self, fit: Mapping[str, Any], extra: str = "") -> None:
@@ -97,14 +99,14 @@ class Experiment:
 def experiment(
     path: str | os.PathLike[str], config: Mapping[str, Any] | None = None
 ) -> Iterator[Experiment]:
-    """Open a folder for a run: in it is what repeats the run, and what came of it.
+    """Open a folder for a run, to hold all that is needed to repeat it, and its results.
 
     - ``config.json``: the config; all that `fcnn.fit` was asked for, data with their SHA-256;
       and for each time that the run was begun or resumed the versions, BLAS kernel, git commit
       and command.
     - ``metrics.jsonl``: a line for each epoch, flushed.
     - ``checkpoints/``: those of `fcnn.fit`; the same call again goes on from them.
-    - ``result.json``: whether the run ended well, how long it took, the last metrics.
+    - ``result.json``: how the run ended, how long it took, the last metrics.
     - ``report.html``: see `fcnn.report`.
 
     ``fcnn.fit(..., run=path)`` opens a folder by itself. In a loop of one's own, ``run.log(epoch)``
@@ -121,12 +123,12 @@ def experiment(
                 [board.add_scalar(*each, epoch.number) for each in epoch.cells().items()]
 
     Args:
-        path: the folder; it is made, with those above it. An old run there is gone on with.
+        path: the folder; it is made, with those above it. A run that is there is continued.
         config: what distinguishes the run: hyper-parameters, a comment. What JSON cannot hold is
             kept as it prints.
 
     Raises:
-        ArgumentError: if the folder is a run with another config.
+        ArgumentError: if the folder is a run with another config, or another process computes it.
         DataError: if its files are damaged.
         OSError: if it cannot be written.
 
@@ -143,20 +145,24 @@ def experiment(
     ...     found.config["config"], found.result["status"], len(found.metrics)
     ({'rate': 0.1}, 'finished', 2)
     """
-    run = _opened(Path(path).expanduser(), config)
-    began = time.perf_counter()
-    try:
-        yield run
-    except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        _end(run, status, began, f"{type(error).__name__}: {error}")
-        raise
-    _end(run, "finished", began)
+    if config is not None and not isinstance(config, Mapping):
+        raise ArgumentError(f"expected a dict as config, got {type(config).__name__}")
+    folder = Path(path).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        run = _opened(folder, config)
+        began = time.perf_counter()
+        try:
+            yield run
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            with contextlib.suppress(OSError):  # a full disk, which may be the error itself
+                _end(run, status, began, f"{type(error).__name__}: {error}")
+            raise
+        _end(run, "finished", began)
 
 
 def _opened(path: Path, config: Mapping[str, Any] | None) -> Experiment:
-    if config is not None and not isinstance(config, Mapping):
-        raise ArgumentError(f"expected a dict as config, got {type(config).__name__}")
     file = path / "config.json"
     given = None if config is None else plain(config)
     if file.exists():
@@ -170,7 +176,7 @@ def _opened(path: Path, config: Mapping[str, Any] | None) -> Experiment:
             )
     else:
         content = {"format": FORMAT, "config": given or {}, "fit": None, "sessions": []}
-    (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (path / "checkpoints").mkdir(exist_ok=True)
     content["sessions"].append(session())
     write(file, content)
     return Experiment(path, content["config"])

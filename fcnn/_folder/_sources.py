@@ -1,4 +1,4 @@
-"""What a run says of a data set: its SHA-256, and which set of `fcnn.data` it is."""
+"""The description of a data set in a run: its SHA-256, and which set of `fcnn.data` it is."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fcnn._ops import memory
 from fcnn._ops.gemm import outer, product, product_over_rows
+from fcnn._ops.vector import row_sums
 from fcnn._typing import Array
 
 
@@ -27,7 +28,7 @@ def affine_adjoint(x: Array, dy: Array) -> tuple[Array, Array]:
     if n == 1:
         return outer(x[:, 0], dy[:, 0]), dy[:, 0].copy()
     dweight = product(x, memory.ascontiguousarray(dy.T), memory.empty((n_in, units), x.dtype))
-    return dweight, dy @ memory.ones(n, dy.dtype)
+    return dweight, row_sums(dy)
 
 
 def affine_input_adjoint(weight: Array, dy: Array) -> Array:

@@ -16,6 +16,7 @@ from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands
 from fcnn._ops.gemm import divisor
 from fcnn._ops.layout import hcwn
+from fcnn._ops.vector import row_sums
 from fcnn._typing import Array
 
 PIECE = 1 << 10  # elements that are summed in float32 at most, if their number has a divisor
@@ -48,8 +49,7 @@ def repeated(channels: Array, rows: Array) -> Array:
 def sums(lines: Array) -> Array:
     """Return the sum of each channel of ``lines (h, c, w*n)``, in float64."""
     parts = _pieces(lines)
-    ones = memory.ones(parts.shape[3], lines.dtype)
-    total: Array = (parts @ ones).sum(axis=(0, 2), dtype=np.float64)
+    total: Array = row_sums(parts).sum(axis=(0, 2), dtype=np.float64)
     return total
 
 

@@ -28,6 +28,7 @@ from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
 from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
+from fcnn._ops.vector import row_sums
 from fcnn._ops.window import Window
 from fcnn._typing import Array
 
@@ -114,7 +115,7 @@ def correlate_adjoints(
                 sums = channel_sums(dz)
                 dbias = sums if dbias is None else dbias + sums
             elif bias == "untied":
-                np.matmul(dz, memory.ones(dz.shape[3], x.dtype), out=block.of(dbias))
+                row_sums(dz, out=block.of(dbias))
             adjoint.accumulate(block, dz)
         return memory.ascontiguousarray(dbias.swapaxes(1, 2)) if bias == "untied" else dbias
 
@@ -198,7 +199,7 @@ def bias_of(bias: Array | None, block: Block) -> Array | None:
 def channel_sums(dz: Array) -> Array:
     """Return the sums of ``(rows, c, cols, n)`` over all but c, as products with ones by BLAS."""
     rows, c, wide, n = dz.shape
-    by_row = dz.reshape(rows, c, wide * n) @ memory.ones(wide * n, dz.dtype)
+    by_row = row_sums(dz.reshape(rows, c, wide * n))
     return memory.asarray(np.add.reduce(by_row, axis=0))
 
 

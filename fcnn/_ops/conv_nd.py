@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fcnn._ops import conv, conv_sequence, conv_volume, memory
+from fcnn._ops import conv, conv_sequence, conv_volume
 from fcnn._ops.layout import images_innermost
+from fcnn._ops.vector import row_sums
 from fcnn._typing import Array
 
 
@@ -57,8 +58,6 @@ def bias_gradient(dy: Array, bias: str | None) -> Array | None:
     axes = sorted(range(dy.ndim), key=lambda axis: -dy.strides[axis])
     at, ordered = axes.index(dy.ndim - 1), dy.transpose(axes)
     inner = math.prod(ordered.shape[at + 1 :])
-    parts = ordered.reshape(-1 if dy.size else 0, dy.shape[-1], inner) @ memory.ones(
-        inner, dy.dtype
-    )
+    parts = row_sums(ordered.reshape(-1 if dy.size else 0, dy.shape[-1], inner))
     sums: Array = parts.sum(axis=0, dtype=np.float64)
     return sums.astype(dy.dtype)

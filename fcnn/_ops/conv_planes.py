@@ -13,6 +13,7 @@ from fcnn._ops.conv import bias_of, channel_sums, finish
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.finite import all_finite
 from fcnn._ops.values import decide
+from fcnn._ops.vector import row_sums
 from fcnn._ops.window import Window
 from fcnn._ops.winograd import VolumeAdjoint, VolumeForward
 from fcnn._ops.winograd.volume import parts, planes_at, planes_met, tile_blocks
@@ -70,7 +71,7 @@ def correlate_adjoints(
                 by_plane = channel_sums(own.reshape(len(own), -1, *own.shape[3:]))
                 sums += by_plane.reshape(own.shape[1:3]).sum(axis=0)
             elif bias == "untied":
-                by_row = own @ memory.ones(n, x.dtype)
+                by_row = row_sums(own)
                 sums[planes, block.rows, block.cols] = by_row.transpose(1, 0, 3, 2)
             adjoint.accumulate(met, block, dz, dmet)
         if dx is not None and dmet is not None:

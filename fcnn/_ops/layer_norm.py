@@ -21,6 +21,7 @@ from fcnn._ops.batch_norm import NEAR
 from fcnn._ops.passes import passes_over
 from fcnn._ops.pixels import Order
 from fcnn._ops.values import decide
+from fcnn._ops.vector import row_sums, times_vector
 from fcnn._typing import Array
 
 
@@ -77,12 +78,12 @@ def normalise_pixels_adjoint(
             if shift is not None:
                 source = np.subtract(source, shift, out=out)
             product = np.multiply(source, dout, out=scratch(out))
-            dscale += product @ inverse
-            dbias += dout @ memory.ones_like(inverse)
+            dscale += times_vector(product, inverse)
+            dbias += row_sums(dout)
             slope = scale @ product
             if centred:
                 level = scale @ dout
-                dscale -= dout @ (mean * inverse)
+                dscale -= times_vector(dout, mean * inverse)
                 slope -= mean * level
             slope *= -inverse * inverse / c
             line = np.multiply(source, slope, out=product)

@@ -13,6 +13,7 @@ import numpy as np
 from fcnn._blas import BLAS
 from fcnn._ops import memory
 from fcnn._ops.values import holds
+from fcnn._ops.vector import raises_by_mistake
 from fcnn._typing import Array
 
 LIMIT = 100**3  # of m * k * n, for a product without packing
@@ -31,6 +32,13 @@ def multiply(a: Array, b: Array, out: Array | None = None) -> Array:
     n, most = b.shape[-1], PACKED[a.itemsize]
     width = most if m >= ROWS else n
     is_uncut = (k <= most and n <= width) or m <= 1 or n <= 1  # never by a vector
+    if raises_by_mistake(k, a.itemsize):
+        if n == 1:
+            return memory.asarray(
+                np.add.reduce(a * b.swapaxes(-1, -2), axis=-1, keepdims=True, out=out)
+            )
+        if b.strides[-1] != b.itemsize:
+            b = memory.ascontiguousarray(b)
     if is_uncut or _is_in_place(m, k, n, b) or uses_threads(m * k * n):
         return memory.asarray(np.matmul(a, b, out=out))
     if out is None:

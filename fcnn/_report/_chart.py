@@ -90,7 +90,7 @@ def _curve(
     x: Callable[[float], float],
     y: Callable[[float], float],
 ) -> Iterator[str]:
-    """Yield a line through the points, and each as a dot that says its number."""
+    """Yield a line through the points, and each as a dot with its number as title."""
     points = [
         (x(e), y(v), e, v)
         for e, v in zip(epochs, row, strict=True)

@@ -144,8 +144,8 @@ def mistakes(scores: Scores) -> str:
     true = scores.labels[shown]
     sure = [scores.probabilities[i, j] for i, j in zip(shown, said, strict=True)]
     sentence = (
-        f"The {len(shown)} of {len(order):,} mistakes whose true class seemed least probable, "
-        f"and how probable the predicted class seemed."
+        f"{_which(len(shown), len(order))}, the least probable true class first, with the "
+        f"probability of the predicted class."
     )
     if images is None:
         head = ("example", "true", "predicted", "probability")
@@ -165,3 +165,11 @@ def mistakes(scores: Scores) -> str:
         )
     pictures = f'<div class="pictures tight">{"".join(figures)}</div>'
     return section("mistakes", title, f"<p>{sentence}</p>", pictures)
+
+
+def _which(shown: int, all_of_them: int) -> str:
+    if all_of_them == 1:
+        return "The only mistake"
+    if shown == all_of_them:
+        return f"All {shown} mistakes"
+    return f"The {shown} worst of {all_of_them:,} mistakes"

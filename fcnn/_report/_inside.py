@@ -97,7 +97,7 @@ def feature_maps(model: Layer, params: Tree, scores: Scores) -> str:
             f'<div class="pictures small">{"".join(drawn)}</div>'
         )
     sentence = (
-        f"What layers make of the first example: the first {_CHANNELS} channels of each, every "
+        f"Outputs of layers for the first example: the first {_CHANNELS} channels of each, every "
         f"channel from its lowest number (dark) to its highest (bright)."
     )
     return section("maps", title, f"<p>{sentence}</p>", *rows)

@@ -123,8 +123,7 @@ def write_report(
     fit = config["fit"]
     of = of or ("" if fit is None else _which(fit))
     is_known = model is not None and params is not None and data is not None
-    # A page may be of params that are not finite; and some BLAS kernels set the flag of invalid
-    # operations for the lanes beyond the end of a short vector.
+    # A page may be of params that are not finite.
     with np.errstate(all="ignore"):
         scores = scores_of(model, params, data) if is_known else None  # type: ignore[arg-type]
         judged = _judged(model, params, scores, of)

@@ -1,4 +1,4 @@
-"""What a model says of a data set, a block of examples at a time."""
+"""Predictions of a model for a data set, computed a block of examples at a time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Scores:
 
 
 def scores_of(model: Layer, params: Tree, data: Any) -> Scores:
-    """Return what a model says of a data set."""
+    """Return the predictions of a model for a data set, and the targets."""
     blocks = [data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK)]
     outputs = [predict(model, params, block.inputs) for block in blocks]
     if not all(isinstance(each, np.ndarray) for each in outputs):

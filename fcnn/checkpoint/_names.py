@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Collection
+from types import ModuleType
 from typing import Any
 
 from fcnn._record import is_record
@@ -68,7 +69,8 @@ def find(kind: str, name: str, modules: Collection[str] = ()) -> Any:
 def _look_up(name: str) -> Any:
     """Return the attribute of a module that a dotted name leads to; None if there is none."""
     parts = name.split(".")
-    if not all(part.isidentifier() and not part.startswith("__") for part in parts):
+    inner = parts[1:] if parts[0] == "__main__" else parts
+    if not all(part.isidentifier() and not part.startswith("__") for part in inner):
         return None
     for end in range(len(parts) - 1, 0, -1):
         module = _module(".".join(parts[:end]))
@@ -77,6 +79,8 @@ def _look_up(name: str) -> Any:
         found = module
         for part in parts[end:]:
             found = getattr(found, part, None)
+            if isinstance(found, ModuleType):  # which a trusted module imports, such as os
+                return None
         return found
     return None
 

@@ -165,7 +165,7 @@ def load_model(path: PathLike, *, modules: Collection[str] = ()) -> tuple[Layer,
 
 
 def load_info(path: PathLike) -> dict[str, Any]:
-    """Read what a file says of its tree: the info of `save`, the model as it prints, versions.
+    """Read the description in a file: the info of `save`, the model as it prints, versions.
 
     Raises:
         OSError: if there is no such file.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -22,18 +24,20 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         OSError: if the folder is not there, or the disk is full.
     """
     path = path.expanduser()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     with _named(path, lambda: path.parent.is_dir()):
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=".part", dir=path.parent
-        )
+        handle = os.open(temporary, _NEW, 0o666)  # less what the umask takes away
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(temporary, path.stat().st_mode & 0o777)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # as of a full disk
+            error.filename = str(path)
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
@@ -50,15 +54,6 @@ def _named(path: Path, is_there: Callable[[], bool]) -> Iterator[None]:
         raise FileNotFoundError(
             f"expected a folder {path.parent} for {path.name}, found none; create it first"
         ) from None
-
-
-def _mode(path: Path) -> int:
-    """Return the mode of the file that is replaced, or that of a new one."""
-    with contextlib.suppress(OSError):
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _sync_folder(folder: Path) -> None:

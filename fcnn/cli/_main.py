@@ -16,7 +16,7 @@ from fcnn.errors import FcnnError
 COMMANDS = {
     "train": "train a model on images, digits by default",
     "evaluate": "measure a trained model",
-    "predict": "say what is in images",
+    "predict": "classify image files",
     "report": "write the page of a run: curves, mistakes, filters",
     "compare": "tabulate several runs",
     "sweep": "train once for each of several settings and seeds",

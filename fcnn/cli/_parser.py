@@ -1,4 +1,4 @@
-"""Arguments of a command: errors that say `expected X, got Y`, and the option that was meant."""
+"""Arguments of a command: errors of the form `expected X, got Y`, with a near option."""
 
 from __future__ import annotations
 

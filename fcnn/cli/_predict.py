@@ -1,4 +1,4 @@
-"""``fcnn predict``: what a trained model says of image files."""
+"""``fcnn predict``: the classes that a trained model assigns to image files."""
 
 from __future__ import annotations
 

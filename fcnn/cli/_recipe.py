@@ -24,6 +24,7 @@ RATES = {
     "radam": 0.003,
     "lion": 0.0003,
     "lamb": 0.01,
+    "muon": 0.003,
 }
 """The learning rate of each optimizer where none is given."""
 
@@ -55,6 +56,8 @@ def optimizer_of(text: str, rate: float | None, schedule: str, steps: int) -> Op
         ArgumentError: if there is no such optimizer, or its arguments do not fit.
     """
     name, call = parsed(text, tuple(RATES), "an optimizer's name")
+    if name == "muon":  # whose two optimizers then take one learning rate
+        call = with_default(call, "consistent_rms", 0.2)
     if call.args or any(each.arg == "learning_rate" for each in call.keywords):
         raise ArgumentError(f"expected {name} without a learning rate; pass --learning-rate")
     over = _schedule(schedule, RATES[name] if rate is None else rate, max(1, steps))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from fcnn.cli import _folders, _settings
+from fcnn.cli import _folders, _pool, _settings
 from fcnn.cli._parser import Parser, whole
-from fcnn.cli._pool import pool
 from fcnn.cli._text import say
 
 EXAMPLES = "  fcnn reproduce runs/mnist --epochs 2\n"
@@ -19,7 +18,7 @@ def add(parser: Parser) -> None:
         "--epochs", type=whole(1), metavar="N", help="only the first N; all of them by default"
     )
     parser.add_argument(
-        "--workers", type=whole(1), metavar="N", help="processes; one per core by default"
+        "--workers", type=_pool.count, metavar="N", help="processes; one per core by default"
     )
 
 
@@ -30,7 +29,7 @@ def run(given: argparse.Namespace) -> int:
     folder = _folders.opened(given.run)
     settings = _folders.settings_of(folder)
     sets = _settings.data_of(settings)
-    with pool(given.workers) as executor:
+    with _pool.pool(given.workers) as executor:
         found = reproduce(
             folder.path,
             data=sets.train,

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from fcnn._layer import Layer
+from fcnn.cli._known import KNOWN
 from fcnn.cli._models import NAMES, model_of
 from fcnn.cli._parser import Parser, one_of, positive, whole
 from fcnn.cli._recipe import AUGMENTATIONS, RATES, SCHEDULES, augment_of, optimizer_of
@@ -26,8 +27,9 @@ def add_options(parser: Parser) -> None:
     """Add the options of training; those that are not given are None."""
     add = parser.add_argument
     add("--data", metavar="NAME|FOLDER|FILE",
-        help="mnist (by default; 6,200 digits are in the package), fashion-mnist, a folder with a "
-        "folder of images for each class, or an .npz file with arrays x and y")  # fmt: skip
+        help="mnist (by default; 6,200 digits are in the package), fashion-mnist or another set "
+        "that 'fcnn data where' lists, a folder with a folder of images for each class, or an "
+        ".npz file with arrays x and y")  # fmt: skip
     add("--model", metavar="NAME",
         help=f"{', '.join(NAMES)}, such a call as \"vgg_small(width=32)\", or module:name; "
         "small by default, mlp where examples are no images")  # fmt: skip
@@ -42,7 +44,7 @@ def add_options(parser: Parser) -> None:
         help=f"{', '.join(SCHEDULES)}; one-cycle by default")  # fmt: skip
     add("--augment", metavar="NAMES",
         help=f"{', '.join(AUGMENTATIONS)}, several joined by +, or none; affine by default for "
-        "mnist, flip for fashion-mnist, else none")  # fmt: skip
+        "digits, flip for clothes, both or shifts for photographs, else none")  # fmt: skip
     add("--seed", type=whole(0), metavar="N", help="0 by default")
     add("--size", type=size, metavar="N|HxW",
         help="height and width that the images of a folder are resized to")  # fmt: skip
@@ -67,19 +69,18 @@ def completed(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return all options, those that are not given as they are by default."""
     data = given.get("data", "mnist")
     found: dict[str, Any] = dict.fromkeys(OPTIONS)
-    moves = {"mnist": "affine", "fashion-mnist": "flip"}
     found |= {
         "data": data,
         "epochs": 12,
         "batch_size": 32,
         "optimizer": "adamw(weight_decay=0.05)",
         "schedule": "one-cycle",
-        "augment": moves.get(data, "none"),
+        "augment": KNOWN[data].augment if data in KNOWN else "none",
         "seed": 0,
     }
     found |= dict(given)
     if found["learning_rate"] is None and "optimizer" not in given and found["model"] is None:
-        found["learning_rate"] = 0.01  # the default model bears more than most
+        found["learning_rate"] = 0.01  # with batch norm, the default model trains well at it
     return found
 
 

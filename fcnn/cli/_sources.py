@@ -10,12 +10,12 @@ import attrs
 import numpy as np
 
 from fcnn import data as sets
+from fcnn.cli._known import KNOWN
 from fcnn.cli._parser import near
 from fcnn.data import Dataset
 from fcnn.errors import DataError, ShapeError
 from fcnn.prng import key
 
-KNOWN = {"mnist": sets.mnist, "fashion-mnist": sets.fashion_mnist}
 _TEST = ("test", "val", "valid", "validation")
 _INPUTS, _TARGETS = ("inputs", "x", "images"), ("targets", "y", "labels")
 
@@ -39,7 +39,7 @@ class Sets:
     @property
     def shape(self) -> Any:
         """The shape of one example."""
-        return self.train.inputs.shape[1:]
+        return self.train[:1].inputs.shape[1:]
 
     @property
     def outputs(self) -> int:
@@ -69,7 +69,7 @@ def read(
     """Return the data.
 
     Args:
-        text: ``mnist``, ``fashion-mnist``, a folder with a folder of images for each class (or
+        text: the name of a known set, a folder with a folder of images for each class (or
             with such folders ``train`` and ``test``), or an ``.npz`` file.
         size: (h, w) of the images of a folder.
         classes: the folders to read, in the order of their numbers.
@@ -87,9 +87,10 @@ def read(
     elif path.suffix == ".npz":
         found = _file(path)
     else:
-        hint = near(text, KNOWN) or "; there is no such folder"
-        names = ", ".join(KNOWN)
-        raise DataError(f"expected {names}, a folder or an .npz file, got {text!r}{hint}")
+        hint = near(text, KNOWN) or "; 'fcnn data where' lists the names"
+        raise DataError(
+            f"expected the name of a data set, a folder or an .npz file, got {text!r}{hint}"
+        )
     if isinstance(found, Sets):
         return found
     return Sets(found, found, "all", text) if whole else _split(found, text)
@@ -107,15 +108,24 @@ def with_classes(data: Dataset[Any, Any], classes: Sequence[str]) -> Dataset[Any
     if strange:
         raise DataError(f"expected classes of {', '.join(classes)}, got {', '.join(strange)}")
     numbers = np.array([classes.index(name) for name in data.classes])
-    return Dataset(data.inputs, numbers[data.targets], classes)
+    return Dataset(data[:].inputs, numbers[data.targets], classes)
 
 
 def _known(name: str) -> Found:
-    train = KNOWN[name]("train")
+    known = KNOWN[name]
     try:
-        return Sets(train, KNOWN[name]("test"), "test", name)
-    except DataError:  # of Fashion-MNIST no test set is embedded
-        return train
+        train = known.read("train")
+    except DataError as error:
+        call, command = f"fcnn.data.download(name={name!r})", f"'fcnn data fetch {name}'"
+        raise DataError(error.message.replace(call, command)) from None
+    if not known.held:
+        return train  # type: ignore[no-any-return]
+    try:
+        return Sets(train, known.read(known.held), known.held, name)
+    except DataError:
+        if name != "fashion-mnist":  # of which no test set is embedded
+            raise
+        return train  # type: ignore[no-any-return]
 
 
 def _split(data: Dataset[Any, Any], about: str) -> Sets:

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fcnn.cli import _settings
+from fcnn.cli import _pool, _settings
 from fcnn.cli._parser import Parser, near, whole
-from fcnn.cli._pool import pool
 from fcnn.cli._tables import fitted
 from fcnn.cli._text import say
 from fcnn.errors import ArgumentError
@@ -36,7 +35,7 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--seeds", type=whole(1), default=1, metavar="N", help="1 by default")
     parser.add_argument(
-        "--workers", type=whole(1), metavar="N", help="processes; one per core by default"
+        "--workers", type=_pool.count, metavar="N", help="processes; one per core by default"
     )
     parser.add_argument(
         "--run", metavar="FOLDER", default="runs/sweep", help="of the runs; runs/sweep by default"
@@ -57,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
             f"expected --{name.replace('_', '-')} once, got it beside "
             f"{'--try' if twice else '--seeds'}; leave one out"
         )
-    with pool(given.workers) as executor:
+    with _pool.pool(given.workers) as executor:
         train = functools.partial(one, base=base, executor=executor)
         found = sweep(train, space, path=given.run, seeds=given.seeds)
     say("", *fitted(found), "", f"runs: {Path(given.run)}")

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fcnn.cli import _folders, _settings
-from fcnn.cli._parser import Parser, whole
-from fcnn.cli._pool import pool
+from fcnn.cli import _folders, _pool, _settings
+from fcnn.cli._parser import Parser
 from fcnn.cli._settings import Task
 from fcnn.cli._summary import narrowed
 from fcnn.cli._text import paint, say, say_error
@@ -27,7 +26,7 @@ def add(parser: Parser) -> None:
     """Add the arguments."""
     _settings.add_options(parser)
     parser.add_argument(
-        "--workers", type=whole(1), metavar="N", help="processes; one per core by default"
+        "--workers", type=_pool.count, metavar="N", help="processes; one per core by default"
     )
     parser.add_argument(
         "--run", metavar="FOLDER", help="where all of it is kept; a new one below runs by default"
@@ -71,7 +70,7 @@ def trained(
     from fcnn._folder import experiment
 
     config = None if resume else _settings.held(settings, task.sets)
-    with pool(workers) as executor, experiment(path, config) as into:
+    with _pool.pool(workers) as executor, experiment(path, config) as into:
         lines = Lines(task.sets.held_name)
         return fitted(task, settings, into, epochs=epochs, executor=executor, log=lines)
 

@@ -15,9 +15,9 @@ names; `download` fills such a folder.
 
 One's own data: `folder` and `read_image` (image files), `read_npz`, `read_parquet`,
 `read_webdataset`, `read_idx`; `split` and `k_folds` cut a set into parts. A `LazyDataset` reads its
-batches from a mapped file or by a function, for data larger than memory. Sets by name, whole, from
-where `download` puts them: `kmnist`, `emnist`, `qmnist`, `cifar10`, `cifar100`, `svhn`, `stl10`,
-`usps`, `norb`, `medmnist`; `sklearn_digits` is part of scikit-learn.
+batches from a mapped file or by a function, for data larger than memory. Further sets are read by
+name from the files that `download` fetches: `kmnist`, `emnist`, `qmnist`, `cifar10`, `cifar100`,
+`svhn`, `stl10`, `usps`, `norb`, `medmnist`; `sklearn_digits` is part of scikit-learn.
 """
 
 from fcnn.data import augment

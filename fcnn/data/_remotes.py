@@ -1,7 +1,7 @@
 """The files of the sets that are read as they are published: checksums, sizes and addresses.
 
-The checksums are those that the publishers or torchvision (`torchvision/datasets/*.py`) and
-MedMNIST (`medmnist/info.py`) give; where there is none, none is known.
+The checksums are those of the publishers, of torchvision (`torchvision/datasets/*.py`) and of
+MedMNIST (`medmnist/info.py`); an empty one is of a file for which none is published.
 """
 
 from __future__ import annotations

@@ -30,22 +30,27 @@ def home() -> Path:
     return user_path(named) if named else cache()
 
 
+def folders(name: str) -> list[Path]:
+    """Return where the files of a data set may be: FCNN_DATA's folder first, then the user's."""
+    return [folder / name for folder in dict.fromkeys((home(), cache()))]
+
+
 def locate(name: str, *files: str) -> tuple[Path, Remote]:
     """Return the first of these files of a data set that is there, its checksum checked.
 
     Raises:
         DataError: if there is none, or it is not the right one.
     """
-    folders = [folder / name for folder in dict.fromkeys((home(), cache()))]
+    places = folders(name)
+    remotes = {each.name: each for each in _remotes.REMOTES[name]}
     for file in files:
-        remote = next(each for each in _remotes.REMOTES[name] if each.name == file)
-        for folder in folders:
+        for folder in places:
             if (folder / file).is_file():
-                check(folder / file, remote)
-                return folder / file, remote
-    wanted = "" if not remote.optional else f", files=[{files[0]!r}]"
+                check(folder / file, remotes[file])
+                return folder / file, remotes[file]
+    wanted = f", files=[{files[0]!r}]" if remotes[files[0]].optional else ""
     raise DataError(
-        f"expected {' or '.join(files)} in {' or '.join(map(str, folders))}, got no such file; "
+        f"expected {' or '.join(files)} in {' or '.join(map(str, places))}, got no such file; "
         f"fetch it with fcnn.data.download(name={name!r}{wanted})"
     )
 

@@ -144,13 +144,17 @@ def arguments(
             f"expected filters in a multiple of groups, got {filters} filters and {groups} groups"
         )
     axes = AXES[rank]
+    kernel, apart = sizes(kernel_size, "kernel_size", axes), sizes(dilation, "dilation", axes)
+    # A single element has no neighbour: the kernels' strides of that axis are then as without
+    # dilation.
+    apart = tuple([d if k > 1 else 1 for k, d in zip(kernel, apart, strict=True)])
     return {
         "rank": rank,
         "filters": filters,
-        "kernel_size": sizes(kernel_size, "kernel_size", axes),
+        "kernel_size": kernel,
         "stride": sizes(stride, "stride", axes),
         "padding": check_padding(padding, rank, causal=causal),
-        "dilation": sizes(dilation, "dilation", axes),
+        "dilation": apart,
         "groups": groups,
         "bias": bias,
         "flip": flip,

@@ -151,7 +151,7 @@ def _setting(folder: RunFolder) -> dict[str, Any]:
 
 
 def _seed(folder: RunFolder) -> Any:
-    """Return what tells a run from others of its row."""
+    """Return what distinguishes a run from the others of its row: the seed, the key or the name."""
     config = folder.config
     if "seed" in config["config"]:
         return repr(config["config"]["seed"])

@@ -1,4 +1,4 @@
-"""`reproduce`: compute a run again, and say whether the bits agree."""
+"""`reproduce`: compute a run again, and compare the bits."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def reproduce(
     modules: Collection[str] = (),
     log: Callable[[str], object] | None = print,
 ) -> Reproduction:
-    """Compute a run of `fcnn.fit` again, and say whether the bits agree.
+    """Compute a run of `fcnn.fit` again, and compare the bits.
 
-    The params are compared by their SHA-256 after each epoch. If they differ, it is said which
-    items of the fingerprint do: versions, the BLAS kernel, the probe, the git commit. Nothing is
-    written.
+    The params are compared by their SHA-256 after each epoch. If they differ, the result lists the
+    items of the fingerprint that differ: versions, the BLAS kernel, the probe, the git commit.
+    Nothing is written.
 
     Args:
         run: the folder of a run.

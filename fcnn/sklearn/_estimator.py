@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 else:
     try:
         from sklearn.base import BaseEstimator
-    except ImportError:  # the module is imported by whoever lists fcnn's names
+    except ImportError:  # fcnn's names are listed without scikit-learn too
 
         class BaseEstimator:
             """Stands for scikit-learn's, where that is missing."""
 
             def __new__(cls, *args, **kwargs):
-                """Say what is missing."""
+                """Raise an ImportError that names the extra."""
                 raise ImportError(
                     "expected scikit-learn, got no such module; pip install 'fcnn[sklearn]'"
                 )

@@ -8,12 +8,13 @@ import itertools
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fcnn._batch import example_shape, first_of
 from fcnn._check import whole
 from fcnn._layer import Layer
 from fcnn.checkpoint import environment, is_storable, load, load_info, save
@@ -23,8 +24,11 @@ from fcnn.train._report import Run
 from fcnn.train._state import State
 from fcnn.tree._node import children_of
 
+if TYPE_CHECKING:
+    from fcnn.data import Examples
+
 _OLD = 60.0
-"""Seconds after which nobody is still writing a file."""
+"""Seconds without a write after which a temporary file is abandoned."""
 
 
 @attrs.frozen
@@ -38,6 +42,7 @@ class Checkpoints:
         keep: the number of files.
         model: the model, which the files hold too; None if a file cannot hold it.
         modules: where the classes of the run's params and states are.
+        about: what the files say of the data: the shape of an input, the names of the classes.
     """
 
     path: Path
@@ -45,9 +50,12 @@ class Checkpoints:
     keep: int
     model: Layer | None
     modules: frozenset[str]
+    about: Mapping[str, Any]
 
     @classmethod
-    def of(cls, path: Any, every: int | None, keep: int, model: Layer, like: State) -> Checkpoints:
+    def of(
+        cls, path: Any, every: int | None, keep: int, model: Layer, like: State, data: Examples
+    ) -> Checkpoints:
         """Check the arguments; ``like`` is a state of the run.
 
         Raises:
@@ -68,7 +76,10 @@ class Checkpoints:
         every = None if every is None else whole(every, "every")
         held = model if is_storable(model) else None
         modules = frozenset(_modules((like.params, like.opt_state)))
-        return cls(path, every, whole(keep, "keep"), held, modules)
+        about: dict[str, Any] = {"input_shape": example_shape(first_of(data).inputs)}
+        if data.classes:
+            about["class_names"] = tuple(data.classes)
+        return cls(path, every, whole(keep, "keep"), held, modules, about)
 
     def load(self) -> Run | None:
         """Return the run of the newest file; None if there is none.
@@ -111,7 +122,7 @@ class Checkpoints:
         refuse_not_finite(run.state)
         try:
             self._move_on()
-            save(self.path, run, model=self.model)
+            save(self.path, run, model=self.model, **self.about)
         except OSError as error:
             error.add_note(f"the checkpoint {self.path.name} is the last that could be written")
             raise

@@ -94,7 +94,8 @@ def fit(
         executor: see `fcnn.train.epochs`.
         jit: see `fcnn.value_and_grad`.
         log: takes each epoch's line; None is silent, without a bar.
-        checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch.
+        checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch, with
+            the model, the shape of an input and the names of the classes (`fcnn.load_info`).
             Where it is there already, the run goes on from it: the same call again finishes a
             run that was killed, and gives the bits of one that was not. It is replaced at once,
             so it is complete whenever the process ends.
@@ -115,7 +116,8 @@ def fit(
             a KeyboardInterrupt and any other exception have the last good state as their
             attribute ``state``, and a `fcnn.train.Run` with it as their attribute ``run``.
         DataError: if the checkpoint is damaged, or no run.
-        ArgumentError: if the folder ``run`` is one of a run with other arguments.
+        ArgumentError: if the folder ``run`` is one of a run with other arguments, or another
+            process computes it.
         OSError: if the checkpoint cannot be written; the one before it is as it was.
 
     >>> import numpy as np, fcnn
@@ -154,7 +156,7 @@ def fit(
     }
     kept = {"keep_best": keep_best, "params": params, "state": given, "checkpoint": checkpoint}
     with recording(run, state, values, options | kept) as record:
-        files = _files(record.checkpoint if record else checkpoint, every, keep, model, state)
+        files = _files(record.checkpoint if record else checkpoint, every, keep, model, state, data)
         before = None if files is None else files.load()
         if before is not None:
             if given is not None:
@@ -222,9 +224,10 @@ def _files(
     keep: int,
     model: Layer,
     state: State,
+    data: Examples,
 ) -> Checkpoints | None:
     if checkpoint is not None:
-        return Checkpoints.of(checkpoint, every, keep, model, state)
+        return Checkpoints.of(checkpoint, every, keep, model, state, data)
     if every is not None or keep != 1:
         raise ArgumentError("expected a checkpoint for every and keep, got None; pass checkpoint=")
     return None

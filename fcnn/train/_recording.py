@@ -67,7 +67,7 @@ class Recording:
         data = self.data if self.validation is None else self.validation
         try:
             write_report(self.into.path, self.model, params, data, status="finished")
-        except Exception as error:  # hours of training are worth more than a page
+        except Exception as error:  # the run is complete and is returned without its page
             warnings.warn(
                 f"the run is complete, but its report could not be written: "
                 f"{type(error).__name__}: {error}; try fcnn.report({str(self.into.path)!r})",

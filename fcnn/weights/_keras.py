@@ -1,19 +1,15 @@
-"""Keras's files: ``.keras``, ``.weights.h5`` and the ``.h5`` of before, with h5py.
+"""Keras's files: ``.keras``, ``.weights.h5`` and the ``.h5`` of before.
 
 In the first two an array is called ``0``, ``1`` and so on within its layer, and ``10`` stands
 before ``2``. The layer's name is an attribute of the group; the group's own name counts the
 layers of its class and says nothing. The configuration tells which arrays there are, in which
 order the layers run, and their hyper-parameters.
 
-A ``.keras`` archive has a checksum, which is compared before HDF5's C library sees its bytes. A
-``.h5`` file has none: a damaged one is refused as a rule, but can end the process in that library.
-
 Sources: ``keras/src/saving/saving_lib.py`` and ``keras/src/legacy/saving`` of Keras 3.15.1.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,15 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
-import numpy as np
-
 from fcnn.errors import DataError
+from fcnn.weights._hdf5 import File, Group
 from fcnn.weights._keras_config import ARRAYS, LayerConfig, class_of, layers_of
 from fcnn.weights._modules import Module, Source
-from fcnn.weights._stored import BF16, Stored, mapped, member, numbers, reading
+from fcnn.weights._stored import Stored, mapped, member, reading
 
-_DEEPEST, _MOST = 20, 100_000
+_DEEPEST = 20
 
 
 @contextmanager
@@ -40,65 +34,22 @@ def opened(path: Path) -> Iterator[Source]:
         OSError: if there is no such file.
         DataError: if it is damaged, or does not say which array is which.
     """
-    h5py = _library()
     with reading("Keras"):
         whole = mapped(path)
         config: Any = None
-        where: Any = path
         if bytes(whole[:4]) == b"PK\3\4":
             with zipfile.ZipFile(path) as archive:
                 config = json.loads(bytes(member(archive, whole, "config.json")))
-                where = _Window(member(archive, whole, "model.weights.h5"))
-        file = h5py.File(where, "r")
-    try:
-        with reading("Keras"):
-            source = _source(file, config)
-        yield source
-    finally:
-        file.close()
+                whole = member(archive, whole, "model.weights.h5")
+        source = _source(File.of(whole).root(), config)
+    yield source
 
 
-def _library() -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise ImportError(
-            "expected the package h5py, which is not installed; pip install 'fcnn[weights]'"
-        ) from None
-    return h5py
-
-
-class _Window(io.RawIOBase):
-    """Bytes as a file, without a copy."""
-
-    def __init__(self, data: memoryview) -> None:
-        self.data, self.at = data, 0
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self.data[self.at : self.at + len(buffer)]
-        buffer[: len(piece)] = piece
-        self.at += len(piece)
-        return len(piece)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self.at = offset + (0, self.at, len(self.data))[whence]
-        return self.at
-
-    def tell(self) -> int:
-        return self.at
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-
-def _source(file: Any, config: Any) -> Source:
-    legacy = file.get("model_weights", file)
-    if "layer_names" in legacy.attrs:
-        if "model_config" in file.attrs:
-            config = json.loads(_text(file.attrs["model_config"]))
+def _source(file: Group, config: Any) -> Source:
+    legacy = file.group("model_weights") if "model_weights" in file else file
+    if {"layer_names", "layer_names0"} & set(legacy.attrs):
+        if file.attrs.get("model_config"):
+            config = json.loads(file.attrs["model_config"])
         modules, known = _legacy(legacy), "model_weights"
     else:
         modules, known = _numbered(file), "layers"
@@ -164,38 +115,20 @@ def _split(modules: list[Module]) -> list[Module]:
     return found
 
 
-@attrs.define
-class _Walk:
-    """Counts what was looked at: links may lead round in circles."""
-
-    count: int = 0
-
-    def children(self, group: Any, depth: int) -> list[tuple[str, Any]]:
-        """Return what is in a group, refusing links to elsewhere."""
-        import h5py
-
-        found = []
-        for name in group:
-            self.count += 1
-            if self.count > _MOST or depth > _DEEPEST:
-                raise DataError("expected a tree of layers, got one too deep or too big")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise DataError(f"expected {name!r:.60} in the file, got a link to elsewhere")
-            found.append((name, group[name]))
-        return found
-
-
-def _numbered(file: Any) -> list[Module]:
+def _numbered(file: Group) -> list[Module]:
     """Return the layers of Keras 3's tree."""
     found: list[Module] = []
-    walk = _Walk()
 
-    def collect(group: Any, prefix: str, depth: int) -> None:
-        for name, child in walk.children(group, depth):
-            if not hasattr(child, "keys"):
+    def collect(group: Group, prefix: str, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise DataError("expected a tree of layers, got one too deep or too big")
+        for name in group:
+            child = group[name]
+            if not isinstance(child, Group):
                 continue
             if name == "vars":
-                arrays = {n: _stored(d) for n, d in walk.children(child, depth + 1)}
+                each = {n: child[n] for n in child}
+                arrays = {n: a for n, a in each.items() if isinstance(a, Stored)}
                 if arrays:
                     found.append(Module(prefix, arrays))
             elif prefix or name != "optimizer":
@@ -207,47 +140,43 @@ def _numbered(file: Any) -> list[Module]:
     return found
 
 
-def _name_of(group: Any, name: str) -> str:
-    said = group["vars"].attrs.get("name") if "vars" in group else None
-    return name if said is None else _text(said)
+def _name_of(group: Group, name: str) -> str:
+    said = group.group("vars").attrs.get("name") if "vars" in group else None
+    return name if said is None else str(said)
 
 
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}/{name}" if prefix else name
 
 
-def _legacy(group: Any) -> list[Module]:
+def _legacy(group: Group) -> list[Module]:
     """Return the layers of Keras's ``.h5``, which lists their names and those of the arrays."""
     found: dict[str, dict[str, Stored]] = {}
-    walk = _Walk()
-    for layer in map(_text, group.attrs["layer_names"]):
-        inner = dict(walk.children(group, 0))[layer]
-        for name in map(_text, inner.attrs["weight_names"]):
-            at = inner
+    for layer in _listed(group, "layer_names"):
+        inner = group.group(layer)
+        for name in _listed(inner, "weight_names"):
+            at: Group | Stored = inner
             for step in name.split("/"):
-                at = dict(walk.children(at, 0))[step]
+                if not isinstance(at, Group):
+                    raise DataError(f"expected a group on the way to {name!r:.60}, got an array")
+                at = at[step]
             module, _, own = name.removesuffix(":0").rpartition("/")
             if own in found.setdefault(module, {}):
                 raise DataError(f"expected names that differ, got {name!r:.60} twice")
-            found[module][own] = _stored(at)
+            if not isinstance(at, Stored):
+                raise DataError(f"expected the array {name!r:.60}, got a group")
+            found[module][own] = at
     return [Module(name, arrays) for name, arrays in found.items()]
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _stored(dataset: Any) -> Stored:
-    """Return a dataset as an array that is read on demand."""
-    if hasattr(dataset, "keys") or dataset.external or dataset.is_virtual:
-        raise DataError(f"expected an array in the file, got {dataset.name!r:.60} elsewhere")
-    kind = dataset.dtype
-    if kind.kind not in "fiub" and kind.str != "|V2":
-        raise DataError(f"expected numbers in {dataset.name!r:.60}, got {kind}")
-
-    def read() -> np.ndarray:
-        if kind.str == "|V2":  # bfloat16, which HDF5 does not know
-            return numbers(memoryview(dataset[()].tobytes()), BF16).reshape(dataset.shape)
-        return np.asarray(dataset[()])
-
-    return Stored(tuple(dataset.shape), read)
+def _listed(group: Group, name: str) -> list[str]:
+    """Return a list of text, which Keras cuts in several where it is longer than 64 KiB."""
+    if name in group.attrs:
+        pieces = [group.attrs[name]]
+    else:
+        keys = [f"{name}{i}" for i in range(len(group.attrs))]
+        pieces = [group.attrs[key] for key in keys if key in group.attrs]
+    texts = [text for piece in pieces for text in piece]
+    if not pieces or any(type(text) is not str for text in texts):
+        raise DataError(f"expected the text {name!r} in the file, got none")
+    return texts

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
 from fcnn._layer import Layer
@@ -79,6 +80,8 @@ def _filters(target: Target, names: Any, change: tuple[Change, Change] | None = 
     load, save = change or (_channels_same, _channels_same)
     foreign = save(np.broadcast_to(0, shape)).shape
     others = _keras_depthwise(target, shape) if change is None else ()
+    if change is None and set(shape[:-2]) == {1}:
+        others = (*others, shape[-2:])  # those of a dense layer
     return Slot(
         names,
         "weight",
@@ -216,7 +219,9 @@ def _norm(target: Target) -> list[Slot]:
         if field == "scale" and target.layer.spec.constructor is rms_norm:
             called = ("weight", "scale", "gamma") if target.convention != "flax" else "scale"
         if len(shape) == 1:
-            slots.append(_vector(called, field, shape[0], target.rows, fill))
+            slot = _vector(called, field, shape[0], target.rows, fill)
+            ones = [(*shape, *(1,) * k) for k in range(1, len(target.in_shape))]
+            slots.append(attrs.evolve(slot, others=tuple(ones)))
         else:
             slots.append(_of_an_example(called, field, shape, fill, target.convention))
     return slots
@@ -241,7 +246,7 @@ def _prelu(target: Target) -> list[Slot]:
     names = {"torch": "weight", "keras": "alpha", "flax": "negative_slope"}[target.convention]
     order = target.rows if n > 1 else None
     ones = (1,) * (len(target.in_shape) - 1)
-    others = {(*ones, n), (n, *ones)} | ({()} if n == 1 else set())
+    others = {(*ones, n), (n, *ones), (1, n, *ones)} | ({()} if n == 1 else set())
     slot = _vector(names, "weight", n, order, None)
     return [Slot(slot.names, "weight", (n,), load=slot.load, save=slot.save, others=tuple(others))]
 

@@ -59,16 +59,17 @@ def load(
     """Read weights that another framework wrote, as the params of a model.
 
     The kind of file is that of its ending: PyTorch's ``.pt``, ``.pth``, ``.bin`` and ``.ckpt``,
-    ``.safetensors`` of PyTorch or tinygrad, Keras's ``.keras``, ``.weights.h5`` and ``.h5`` (needs
-    h5py), Flax's ``.msgpack``, and ``.onnx`` (needs onnx; both are in the extra ``weights``).
+    ``.safetensors`` of PyTorch or tinygrad, Keras's ``.keras``, ``.weights.h5``, ``.h5`` and
+    ``.hdf5``, Flax's ``.msgpack``, and ``.onnx`` (needs onnx, which is in the extra ``weights``).
+    What was proved of which version of each framework is in ``fcnn/weights/WEIGHTS.md``.
 
     Layers and the file's modules are matched by their names if each layer's is there (those of
     `named` layers, and places, as in PyTorch's Sequential: ``"0"``, ``"3"``), else by their order
     and shapes; branches may be in another order. Layouts are changed to fcnn's, and the rows of a
     dense layer behind ``flatten`` put in its order: here channels are last.
 
-    Nothing in a file is executed. The ``.h5`` kinds have no checksum, and HDF5's C library can
-    crash on a damaged one: of files of unknown origin take ``.keras`` or ``.safetensors``.
+    Nothing in a file is executed, and it takes about its own size of memory. Of the kinds, ``.pt``
+    since PyTorch 1.6 and ``.keras`` have a checksum; in others numbers may be damaged unnoticed.
 
     A PyTorch file does not tell padding, stride or eps: write the model with the numbers of the
     original. A padding of 1 is not ``"same"`` where the stride is 2.
@@ -104,7 +105,7 @@ def load(
     (True, {'0': '0', '3': '3'})
     """
     path = Path(path).expanduser()
-    with _opened(path, prefix) as source:
+    with _opened(path, prefix, shape) as source:
         target_model = targets_of(model, shape, source.convention)
         found = match(target_model, source, names or {}, strict=strict)
         report = _Report(ignored=list(source.ignored))
@@ -113,6 +114,12 @@ def load(
     report.filled += [_full(t.name, field) for t in missing for field in t.shapes]
     report.dropped += [_full(m.name, own) for m in found.dropped for own in m.arrays]
     report.ambiguous += found.ambiguous
+    report.ambiguous += [
+        f"{target.name or target.path}: the file does not tell whether {module.name} reads pixels "
+        f"or channels first"
+        for target, module in found.pairs
+        if module.channels_last is None and target.rows is not None
+    ]
     if strict:
         report.check()
     _fill(arrays, target_model, lambda: model.init(_key(), shape)[0])
@@ -226,31 +233,31 @@ def _of_one_dtype(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def _opened(path: Path, prefix: str | None) -> Iterator[Source]:
+def _opened(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     reader = next((read for ends, read in _READERS if path.name.lower().endswith(ends)), None)
     if reader is None:
         ends = ", ".join([end for ends, _ in _READERS for end in ends])
         raise ArgumentError(f"expected a file name that ends in {ends}, got {path.name!r}")
-    with reader(path, prefix) as source:
+    with reader(path, prefix, shape) as source:
         yield source
 
 
 @contextmanager
-def _torch_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _torch_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     arrays, rest = without_wrapper(_torch.read(path), prefix)
     modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
     yield Source("torch", modules, True, counters + rest)
 
 
 @contextmanager
-def _safetensors_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _safetensors_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     arrays, _ = _safetensors.read(path)
     modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
     yield Source("torch", modules, False, counters)
 
 
 @contextmanager
-def _flax_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _flax_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     arrays = _flax.read(path)
     merged: dict[str, Stored] = {}
     ignored = []
@@ -267,14 +274,14 @@ def _flax_file(path: Path, prefix: str | None) -> Iterator[Source]:
 
 
 @contextmanager
-def _keras_file(path: Path, prefix: str | None) -> Iterator[Source]:
+def _keras_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
     with _keras.opened(path) as source:
         yield _below(source, prefix)
 
 
 @contextmanager
-def _onnx_file(path: Path, prefix: str | None) -> Iterator[Source]:
-    with _onnx.opened(path) as source:
+def _onnx_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
+    with _onnx.opened(path, shape) as source:
         yield _below(source, prefix)
 
 
@@ -293,7 +300,7 @@ def _below(source: Source, prefix: str | None) -> Source:
 
 
 _READERS: Sequence[
-    tuple[tuple[str, ...], Callable[[Path, str | None], AbstractContextManager[Source]]]
+    tuple[tuple[str, ...], Callable[[Path, str | None, Any], AbstractContextManager[Source]]]
 ] = [
     ((".pt", ".pth", ".bin", ".ckpt"), _torch_file),
     ((".safetensors",), _safetensors_file),

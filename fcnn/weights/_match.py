@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import attrs
@@ -44,8 +46,16 @@ def match(model: Model, source: Source, names: Mapping[str, str], *, strict: boo
     Raises:
         TreeError: if the modules are not those of the layers; not strict, if none is.
     """
+    repeated = source.repeated
+    if repeated:  # layers of equal params, or one that the model shares
+        source = attrs.evolve(source, repeated=frozenset())
+        once = [each for each in source.modules if each.name not in repeated]
+        for modules in (source.modules, once):
+            with suppress(TreeError):
+                tried = attrs.evolve(source, modules=modules)
+                return match(model, tried, names, strict=True)
     slots, separator = _slots(), "." if source.convention == "torch" else "/"
-    pinned = _pinned(model, source, names)
+    pinned, ordered = _pinned(model, source, names), source.ordered
 
     def fits(target: Target, module: Module) -> bool:
         wanted = pinned.get(target.name)
@@ -59,10 +69,13 @@ def match(model: Model, source: Source, names: Mapping[str, str], *, strict: boo
     ways = [found] if found else []
     named = nested(source.modules, separator)
     if not ways:
-        ways = search(model.grammar, named, fits, source.ordered)
+        ways = search(model.grammar, named, fits, ordered)
+    if len(ways) > 1:
+        told = search(model.grammar, named, lambda t, m: fits(t, m) and _is_said(t, m), ordered)
+        ways = told if len(told) == 1 else ways
     if not ways and not strict:
         loose = _loosely(slots, pinned)
-        ways = search(model.grammar, named, loose, source.ordered)[:1]
+        ways = search(model.grammar, named, loose, ordered)[:1]
         ways = ways or [_in_common(model.targets, source.modules, fits)]
     if not ways or (source.modules and not ways[0]):
         raise TreeError(_why(model.targets, source, fits, slots))
@@ -75,7 +88,7 @@ def match(model: Model, source: Source, names: Mapping[str, str], *, strict: boo
 
 def _slots() -> Slots:
     """Return a function that asks each layer's rule once."""
-    known: dict[tuple[int, bool], Sequence[Slot]] = {}
+    known: dict[tuple[int, bool | None], Sequence[Slot]] = {}
 
     def slots(target: Target, module: Module) -> Sequence[Slot]:
         key = id(target), module.channels_last
@@ -115,6 +128,19 @@ def _pinned(model: Model, source: Source, names: Mapping[str, str]) -> dict[str,
     by_dots = {module.replace("/", "."): module for module in there}
     found = {n: by_dots[n] for n in own if n in by_dots and not n.replace(".", "").isdigit()}
     return {**found, **names}
+
+
+def _is_said(target: Target, module: Module) -> bool:
+    """Return False if a module has the default name of another norm: ``LayerNorm_0``."""
+    last = module.name.replace("/", ".").rpartition(".")[2]
+    said = _NORMS.get(
+        re.sub(r"_?\d*$", "", last).replace("_", "").lower().removesuffix("alization")
+    )
+    return said in (None, target.layer.spec.name)
+
+
+_NORMS = {name.replace("_", ""): name for name in ("layer_norm", "group_norm", "instance_norm")}
+_NORMS |= {"rmsnorm": "rms_norm", "batchnorm": "batch_norm"}
 
 
 def _by_name(model: Model, source: Source, fits: Fits) -> Pairs | None:

@@ -29,13 +29,14 @@ class Module:
         name: its name.
         arrays: its arrays by their names within it.
         facts: the hyper-parameters that the file tells, by fcnn's names.
-        channels_last: whether a flattening in front of it had the channels last.
+        channels_last: whether a flattening in front of it had the channels last; None if the file
+            does not tell.
     """
 
     name: str
     arrays: dict[str, Stored]
     facts: dict[str, Any] = attrs.field(factory=dict)
-    channels_last: bool = False
+    channels_last: bool | None = False
 
 
 @attrs.frozen(eq=False)
@@ -47,12 +48,14 @@ class Source:
         modules: the modules.
         ordered: whether their order is that in which the framework made or runs them.
         ignored: names of arrays that are no weights: counters, an optimizer's state.
+        repeated: names of modules whose arrays are all those of one before.
     """
 
     convention: Convention
     modules: list[Module]
     ordered: bool
     ignored: list[str] = attrs.field(factory=list)
+    repeated: frozenset[str] = frozenset()
 
 
 def cleaned(arrays: Mapping[str, Stored], separator: str, prefix: str | None) -> dict[str, Stored]:

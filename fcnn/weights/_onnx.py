@@ -16,14 +16,18 @@ from typing import Any
 import attrs
 import numpy as np
 
+from fcnn._layer import is_shape
+from fcnn._typing import Shape
 from fcnn.errors import DataError
 from fcnn.weights._modules import Module, Source
 from fcnn.weights._stored import Stored, reading
 
 _SAME_ORDER = {
     "Relu", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Clip", "Dropout", "Identity", "Gelu",
-    "HardSwish", "HardSigmoid", "Softplus", "Softsign", "Cast",
+    "HardSwish", "HardSigmoid", "Softplus", "Softsign", "Cast", "BatchNormalization", "PRelu",
+    "LayerNormalization", "Add", "Sub", "Mul", "Div",
 }  # fmt: skip
+_SHAPE_ONLY = {"Identity", "Unsqueeze"}
 _FLATTEN = {"Flatten", "Reshape"}
 _ARRAYS = {
     "Conv": ("weight", "bias"),
@@ -37,8 +41,13 @@ _ARRAYS = {
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
+def opened(path: Path, shape: Any = None) -> Iterator[Source]:
     """Open an ONNX file; arrays may be in a file beside it.
+
+    Args:
+        path: the file.
+        shape: the shape of an example of the model's input, which tells whether a file that
+            flattens its input has the channels last.
 
     Raises:
         OSError: if there is no such file.
@@ -58,8 +67,10 @@ def opened(path: Path) -> Iterator[Source]:
             model = onnx.load_model(path, format="protobuf")
         except (DecodeError, onnx.checker.ValidationError) as error:
             raise DataError(f"expected an ONNX file, got a damaged one: {error!s:.100}") from None
-        modules = _Graph.of(model.graph, onnx.numpy_helper.to_array).modules()
-    yield Source("torch", modules, ordered=True)
+        graph = _Graph.of(model.graph, onnx.numpy_helper.to_array, shape)
+        modules = graph.modules()
+        source = Source("torch", modules, True, repeated=frozenset(graph.repeated))
+    yield source
 
 
 @attrs.define(eq=False)
@@ -70,22 +81,24 @@ class _Graph:
     arrays: dict[str, Any]
     by_output: dict[str, Any]
     to_array: Any
+    shape: Any
+    repeated: list[str] = attrs.field(factory=list)
 
     @classmethod
-    def of(cls, graph: Any, to_array: Any) -> _Graph:
+    def of(cls, graph: Any, to_array: Any, shape: Any) -> _Graph:
         """Return a graph ready to be looked up in."""
         arrays = {each.name: each for each in graph.initializer}
         by_output = {out: node for node in graph.node for out in node.output if out}
         for node in graph.node:
             if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
                 arrays[node.output[0]] = node.attribute[0].t
-        return cls(graph, arrays, by_output, to_array)
+        return cls(graph, arrays, by_output, to_array, shape)
 
     def array(self, name: str) -> Any:
-        """Return the tensor of a name, through identities; None if it is computed."""
+        """Return the tensor of a name, through what only shapes it; None if it is computed."""
         for _ in range(100):
             node = self.by_output.get(name)
-            if name in self.arrays or node is None or node.op_type != "Identity":
+            if name in self.arrays or node is None or node.op_type not in _SHAPE_ONLY:
                 break
             name = node.input[0]
         return self.arrays.get(name)
@@ -99,15 +112,15 @@ class _Graph:
             array: np.ndarray = self.to_array(tensor)
             return array.T if transposed else array
 
-        return Stored(shape[::-1] if transposed else shape, read)
+        return Stored(shape[::-1] if transposed else shape, read, tensor.name)
 
     def modules(self) -> list[Module]:
         """Return what has arrays, each branch of the graph together."""
         found: list[Module] = []
-        done: set[int] = set()
         for node in self._in_order():
-            if id(node) not in done and node.op_type != "Constant":
-                found += self._module(node, found, done)
+            if node.op_type != "Constant":
+                found += self._module(node, found)
+        self.repeated = _repeated(found)
         return found
 
     def _in_order(self) -> list[Any]:
@@ -125,9 +138,14 @@ class _Graph:
                 waiting += [(each, False) for each in node.input][::-1]
         return order
 
-    def _module(self, node: Any, before: list[Module], done: set[int]) -> list[Module]:
+    def _module(self, node: Any, before: list[Module]) -> list[Module]:
+        if node.op_type in _SHAPE_ONLY and self.array(node.output[0]) is not None:
+            return []
         name = _name(node)
         facts = _facts(node)
+        padded = self.by_output.get(node.input[0]) if node.input else None
+        if padded is not None and padded.op_type == "Pad":
+            facts.pop("padding", None)
         if node.op_type in _ARRAYS:
             names = _ARRAYS[node.op_type]
             given = [each for each in node.input[1:] if each]
@@ -166,29 +184,65 @@ class _Graph:
             return []
         others = [self.by_output.get(n) for n in node.input if n not in floats]
         product = others[0] if others else None
-        is_sum = node.op_type == "Add" and product is not None and product.op_type == "MatMul"
-        if is_sum and before and before[-1].name == _name(product):
-            before[-1].arrays["bias"] = _flat(self.stored(floats[0]))
-            return []
-        if node.op_type == "Mul" and len(floats) == 1:
-            return [Module(name, {"weight": self.stored(floats[0])})]
+        kind = "" if product is None else product.op_type
+        if node.op_type == "Add" and kind in ("MatMul", "Mul"):
+            first = [each for each in before if each.name == _name(product)]
+            if first and list(first[0].arrays) == ["weight"]:
+                array = self.stored(floats[0])
+                first[0].arrays["bias"] = _flat(array) if kind == "MatMul" else array
+                return []
+        if node.op_type in ("Mul", "Add") and len(floats) == 1:
+            own = {"weight" if node.op_type == "Mul" else "bias": self.stored(floats[0])}
+            return [Module(name, own, {}, self._channels_last(node))]
         return [Module(name, {f"{node.op_type}.{n}": self.stored(n) for n in floats})]
 
-    def _channels_last(self, node: Any) -> bool:
-        """Return whether the image that a node reads flat had the channels last."""
-        at = self.by_output.get(node.input[0])
-        for _ in range(100):
-            if at is None or at.op_type not in _SAME_ORDER:
+    def _channels_last(self, node: Any) -> bool | None:
+        """Return whether the images that a node reads flat had the channels last."""
+        given = next((n for n in node.input if self.array(n) is None), "")
+        found = set(self._flattened(given, 0))
+        return next(iter(found), False) if len(found) < 2 else None
+
+    def _flattened(self, name: str, depth: int) -> Iterator[bool | None]:
+        """Yield for each image in a flat value whether it had the channels last."""
+        name, at = self._through(name)
+        if at is not None and at.op_type == "Concat" and depth < 20:
+            for each in at.input:
+                yield from self._flattened(each, depth + 1)
+        elif at is not None and at.op_type in _FLATTEN:
+            name, at = self._through(at.input[0])
+            if at is None:
+                yield self._is_last(name)
+                return
+            order = [list(each.ints) for each in at.attribute if each.name == "perm"]
+            n = len(order[0]) if order and at.op_type == "Transpose" else 0
+            yield n > 2 and order[0] == [0, *range(2, n), 1]
+
+    def _through(self, name: str) -> tuple[str, Any]:
+        """Return the value in front of layers that keep the order, and the node that makes it."""
+        for _ in range(1000):
+            node = self.by_output.get(name)
+            if node is None or node.op_type not in _SAME_ORDER:
                 break
-            at = self.by_output.get(at.input[0])
-        if at is None or at.op_type not in _FLATTEN:
-            return False
-        at = self.by_output.get(at.input[0])
-        if at is None or at.op_type != "Transpose":
-            return False
-        order = [list(each.ints) for each in at.attribute if each.name == "perm"]
-        n = len(order[0]) if order else 0
-        return n > 2 and order[0] == [0, *range(2, n), 1]
+            name = next((n for n in node.input if self.array(n) is None), "")
+        return name, self.by_output.get(name)
+
+    def _is_last(self, name: str) -> bool | None:
+        """Return whether an input of the graph has the channels last, by its declared shape."""
+        for each in self.graph.input:
+            dims = tuple([d.dim_value for d in each.type.tensor_type.shape.dim][1:])
+            if each.name == name and len(dims) > 1:
+                shapes = _shapes_of(self.shape)
+                is_last = dims in shapes
+                is_first = dims in [(*s[-1:], *s[:-1]) for s in shapes]
+                return None if is_last == is_first else is_last
+        return False if name in self.arrays else None
+
+
+def _shapes_of(shape: Any) -> list[Shape]:
+    if is_shape(shape):
+        return [shape]
+    inner = shape.values() if isinstance(shape, dict) else shape or ()
+    return [each for item in inner for each in _shapes_of(item)]
 
 
 def _name(node: Any) -> str:
@@ -196,7 +250,20 @@ def _name(node: Any) -> str:
 
 
 def _flat(array: Stored) -> Stored:
-    return Stored((int(np.prod(array.shape)),), lambda: array.read().reshape(-1))
+    shape = (int(np.prod(array.shape)),)
+    return Stored(shape, lambda: array.read().reshape(-1), array.name)
+
+
+def _repeated(modules: list[Module]) -> list[str]:
+    """Return the names of modules whose arrays are all those of one before: a shared layer's."""
+    known: set[Any] = set()
+    found = []
+    for each in modules:
+        key = tuple([(own, array.name) for own, array in each.arrays.items()])
+        if key in known and all(name for _, name in key):
+            found.append(each.name)
+        known.add(key)
+    return found
 
 
 _FACTS = {

@@ -6,11 +6,13 @@ that reads them are in another order, and so are the params of what stands betwe
 whose output is reshaped to an image has its columns in another order.
 
 The order of each flat value is found by following the model; for a dense layer's output it is
-not known before the layer that reads it.
+not known before the layer that reads it. What an embedding or a dense layer makes of a sequence
+has its channels last there too, up to a convolution, pool or batch norm, which take them first.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,6 +25,9 @@ from fcnn._typing import Shape
 from fcnn._walk import Visit, combinator_of, is_leaf, parts_of
 from fcnn.errors import TreeError
 from fcnn.layers.dense import dense
+from fcnn.layers.embedding import embedding
+
+_TAKES_FIRST = re.compile("conv|pool|batch_norm")
 
 
 @attrs.frozen(eq=False)
@@ -89,19 +94,23 @@ class Order:
         return np.moveaxis(first, 0, -1).reshape(-1)
 
 
+LAST = "channels last"
+"""In the place of an order: a sequence or image whose channels are last elsewhere as well."""
+
+
 def orders(root: Node) -> dict[str, tuple[Any, Any]]:
     """Return the orders of the inputs and outputs of leaf layers, by path; None if the same.
 
     Raises:
         TreeError: if a layer reads flat features that have two orders elsewhere.
     """
-    found: dict[str, tuple[Order | None, Order | None]] = {}
+    found: dict[str, tuple[Any, Any]] = {}
     _follow(root, _of_shape(root.visit.in_shape), found)
     return {path: (_indices(i), _indices(o)) for path, (i, o) in found.items()}
 
 
-def _indices(order: Order | None) -> Any:
-    if order is None:
+def _indices(order: Any) -> Any:
+    if not isinstance(order, Order):
         return None
     indices = order.indices()
     return None if np.array_equal(indices, np.arange(len(indices))) else indices
@@ -141,6 +150,8 @@ def _item(order: Any, i: Any) -> Any:
 
 def _joined(visit: Visit, outs: Sequence[Any]) -> Any:
     """Return the order of what several are joined to."""
+    if all(each is LAST for each in outs):
+        return LAST
     if len(visit.out_shape) != 1 or any(not isinstance(each, Order) for each in outs):
         return _of_shape(visit.out_shape)
     if visit.layer.spec.name == "concat":
@@ -162,7 +173,11 @@ def _through_leaf(visit: Visit, order: Any, found: dict[str, Any]) -> Any:
         found[visit.path] = (order, made)
         return made
     if len(out) == 1 and layer.spec.name in ("flatten", "reshape"):
-        return Order(out[0], shape=given)
+        return Order(out[0], shape=out if order is LAST else given)
+    if len(out) > 1 and layer.spec.constructor in (dense, embedding):
+        return LAST
+    if order is LAST and given == out and not _TAKES_FIRST.search(layer.spec.name):
+        return LAST
     if len(given) == 1 and layer.spec.name == "reshape" and isinstance(order, Order):
         order.settle(Order(given[0], shape=out), visit.path)
     return _of_shape(out)

@@ -33,10 +33,12 @@ class Stored:
     Attributes:
         shape: its shape.
         read: returns the numbers; perhaps a view of the file.
+        name: the file's name of the numbers, if several arrays may be the same ones.
     """
 
     shape: Shape
     read: Callable[[], Any]
+    name: str = ""
 
 
 def mapped(path: Path) -> memoryview:

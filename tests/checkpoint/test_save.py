@@ -260,6 +260,16 @@ def test_only_constructors_and_classes_are_ever_called(tmp_path, monkeypatch):
     assert not called
 
 
+@pytest.mark.parametrize("name", [f"{__name__}.os.getcwd", "__main__.__builtins__.eval"])
+def test_what_a_named_module_imports_is_not_found_in_it(tmp_path, name):
+    from fcnn.checkpoint import _npz
+
+    with open(tmp_path / "a.npz", "wb") as out:
+        _npz.write(out, {"format": 1, "tree": {"function": name}, "info": None}, {})
+    with pytest.raises(TreeError, match="found None"):
+        fcnn.load(tmp_path / "a.npz", modules=[__name__, "__main__"])
+
+
 def test_bad_arguments(tmp_path):
     with pytest.raises(ArgumentError, match=r"ends in \.npz or \.safetensors, got 'net\.pt'"):
         fcnn.save(tmp_path / "net.pt", 1.0)

@@ -23,6 +23,7 @@ from fcnn.cli._text import paint
         (["train", "--optimizer", "sgd(mass=1)"], "unexpected keyword argument 'mass'"),
         (["train", "--augment", "flp+shift"], "got 'flp'; did you mean flip?"),
         (["train", "--model", "lenet"], "got 'lenet'; did you mean lenet5?"),
+        (["train", "--workers", "100000"], "expected at most"),
         (["train", "--data", "mnits"], "got 'mnits'; did you mean mnist?"),
         (["train", "--size", "0"], "expected a size such as 64 or 48x64, got '0'"),
         (["train", "--resume"], "expected a run below runs to go on with, got none"),

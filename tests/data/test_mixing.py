@@ -104,6 +104,10 @@ class TestCrops:
         assert rows.sum(axis=1).min() == 2
         assert columns.sum(axis=1).min() == 3
         assert rows.sum(axis=1).mean() == pytest.approx((4 * 3 + 2 * 2) / 6, abs=0.03)
+        # Of an even size, one pixel more is before the centre, as in the source.
+        even = augment.cutout(2, fill=7.0)(KEY, images)[..., 0] == 7
+        assert even[:, 0].any(axis=1).mean() == pytest.approx(2 / 6, abs=0.03)
+        assert even[:, -1].any(axis=1).mean() == pytest.approx(1 / 6, abs=0.03)
         half = augment.cutout(3, probability=0.5)(KEY, images)
         assert (half.min(axis=(1, 2, 3)) == 0).mean() == pytest.approx(0.5, abs=0.03)
 
@@ -265,6 +269,28 @@ class TestInARun:
         for other in found[1:]:
             np.testing.assert_array_equal(other, found[0])
         assert not np.array_equal(found[0][:30], found[0][30:])
+
+    @pytest.mark.parametrize("each", [augment.affine(), augment.noise(0.1), by_hand(0.3)], ids=str)
+    def test_each_epoch_draws_anew(self, each):
+        """Copies of one image, so that another order of the examples is no other draw."""
+        seen = []
+
+        @fcnn.losses.loss
+        def spy():
+            def vjp(prediction, target):
+                seen.extend(prediction)
+                return 0.0, lambda dvalue: 0 * prediction
+
+            return lambda prediction, target: 0.0, vjp
+
+        data = Dataset(np.repeat(plain(1, 6, 6, 1) + 0.5, 12, axis=0), np.zeros(12, int))
+        still = fcnn.optim.sgd(0.0)
+        state = fcnn.train.init(fcnn.flatten, still, data, KEY)
+        options = {"batch_size": 12, "shard_size": 5, "augment": each}
+        states = fcnn.train.steps(fcnn.flatten, spy(), still, data, state, **options)
+        for _ in range(3):
+            next(states)
+        assert len({image.tobytes() for image in seen}) == 36
 
     def test_accuracy_is_of_the_datas_labels(self):
         run = self.run(augment.mixup(0.2, classes=3), epochs=1)

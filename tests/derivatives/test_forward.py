@@ -6,7 +6,7 @@ import pytest
 
 import fcnn
 from fcnn import key, tree
-from fcnn._derivatives import candidates, forward
+from fcnn._derivatives import candidates, forward, kinds
 from fcnn._walk import Part, combinator
 from fcnn.errors import ArgumentError, TreeError
 from fcnn.testing._points import map_shape
@@ -89,6 +89,32 @@ class TestKinds:
         monkeypatch.setattr(candidates, "row_by_row", refuse)
         params, x, dparams, dx = drawn(layer, (4, 4, 3), rng)
         fcnn.jvp(layer)(params, x, dparams, dx, ctx)
+
+    @pytest.mark.parametrize(
+        "layer",
+        [
+            fcnn.tanh, fcnn.dense(3), fcnn.conv2d(3, 2), fcnn.avg_pool2d(2), fcnn.batch_norm(),
+            fcnn.dropout(0.5), fcnn.layer_norm(scale=False), fcnn.add(fcnn.relu, fcnn.tanh),
+        ],
+        ids=str,
+    )  # fmt: skip
+    @pytest.mark.parametrize("ctx", CONTEXTS.values(), ids=CONTEXTS)
+    def test_a_users_layer_of_the_same_kind_gets_the_same(self, layer, ctx, rng, monkeypatch):
+        params, x, dparams, dx = drawn(layer, (4, 4, 3), rng)
+        expected = fcnn.jvp(layer)(params, x, dparams, dx, ctx)[1]
+        monkeypatch.setattr(candidates, "row_by_row", refuse)
+        monkeypatch.setattr(kinds, "product", lambda *_: None)
+        found = fcnn.jvp(layer)(params, x, dparams, dx, ctx)[1]
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+    def test_a_layer_by_a_name_of_ours_is_not_taken_for_ours(self, rng):
+        @fcnn.layer
+        def dense():
+            return tuple(fcnn.tanh)
+
+        x, dx = rng.normal(size=(2, 3, 4))
+        y, dy = fcnn.jvp(dense())((), x, None, dx)
+        np.testing.assert_allclose(dy, (1 - y**2) * dx, rtol=1e-12)
 
     def test_ties_of_max_pooling_take_the_element_that_the_pullback_takes(self, rng, monkeypatch):
         monkeypatch.setattr(candidates, "row_by_row", refuse)

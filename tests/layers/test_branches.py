@@ -132,3 +132,12 @@ def test_a_model_of_two_inputs_has_the_gradients_of_its_parts(rng):
     _, without = model.vjp(params, x, fcnn.Context(input_grad=False))
     assert without(dy)[1] is None
     assert tree.allclose(without(dy)[0], grads)
+
+
+def test_a_product_of_one_array_with_itself(rng):
+    """Both factors are the same array in memory: the input."""
+    square = fcnn.multiply(fcnn.serial(), fcnn.serial())
+    x, dy = rng.normal(size=(2, 3, 4))
+    y, pullback = square.vjp(((), ()), x)
+    np.testing.assert_array_equal(y, x * x)
+    np.testing.assert_allclose(pullback(dy)[1], 2 * x * dy, rtol=1e-15)

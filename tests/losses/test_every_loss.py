@@ -313,6 +313,10 @@ def test_a_cosine_of_nothing():
     assert value == 1
     np.testing.assert_allclose(pullback(1.0), [[-0.6e8, -0.8e8]])
     assert cosine_distance()(np.array([[1e30, 0]], np.float32), np.array([[1.0, 0]])) == 0
+    # Below eps the norm is eps, so that the cosine is linear in the prediction.
+    value, pullback = cosine_distance(eps=0.5).vjp(np.array([[0.1, 0.2]]), np.array([[3.0, 4.0]]))
+    assert value == pytest.approx(1 - (0.1 * 0.6 + 0.2 * 0.8) / 0.5)
+    np.testing.assert_allclose(pullback(1.0), [[-1.2, -1.6]])
 
 
 @pytest.mark.parametrize(
@@ -414,3 +418,8 @@ def test_focal_of_a_class_that_is_nearly_certain_keeps_its_digits():
     """1 - p is 0 in float64 there."""
     _, pullback = softmax_focal(0.0).vjp(np.array([[40.0, 0.0]]), np.array([0]))
     np.testing.assert_allclose(pullback(1.0), [[-np.exp(-40), np.exp(-40)]], rtol=1e-12)
+
+
+def test_kl_of_targets_that_do_not_sum_to_one():
+    z, t = np.array([[0.0, 0.0]]), np.array([[1.5, 0.5]])
+    np.testing.assert_allclose(softmax_kl_divergence.vjp(z, t)[1](1.0), [[-0.5, 0.5]])

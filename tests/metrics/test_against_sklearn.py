@@ -89,6 +89,12 @@ def test_log_loss_of_impossible_events(dtype):
     assert metrics.log_loss(p, [1, 1]) == pytest.approx(expected)
 
 
+def test_log_loss_of_rounded_probabilities_is_of_their_shares():
+    """As in half precision, or written with three digits; scikit-learn divides by the sum too."""
+    p = np.array([[0.2, 0.8], [0.7, 0.3]])
+    assert metrics.log_loss(p * 1.0005, [1, 0]) == pytest.approx(metrics.log_loss(p, [1, 0]))
+
+
 @few
 @given(seeds, st.integers(1, 20))
 def test_calibration_error_is_what_a_loop_gives(seed, bins):

@@ -243,6 +243,21 @@ def test_ctrl_c_keeps_the_run(fit, tmp_path):
     assert fit(tmp_path / "r") == fit()
 
 
+def test_a_full_disk_is_the_error_and_keeps_the_state(fit, tmp_path, monkeypatch):
+    def fill(line):
+        def full(path, content):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("fcnn._folder._experiment.write", full)
+        raise ConnectionError("the first error")
+
+    with pytest.raises(ConnectionError) as raised:
+        fit(tmp_path / "r", log=fill)
+    assert raised.value.state.epoch == 1
+    monkeypatch.undo()
+    assert fit(tmp_path / "r") == fit()
+
+
 def test_an_experiment_is_given_to_fit(fit, model, tmp_path):
     with fcnn.experiment(tmp_path / "r", {"rate": 0.01, "net": model}) as run:
         found = fit(run)

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import importlib
 import inspect
 import json
@@ -73,10 +74,23 @@ def pool_of_python():
     return concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
+@contextlib.contextmanager
+def dask():
+    distributed = pytest.importorskip("distributed", exc_type=ImportError)
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(processes=False, **options) as client:
+        yield client.get_executor()
+
+
 @pytest.mark.parametrize(
     "make",
-    [lambda: fcnn.parallel.threads(2), lambda: fcnn.parallel.processes(2), pool_of_python],
-    ids=["threads", "processes", "pool"],
+    [
+        lambda: fcnn.parallel.threads(2),
+        lambda: fcnn.parallel.processes(2),
+        pool_of_python,
+        pytest.param(dask, marks=pytest.mark.filterwarnings("ignore")),  # Dask's own, of ports
+    ],
+    ids=["threads", "processes", "pool", "dask"],
 )
 def test_executors_give_the_same_table(importable, tmp_path, make):
     here = fcnn.sweep(importable, SPACE, path=tmp_path / "here")

@@ -309,6 +309,14 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_checkpoint_says_what_it_is_of(data, tmp_path):
+    fit(data, tmp_path / "run.npz", epochs=1)
+    about = fcnn.load_info(tmp_path / "run.npz")
+    assert about["input_shape"] == data.shape
+    assert about["class_names"] == data.classes
+    assert about["model"].startswith("serial(")
+
+
 def check_full(data, file, fill):
     """Run until the disk is full, look at what is left, make room, and go on."""
     fit(data, file, epochs=1)
@@ -318,6 +326,7 @@ def check_full(data, file, fill):
         fit(data, file, epochs=2)
     assert "run.npz is the last that could be written" in "".join(raised.value.__notes__)
     assert raised.value.state.epoch == 2
+    assert raised.value.filename == str(file)
     assert file.read_bytes() == before
     assert not list(file.parent.glob(".*"))
     undo()

@@ -281,6 +281,9 @@ TABLE = {
         lambda: fcnn.conv2d(1, 8, 3), TypeError,
         r"conv2d\(\) takes 2 positional arguments \(filters, kernel_size\), got 3; .*its shape",
     ),
+    "a schedule's numbers by place": (
+        lambda: fcnn.optim.exponential(1.0, 10), TypeError, r"\(initial\), got 2; name the others$",
+    ),
     "batch_norm(64)": (lambda: fcnn.batch_norm(64), TypeError, "takes 0 positional .* got 1;"),
     "conv2d(in_channels=)": (
         lambda: fcnn.conv2d(in_channels=1, filters=8, kernel_size=3), TypeError, "leave it out",

@@ -36,9 +36,9 @@ NETWORKS = {
 KINDS = {
     "torch.pt": None,
     "legacy.pth": None,
-    "keras.keras": "h5py",
-    "keras.weights.h5": "h5py",
-    "keras.h5": "h5py",
+    "keras.keras": None,
+    "keras.weights.h5": None,
+    "keras.h5": None,
     "flax.msgpack": None,
     "onnx.onnx": "onnx",
 }

@@ -119,3 +119,114 @@ def test_other_msgpack_is_refused(tmp_path):
         path.write_bytes(data)
         with pytest.raises(DataError):
             fcnn.weights.load(path, MODEL, SHAPE)
+
+
+def drawn_network(seed):
+    """Constructors of both sides of up to four layers for sequences, images or volumes."""
+    rng = np.random.default_rng(seed)
+    rank = 1 + seed % 3
+    conv = (fcnn.conv1d, fcnn.conv2d, fcnn.conv3d)[rank - 1]
+    transposed = (fcnn.conv_transpose1d, fcnn.conv_transpose2d, fcnn.conv_transpose3d)[rank - 1]
+    theirs, ours = [], []
+    c = int(rng.integers(1, 4))
+    shape = (*[7, 6, 6][:rank], c)
+    for kind in rng.permutation(list("ctblgp"))[:4]:
+        k, s = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+        bias = bool(rng.integers(2))
+        match kind:
+            case "c":
+                groups, same = (c if bias else 1), bool(rng.integers(2))
+                out, padding = 2 * groups, "SAME" if same else "VALID"
+                given = {"padding": padding, "feature_group_count": groups, "use_bias": bias}
+                theirs.append((nn.Conv, (out, (k,) * rank, (s,) * rank), given))
+                named = "same" if same else 0
+                kept = "tied" if bias else None
+                ours.append(conv(out, k, stride=s, padding=named, groups=groups, bias=kept))
+                c = out
+            case "t":
+                given = {"padding": "VALID", "use_bias": bias}
+                theirs.append((nn.ConvTranspose, (3, (k + 1,) * rank, (s,) * rank), given))
+                ours.append(transposed(3, k + 1, stride=s, bias="tied" if bias else None))
+                c = 3
+            case "b":
+                theirs.append((nn.BatchNorm, (), {"use_running_average": True}))
+                ours.append(fcnn.batch_norm())
+            case "l":
+                theirs.append((nn.LayerNorm, (), {}))
+                ours.append(fcnn.layer_norm(eps=1e-6))
+            case "g":
+                theirs.append((nn.GroupNorm, (c,), {}))
+                ours.append(fcnn.group_norm(c, eps=1e-6))
+            case "p":
+                theirs.append((nn.RMSNorm, (), {}))
+                ours.append(fcnn.rms_norm(eps=1e-6))
+    return theirs, fcnn.serial(*ours, fcnn.flatten, fcnn.dense(3)), shape
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks(tmp_path, seed):
+    theirs, model, shape = drawn_network(seed)
+
+    class Drawn(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            for make, given, named in theirs:
+                x = make(*given, **named)(x)
+            return nn.Dense(3)(x.reshape(len(x), -1))
+
+    rng = np.random.default_rng(seed)
+    net, x = Drawn(), rng.standard_normal((2, *shape)).astype(np.float32)
+    shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), x))
+    variables = jax.tree.map(lambda a: rng.random(a.shape, np.float32) * 0.5 + 0.1, shapes)
+    path = tmp_path / "net.msgpack"
+    path.write_bytes(serialization.to_bytes(variables))
+    params = fcnn.weights.load(path, model, shape).params
+    y = np.asarray(jax.jit(net.apply)(variables, x))
+    np.testing.assert_allclose(model.apply(params, x), y, atol=1e-5 * max(1, abs(y).max()))
+
+
+def test_an_embedding(tmp_path):
+    class Words(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(2)(nn.Embed(7, 3)(x).reshape(len(x), -1))
+
+    net, x = Words(), np.array([[0, 6, 3, 3, 1]])
+    variables = net.init(jax.random.key(0), x)
+    (tmp_path / "a.msgpack").write_bytes(serialization.to_bytes(variables))
+    model = fcnn.serial(fcnn.embedding(7, 3), fcnn.flatten, fcnn.dense(2))
+    params = fcnn.weights.load(tmp_path / "a.msgpack", model, (5,)).params
+    np.testing.assert_allclose(model.apply(params, x), net.apply(variables, x), atol=1e-6)
+
+
+def test_the_state_of_nnx(tmp_path):
+    """Its dicts have whole numbers as keys; of an optimizer or dropout only arrays are written."""
+    nnx = pytest.importorskip("flax.nnx", exc_type=ImportError)
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.conv, self.bn = nnx.Conv(3, 4, (3, 3), rngs=rngs), nnx.BatchNorm(4, rngs=rngs)
+            self.layers = nnx.List([nnx.Linear(k, 5, rngs=rngs) for k in (120, *[5] * 11)])
+
+        def __call__(self, x):
+            x = self.bn(self.conv(x))
+            x = x.reshape(len(x), -1)
+            for each in self.layers:
+                x = each(x)
+            return x
+
+    net, rng = Net(nnx.Rngs(0)), np.random.default_rng(0)
+    net.eval()
+    state = nnx.state(net)
+    drawn = jax.tree.map(lambda a: rng.random(a.shape, np.float32) * 0.5, nnx.to_pure_dict(state))
+    nnx.replace_by_pure_dict(state, drawn)
+    nnx.update(net, state)
+    path = tmp_path / "net.msgpack"
+    path.write_bytes(serialization.to_bytes(nnx.to_pure_dict(nnx.state(net))))
+    dense = [fcnn.dense(5)] * 12
+    model = fcnn.serial(fcnn.conv2d(4, 3, padding="same"), fcnn.batch_norm(), fcnn.flatten, *dense)
+    found = fcnn.weights.load(path, model, (6, 5, 3))
+    assert found.names["14"] == "layers/11"
+    x = rng.standard_normal((2, 6, 5, 3)).astype(np.float32)
+    y = np.asarray(net(x))
+    np.testing.assert_allclose(model.apply(found.params, x), y, atol=1e-5 * abs(y).max())

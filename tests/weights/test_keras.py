@@ -172,3 +172,91 @@ def test_bfloat16_and_an_optimizer(tmp_path):
     kernel = module.layers[0].kernel.value.detach().float().numpy()
     assert np.array_equal(found.params.weight, kernel)
     assert "optimizer" in found.ignored
+
+
+OTHER_LAYERS = [
+    (
+        lambda: layers.Conv1D(4, 3, 2, "same", groups=2),
+        fcnn.conv1d(4, 3, stride=2, padding="same", groups=2),
+        (8, 2),
+    ),
+    (lambda: layers.Conv1D(4, 2, padding="causal"), fcnn.conv1d(4, 2, padding="causal"), (8, 2)),
+    (lambda: layers.Conv3D(3, (1, 2, 3)), fcnn.conv3d(3, (1, 2, 3)), (4, 5, 6, 2)),
+    (
+        lambda: layers.Conv1DTranspose(3, 3, 2),
+        fcnn.conv_transpose1d(3, 3, stride=2),
+        (5, 2),
+    ),
+    (
+        lambda: layers.Conv3DTranspose(3, 2, 2),
+        fcnn.conv_transpose3d(3, 2, stride=2),
+        (3, 2, 2, 2),
+    ),
+    (
+        lambda: layers.Conv2D(4, 3, dilation_rate=2, groups=2, use_bias=False),
+        fcnn.conv2d(4, 3, dilation=2, groups=2, bias=None),
+        (7, 8, 2),
+    ),
+    (lambda: layers.RMSNormalization(), fcnn.rms_norm(eps=1e-6), (5,)),
+    (lambda: layers.PReLU(), fcnn.prelu(), (5,)),
+    (lambda: layers.LayerNormalization(center=False), fcnn.layer_norm(eps=1e-3, bias=False), (5,)),
+    (lambda: layers.LayerNormalization(scale=False), fcnn.layer_norm(eps=1e-3, scale=False), (5,)),
+    (lambda: layers.Dense(3, use_bias=False), fcnn.conv1d(3, 1, bias=None), (4, 2)),
+    (lambda: layers.TimeDistributed(layers.Dense(3)), fcnn.dense(3), (4, 2)),
+]
+
+
+@pytest.mark.parametrize("kind", ["keras", "h5"])
+@pytest.mark.parametrize(
+    ("make", "model", "shape"), OTHER_LAYERS, ids=[repr(each[1]) for each in OTHER_LAYERS]
+)
+def test_other_layers(tmp_path, make, model, shape, kind):
+    module = keras.Sequential([keras.Input(shape), make(), layers.Flatten(), layers.Dense(2)])
+    x, y = settled(module, shape)
+    whole = fcnn.serial(model, fcnn.flatten, fcnn.dense(2))
+    found = fcnn.weights.load(written(module, tmp_path / f"net.{kind}"), whole, shape)
+    np.testing.assert_allclose(whole.apply(found.params, x), y, atol=1e-5 * max(1, abs(y).max()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_embedding(tmp_path, kind):
+    inner = [layers.Embedding(7, 3), layers.Flatten(), layers.Dense(2)]
+    module, x = keras.Sequential([keras.Input((5,)), *inner]), np.array([[0, 6, 3, 3, 1]])
+    path = written(module, tmp_path / f"net.{kind}")
+    model = fcnn.serial(fcnn.embedding(7, 3), fcnn.flatten, fcnn.dense(2))
+    params = fcnn.weights.load(path, model, (5,)).params
+    np.testing.assert_allclose(model.apply(params, x), module(x).detach().numpy(), atol=1e-6)
+
+
+def test_lists_of_names_that_are_longer_than_an_attribute(tmp_path):
+    """Keras cuts them in pieces of less than 64 KiB: layer_names0, layer_names1."""
+    long = "a" * 300
+    inner = [layers.Dense(2, name=f"{long}{i}") for i in range(250)]
+    module = keras.Sequential([keras.Input((2,)), *inner])
+    path = written(module, tmp_path / "net.h5")
+    found = fcnn.weights.load(path, fcnn.serial(*[fcnn.dense(2)] * 250), (2,))
+    for here, there in zip(found.params, module.layers, strict=True):
+        assert np.array_equal(here.weight, there.kernel.value.detach().numpy())
+
+
+def test_a_class_of_ones_own(tmp_path):
+    """Its configuration has no layers; their names tell what they are."""
+
+    @keras.saving.register_keras_serializable("tests")
+    class Own(keras.Model):
+        def __init__(self, **more):
+            super().__init__(**more)
+            self.first, self.second = layers.Conv2D(4, 3), layers.Dense(3)
+
+        def call(self, x):
+            return self.second(layers.Flatten()(self.first(x)))
+
+    module = Own()
+    x = np.random.default_rng(0).standard_normal((2, 6, 5, 2)).astype(np.float32)
+    y = module(x).detach().numpy()
+    model = fcnn.serial(fcnn.conv2d(4, 3), fcnn.flatten, fcnn.dense(3))
+    for kind in ("keras", "weights.h5"):
+        params = fcnn.weights.load(
+            written(module, tmp_path / f"net.{kind}"), model, (6, 5, 2)
+        ).params
+        np.testing.assert_allclose(model.apply(params, x), y, atol=1e-5)

@@ -63,7 +63,7 @@ def both_ways(module, model, shape, folder, kind="pt", atol=1e-11):
     for name, tensor in module.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=True)
     return found
 
 
@@ -157,6 +157,70 @@ def test_random_networks_in_and_out(tmp_path_factory, net, kind):
     both_ways(module, model, shape, tmp_path_factory.mktemp("net"), kind, atol=1e-9)
 
 
+def ranked(seed):
+    """A module and its model for sequences or volumes, of layers drawn by a seed."""
+    rng = np.random.default_rng(seed)
+    rank = 1 if seed % 2 else 3
+    conv, transposed, norm, instance = (
+        (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d),
+        (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.InstanceNorm3d),
+    )[rank // 2]
+    own = (fcnn.conv1d, fcnn.conv3d)[rank // 2]
+    own_transposed = (fcnn.conv_transpose1d, fcnn.conv_transpose3d)[rank // 2]
+    c = int(rng.integers(1, 3))
+    shape = (c, *[9, 8, 8][:rank])
+    module, model = [], []
+    for kind in rng.permutation(list("ctbgip"))[:4]:
+        k, s, p = (int(rng.integers(0, n)) for n in (3, 2, 2))
+        bias = bool(rng.integers(2))
+        kept = "tied" if bias else None
+        match kind:
+            case "c":
+                module.append(conv(c, 2 * c, k + 1, s + 1, p, groups=c, bias=bias))
+                model.append(own(2 * c, k + 1, stride=s + 1, padding=p, groups=c, bias=kept))
+                c = 2 * c
+            case "t":
+                module.append(transposed(c, 2, k + 2, s + 1, bias=bias))
+                model.append(own_transposed(2, k + 2, stride=s + 1, bias=kept))
+                c = 2
+            case "b":
+                module.append(norm(c))
+                model.append(fcnn.batch_norm())
+            case "g":
+                module.append(nn.GroupNorm(c, c))
+                model.append(fcnn.group_norm(c))
+            case "i":
+                module.append(instance(c, affine=True))
+                model.append(fcnn.instance_norm())
+            case "p":
+                module.append(nn.PReLU(c))
+                model.append(fcnn.prelu())
+    body = nn.Sequential(*module, nn.Flatten()).double()
+    flat = body.eval()(torch.zeros(1, *shape, dtype=torch.float64)).shape[1]
+    whole = nn.Sequential(*body, nn.Linear(flat, 3)).double()
+    return whole, fcnn.serial(*model, fcnn.flatten, fcnn.dense(3)), shape
+
+
+@pytest.mark.parametrize("kind", ["pt", "pth", "safetensors"])
+@pytest.mark.parametrize("seed", range(8))
+def test_random_networks_of_sequences_and_volumes(tmp_path, seed, kind):
+    module, model, shape = ranked(seed)
+    both_ways(settled(module, shape), model, shape, tmp_path, kind, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["pt", "pth", "safetensors"])
+def test_in_training_or_evaluation_the_file_is_the_same(tmp_path, kind):
+    """Also with the `Parameter` objects of ``keep_vars``."""
+    module = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).double(), (3, 5, 6))
+    model, found = fcnn.serial(fcnn.conv2d(4, 3), fcnn.batch_norm()), []
+    for mode in (module.train, module.eval):
+        for keep in (True, False):
+            SAVERS[kind](mode().state_dict(keep_vars=keep), tmp_path / f"a.{kind}")
+            found.append(fcnn.weights.load(tmp_path / f"a.{kind}", model, (5, 6, 3)).params)
+    assert all(each == found[0] for each in found)
+    equal(model, found[0], module, 5, 6, 3)
+
+
 OTHER_LAYERS = [
     (nn.Conv1d(3, 4, 3, 2, 1, groups=1), fcnn.conv1d(4, 3, stride=2, padding=1), (3, 9)),
     (nn.Conv3d(2, 4, (1, 2, 3), groups=2), fcnn.conv3d(4, (1, 2, 3), groups=2), (2, 4, 5, 6)),
@@ -186,6 +250,29 @@ def test_an_embedding(tmp_path):
     params = fcnn.weights.load(tmp_path / "a.pt", model, (5,)).params
     x = np.array([[0, 6, 3, 3, 1]])
     assert np.array_equal(model.apply(params, x), module(torch.tensor(x)).detach().numpy())
+
+
+class Permuted(nn.Module):
+    def forward(self, x):
+        return x.transpose(1, 2)
+
+
+@pytest.mark.parametrize("middle", ["none", "dense", "norm", "conv"])
+def test_what_is_flattened_behind_an_embedding(tmp_path, middle):
+    """It has its channels last in PyTorch too, but behind a convolution."""
+    theirs, ours = {
+        "none": ([], []),
+        "dense": ([nn.Linear(3, 3), nn.Tanh()], [fcnn.dense(3), fcnn.tanh]),
+        "norm": ([nn.LayerNorm(3)], [fcnn.layer_norm()]),
+        "conv": ([Permuted(), nn.Conv1d(3, 3, 1), nn.Tanh()], [fcnn.conv1d(3, 1), fcnn.tanh]),
+    }[middle]
+    module = nn.Sequential(nn.Embedding(7, 3), *theirs, nn.Flatten(), nn.Linear(15, 4)).double()
+    torch.save(module.state_dict(), tmp_path / "a.pt")
+    model = fcnn.serial(fcnn.embedding(7, 3), *ours, fcnn.flatten, fcnn.dense(4))
+    params = fcnn.weights.load(tmp_path / "a.pt", model, (5,)).params
+    x = np.array([[0, 6, 3, 3, 1], [2, 5, 4, 0, 1]])
+    y = module(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(model.apply(params, x), y, atol=1e-11)
 
 
 class SqueezeExcite(nn.Module):

@@ -27,6 +27,8 @@ CASES = [
     (conv1d(2, 4, padding=(1, 2), stride=3, bias=None), (6, 3)),
     (conv1d(2, 3, padding="causal", padding_mode="circular"), (4, 2)),
     (conv3d(2, 2), (3, 2, 4, 2)),
+    (conv3d(1, 1, dilation=2), (2, 2, 3, 4)),
+    (conv2d(2, 1, dilation=3, padding=1), (3, 2, 2)),
     (conv3d(2, 3, padding="same", stride=(2, 1, 2), bias="untied", flip=True), (3, 2, 3, 1)),
     (conv3d(4, (2, 1, 3), padding=((0, 1), (1, 0), (1, 1)), dilation=(2, 1, 1), groups=2,
             bias=None), (3, 2, 3, 2)),

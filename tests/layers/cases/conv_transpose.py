@@ -1,6 +1,7 @@
 from fcnn import conv_transpose1d, conv_transpose2d, conv_transpose3d
 
 CASES = [
+    (conv_transpose3d(1, 1, dilation=2), (2, 2, 4, 4)),
     (conv_transpose1d(3, 4, stride=2, padding=1), (5, 2)),
     (conv_transpose1d(2, 3, dilation=2, bias="untied", flip=True), (4, 2)),
     (conv_transpose1d(4, 2, stride=3, output_padding=2, groups=2, bias=None), (3, 2)),
