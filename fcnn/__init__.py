@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fcnn import optim as optim
     from fcnn import parallel as parallel
     from fcnn import plot as plot
+    from fcnn import quantize as quantize
     from fcnn import runs as runs
     from fcnn import sklearn as sklearn
     from fcnn import testing as testing
@@ -177,6 +178,7 @@ else:  # a type checker would take any misspelt name for one that this finds
         "optim",
         "parallel",
         "plot",
+        "quantize",
         "runs",
         "sklearn",
         "testing",
@@ -372,6 +374,7 @@ __all__ = [
     "plot",
     "predict",
     "prelu",
+    "quantize",
     "relu",
     "relu6",
     "repeat",

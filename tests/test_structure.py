@@ -54,6 +54,7 @@ ROWS = {
     "fcnn._derivatives": 5.5,
     "fcnn.explain": 5.6,
     "fcnn.export": 6,
+    "fcnn.quantize": 6.1,
     "fcnn.models": 5,
     "fcnn.plot": 6.5,
     "fcnn._folder": 5.7,

@@ -20,7 +20,7 @@ from fcnn.export._c._text import comment
 from fcnn.export._c._whole import WholeBody
 from fcnn.export._graph import Tensor
 from fcnn.export._onnx import traced
-from fcnn.quantize._quantized import Quantized
+from fcnn.export._whole._quantized import Quantized
 
 OPSET = 17
 """The version of the operators that the graph is made of."""
@@ -105,14 +105,12 @@ def c(
         inputs, integers, outputs = list(small.inputs), set(), list(small.outputs)
     arguments = [(each.name, each) for each in inputs]
     names = {name: identifier(name) for name, _ in [*arguments, *outputs]}
-    if quantize is None:
-        body = Body(graph, [name for name, _ in outputs], names, prefix)
-        size, helpers = 4 * body.size, []
-        memory = [f"static float {prefix}_memory[{body.size}];"] if body.size else []
-    else:
-        body = WholeBody(small, names, prefix)
-        size, helpers, memory = body.size, body.helpers, body.memory
-    found = CFile(path, f"{prefix}_predict", body.tables.bytes, size)
+    body: Body | WholeBody = (
+        Body(graph, [name for name, _ in outputs], names, prefix)
+        if quantize is None
+        else WholeBody(small, names, prefix)
+    )
+    found = CFile(path, f"{prefix}_predict", body.tables.bytes, body.size)
     text = [
         *_heading(model, found),
         *_guarded(prefix),
@@ -120,8 +118,8 @@ def c(
         *_classes(prefix, class_names),
         *body.tables.lines,
         "",
-        *helpers,
-        *[*memory, ""],
+        *body.helpers,
+        *[*body.memory, ""],
         *_function(found.function, integers, arguments, outputs, names, body.lines.lines),
         "",
         "#endif",
@@ -139,16 +137,18 @@ def _quantized(
     normalise: Any,
     channels_first: bool,
 ) -> Quantized:
-    from fcnn.quantize import calibrate
+    from fcnn.export._whole._api import calibrate
 
-    if not isinstance(given, Quantized):
+    if isinstance(given, Quantized):
+        found = given
+    else:
         options = {"normalise": normalise, "channels_first": channels_first}
-        given = calibrate(model, params, given, **options)
-    if given.model != model or given.shape != as_shape(shape):
+        found = calibrate(model, params, given, **options)
+    if found.model != model or found.shape != as_shape(shape):
         raise ArgumentError(
-            f"expected examples or what calibrate made of {model!r} for {shape}, got {given!r}"
+            f"expected examples or what calibrate made of {model!r} for {shape}, got {found!r}"
         )
-    return given
+    return found
 
 
 def _heading(model: Layer, made: CFile) -> list[str]:

@@ -17,7 +17,7 @@ Quantized(serial(conv2d(8, 3), relu, flatten, dense(10)), 3206 bytes of weights)
 True
 """
 
-from fcnn.quantize._api import apply, calibrate
-from fcnn.quantize._quantized import Quantized
+from fcnn.export._whole._api import apply, calibrate
+from fcnn.export._whole._quantized import Quantized
 
 __all__ = ["Quantized", "apply", "calibrate"]

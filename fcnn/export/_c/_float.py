@@ -106,9 +106,21 @@ class Body:
             known = self._arrays(node)
             shapes = [self.shapes.get(name, ()) for name in node.inputs]
             self.shapes[node.outputs[0]] = out_shape(node, shapes, known)
-        self.size = self._place()
+        self.floats = self._place()
         for node in graph.nodes:
             self._write(node)
+
+    helpers: tuple[str, ...] = ()
+
+    @property
+    def memory(self) -> list[str]:
+        """The static arrays."""
+        return [f"static float {self.prefix}_memory[{self.floats}];"] if self.floats else []
+
+    @property
+    def size(self) -> int:
+        """The bytes of the static arrays."""
+        return 4 * self.floats
 
     def _arrays(self, node: Node) -> dict[int, Array]:
         of = self.graph.arrays

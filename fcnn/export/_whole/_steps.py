@@ -13,8 +13,8 @@ from fcnn._typing import Array, Shape
 from fcnn.errors import ArgumentError
 from fcnn.export._c._shapes import axes_of, out_shape
 from fcnn.export._graph import Graph, Node
-from fcnn.quantize._fixed import Scale, fixed
-from fcnn.quantize._values import LAST, MOVES, ONE_BY_ONE
+from fcnn.export._whole._fixed import Scale, fixed
+from fcnn.export._whole._values import LAST, MOVES, ONE_BY_ONE
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("MaxPool", "GlobalMaxPool", "ReduceMax")
@@ -174,7 +174,7 @@ class Planner:
         limit = 2**30
         added = np.clip(np.rint(offset / unit), -limit, limit).astype(np.int32)
         out = self._with_activation(out)
-        arrays = {"weight": whole, "bias": added, "unit": unit.astype(np.float32)}
+        arrays: dict[str, Array] = {"weight": whole, "bias": added, "unit": unit.astype(np.float32)}
         if self._is_last(out) or out not in self.graph.ranges:
             self.floats.add(out)
         else:
@@ -232,7 +232,7 @@ class Planner:
         name, x = node.inputs[0], node.inputs[0]
         if name in self.tables and name not in self.scales:
             x = self._whole(name)
-        value = {}
+        value: dict[str, Array] = {}
         if node.op == "Pad" and node.attributes.get("mode", "constant") == "constant":
             given = node.inputs[2] if len(node.inputs) > 2 else ""
             fill = self.graph.arrays[given] if given else np.float32(0)
@@ -280,8 +280,8 @@ class Planner:
             scale = self._scale_of(node, ends[0][0] + ends[1][0], ends[0][1] + ends[1][1])
             shift = 20
             multiplier = np.rint(np.array([one.step, other.step]) / scale.step * 2**shift)
-            arrays = {"multiplier": multiplier.astype(np.int64), "shift": np.array([shift])}
-            return self._step("add", node, (a, b), scale, arrays)
+            joined = {"multiplier": multiplier.astype(np.int64), "shift": np.array([shift])}
+            return self._step("add", node, (a, b), scale, joined)
         corners = [p * q for p in ends[0] for q in ends[1]]
         scale = self._scale_of(node, min(corners), max(corners))
         multiplier, shifts = fixed(one.step * other.step / scale.step)

@@ -9,8 +9,8 @@ import numpy as np
 
 from fcnn._typing import Array
 from fcnn.export._graph import Graph
-from fcnn.quantize._values import LAST
-from fcnn.quantize._windows import convolved, last_axes, windows
+from fcnn.export._whole._values import LAST
+from fcnn.export._whole._windows import convolved, last_axes, windows
 
 PART = 32
 """Examples that are computed at a time."""

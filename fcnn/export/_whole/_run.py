@@ -10,18 +10,19 @@ import numpy as np
 
 from fcnn._typing import Array, IntArray
 from fcnn.export._c._shapes import axes_of
-from fcnn.quantize._fixed import rescaled
-from fcnn.quantize._quantized import Quantized
-from fcnn.quantize._steps import Step
-from fcnn.quantize._values import LAST, MOVES
-from fcnn.quantize._windows import convolved, last_axes, windows
+from fcnn.export._whole._fixed import rescaled
+from fcnn.export._whole._quantized import Quantized
+from fcnn.export._whole._steps import Step
+from fcnn.export._whole._values import LAST, MOVES
+from fcnn.export._whole._windows import convolved, last_axes, windows
 
 
 def run(model: Quantized, inputs: dict[str, Array]) -> dict[str, Array]:
     """Return the outputs for inputs ``(n, ...)`` in the file's layout."""
     values: dict[str, Any] = {n: model.scales[n].quantized(x) for n, x in inputs.items()}
     for step in model.steps:
-        values[step.output] = _RUN[step.kind](model, step, [values.get(n) for n in step.inputs])
+        given: list[Any] = [values.get(name) for name in step.inputs]
+        values[step.output] = _RUN[step.kind](model, step, given)
     return {name: values[of] for name, of in model.results.items()}
 
 

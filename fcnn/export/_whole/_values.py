@@ -81,7 +81,7 @@ def _softmax(given: Given, x: Array) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    from scipy.special import erf  # `import fcnn` need not import it
+    from scipy.special import erf  # type: ignore[import-untyped]
 
     found: Array = erf(x)
     return found

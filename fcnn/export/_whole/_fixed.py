@@ -37,7 +37,7 @@ class Scale:
     def of(cls, low: float, high: float) -> Scale:
         """Return the scale of a range, which 0 is made part of.
 
-        >>> from fcnn.quantize._fixed import Scale
+        >>> from fcnn.export._whole._fixed import Scale
         >>> Scale.of(0.0, 25.5)
         Scale(step=0.10000000149011612, zero=0)
         """
@@ -61,7 +61,7 @@ class Scale:
 def fixed(ratio: Any) -> tuple[Array, Array]:
     """Return multipliers and shifts ``ratio ≈ multiplier · 2**-shift``, of positive ratios.
 
-    >>> from fcnn.quantize._fixed import fixed
+    >>> from fcnn.export._whole._fixed import fixed
     >>> [each.tolist() for each in fixed([0.5, 0.003])]
     [[1073741824, 1649267442], [31, 39]]
     """

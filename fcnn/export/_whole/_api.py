@@ -11,10 +11,10 @@ from fcnn._layer import Layer
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.export._onnx import traced
-from fcnn.quantize._quantized import Quantized
-from fcnn.quantize._ranges import complete
-from fcnn.quantize._run import run
-from fcnn.quantize._steps import Planner
+from fcnn.export._whole._quantized import Quantized
+from fcnn.export._whole._ranges import complete
+from fcnn.export._whole._run import run
+from fcnn.export._whole._steps import Planner
 
 OPSET = 17
 

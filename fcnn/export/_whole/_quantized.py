@@ -9,8 +9,8 @@ import attrs
 from fcnn._layer import Layer
 from fcnn._typing import Array, Shape
 from fcnn.export._graph import Graph, Tensor
-from fcnn.quantize._fixed import Scale
-from fcnn.quantize._steps import Step
+from fcnn.export._whole._fixed import Scale
+from fcnn.export._whole._steps import Step
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -1,0 +1,1 @@
+"""Models in whole numbers: the plan of their steps, and the steps in NumPy; see `fcnn.quantize`."""
