@@ -41,6 +41,8 @@ def cases(number):
 
 def drawn_layers(number):
     found = {}
+    if not number:
+        return []
 
     @seed(0)
     @settings(max_examples=number, phases=[Phase.generate], database=None, deadline=None)
@@ -54,8 +56,7 @@ def drawn_layers(number):
             return
         found[layer, shape] = True
 
-    if number:
-        draw()
+    draw()
     return list(found)
 
 
