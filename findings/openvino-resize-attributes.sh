@@ -3,8 +3,7 @@
 # computes it without them.
 #
 # Versions: openvino 2026.4.1, onnx 1.23.2, numpy 2.4.6, Python 3.11; CPU, f32.
-# Guess before running: of onnx's own node tests fewer than five give other numbers, since a reader
-# refuses an attribute that it does not do.
+# Guess before running: of onnx's own node tests fewer than five give other numbers.
 # Seen: 61 of 1413 that are read do; ten of those are Resize. With antialias=1 halving a row of
 # eight numbers is the plain linear interpolation, where the filter ought to be twice as wide; with
 # keep_aspect_ratio_policy="not_larger" the output has the size that was asked for, in another shape
