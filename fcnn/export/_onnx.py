@@ -69,7 +69,7 @@ def onnx(
         quantize: examples ``(n, ...)`` as the file's network takes them but for channels, which
             are last. Then weights and activations of convolutions and dense layers are written in
             8 bits, as QuantizeLinear and DequantizeLinear; the ranges of the activations are those
-            that the model shows on these examples.
+            of the least squared error on these examples.
 
     Raises:
         ArgumentError: if a layer has no rule (see `fcnn.export.rule`), with the path to it, or an

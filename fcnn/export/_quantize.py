@@ -7,9 +7,10 @@ to 255, and a bias b one of 32 bits, all rounded half to even::
     s_x = (high - low) / 255       q_x = round(x / s_x) + z,    z = round(-low / s_x)
                                    q_b = round(b / (s_x · s_w))
 
-with low <= 0 <= high the range that the activation has on the calibration examples, as fcnn
-computes it. The file says in float32 what these numbers stand for; an engine that recognises the
-pairs round a convolution or a dense layer computes it in whole numbers.
+with low <= 0 <= high the range of the activation on the calibration examples, as fcnn computes it,
+narrowed where that makes the squared error less (`_ranges`). The file says in float32 what these
+numbers stand for; an engine that recognises the pairs round a convolution or a dense layer computes
+it in whole numbers.
 
 What comes out of the last of them stays in float32, and with it a softmax.
 
@@ -123,8 +124,8 @@ class Quantizer:
 
     def _dequantized(self, whole: Array, scale: Array, axis: int, name: str) -> Node:
         graph = self.graph
-        inputs = [graph.constant(whole, f"{name}_whole"), graph.constant(scale, f"{name}_scale")]
-        if whole.dtype == np.int8:
+        inputs = [graph.constant(whole, f"{name}_q"), graph.constant(scale, f"{name}_scale")]
+        if whole.dtype == np.int8:  # without it onnxruntime computes a Gemm in float32
             inputs.append(graph.constant(np.zeros(len(scale), np.int8), "zero"))
         out = graph.unique(f"{graph.scope}.{name}")
         return Node("DequantizeLinear", inputs, [out], {"axis": axis}, out)
@@ -150,8 +151,8 @@ class Quantizer:
     def _pair(self, name: str, scale: tuple[np.float32, np.uint8]) -> tuple[str, list[Node]]:
         graph = self.graph
         graph.scope = name
-        operands = [graph.constant(scale[0], "scale"), graph.constant(scale[1], "zero_point")]
-        whole, back = graph.unique(f"{name}.quantized"), graph.unique(f"{name}.dequantized")
+        operands = [graph.constant(scale[0], "scale"), graph.constant(scale[1], "zero")]
+        whole, back = graph.unique(f"{name}.q"), graph.unique(f"{name}.dq")
         return back, [
             Node("QuantizeLinear", [name, *operands], [whole], {}, whole),
             Node("DequantizeLinear", [whole, *operands], [back], {}, back),

@@ -81,11 +81,14 @@ def _by_groups(graph: Graph, x: Tensor, groups: int, eps: float, params: Any) ->
 
 @rule(local_response_norm)
 def _response_norm(graph: Graph, layer: Layer, params: Any, x: Tensor) -> Tensor:
-    """LRN where its window is fcnn's, which is so for an odd size; else by a banded matrix."""
+    """LRN where its window is fcnn's, which is so for an odd size; else by a banded matrix.
+
+    onnxruntime refuses an LRN whose alpha or beta is 0.
+    """
     given = layer.spec.arguments
     size, channels = int(given["size"]), x.shape[-1]
     alpha, beta, k = (float(given[name]) for name in ("alpha", "beta", "k"))
-    if size % 2 and len(x.shape) == 3:
+    if size % 2 and len(x.shape) == 3 and alpha > 0 and beta > 0:
         return graph.node("LRN", graph.first(x), size=size, alpha=alpha, beta=beta, bias=k)
     x = graph.last(x)
     away = np.arange(channels) - np.arange(channels)[:, None]  # of y's channel from x's

@@ -12,6 +12,7 @@ from fcnn._sharing import Ties
 from fcnn._walk import Attribute, Part, combinator_of
 from fcnn.errors import ArgumentError, FcnnError
 from fcnn.export._graph import Graph, Tensor
+from fcnn.export._ranges import least_error_range
 from fcnn.export._rules import refuse, rule_of
 from fcnn.layers.branches import add, concat, fanout, itemwise, multiply, residual
 from fcnn.layers.checkpointed import checkpointed
@@ -90,7 +91,7 @@ class Trace:
         """Note the range of each tensor on the calibration data."""
         if isinstance(y, Tensor):
             if data.dtype.kind == "f":
-                self.graph.ranges[y.name] = float(data.min()), float(data.max())
+                self.graph.ranges[y.name] = least_error_range(data)
         elif isinstance(y, dict):
             for name in y:
                 self.note(y[name], data[name])

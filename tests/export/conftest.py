@@ -13,6 +13,8 @@ from fcnn import tree
 from fcnn.layers import BatchNormParams
 from fcnn.testing._points import map_shape
 
+from .engines import onnxruntime
+
 LAYERS = Path(__file__).parent.parent / "layers" / "cases"
 TABLE = [case for path in sorted(LAYERS.glob("*.py")) for case in run_path(str(path))["CASES"]]
 
@@ -53,13 +55,7 @@ def drawn_inputs(layer, shape, batch, scale=1.0):
 
 def run(path, x):
     """The outputs of a file in onnxruntime, in order."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, 1
-    session = ort.InferenceSession(path, options)
-    names = [each.name for each in session.get_inputs()]
-    return session.run(None, dict(zip(names, tree.leaves(x), strict=True)))
+    return onnxruntime(path)(x)
 
 
 def off_by(found, y):
@@ -81,16 +77,19 @@ def agree(tmp_path):
     """Write a layer, and hold the file to `apply`; give back the file as onnx loads it."""
     import onnx
 
-    def check(layer, shape, *, batches=(1, 5, 64), scale=1.0, params=None, engine=run, **options):
+    def check(
+        layer, shape, *, batches=(1, 5, 64), scale=1.0, params=None, engine=onnxruntime, **options
+    ):
         path = tmp_path / "model.onnx"
         params = drawn_params(layer, shape) if params is None else params
         fcnn.export.onnx(layer, params, shape, path, **options)
+        answers = engine(str(path))
         for batch in batches:
             x = drawn_inputs(layer, shape, batch, scale)
             y = layer.apply(params, x)
             if options.get("channels_first"):
                 x, y = tree.map(first, x), tree.map(first, y)
-            assert off_by(engine(str(path), x), y) < 1e-5
+            assert off_by(answers(x), y) < 1e-5
         return onnx.load(path)
 
     return check

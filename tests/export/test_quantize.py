@@ -6,6 +6,7 @@ import pytest
 import fcnn
 from fcnn import data, models
 from fcnn.errors import ShapeError
+from fcnn.export._ranges import least_error_range
 from fcnn.losses import softmax_cross_entropy
 from fcnn.optim import adam
 
@@ -63,7 +64,7 @@ def test_the_numbers_are_those_of_the_formulas(tmp_path):
     written(model, params, (3,), tmp_path / "m.onnx", x)
 
     def rounded(a):
-        low, high = min(a.min(), 0), max(a.max(), 0)
+        low, high = least_error_range(a)
         step = np.float32((high - low) / 255)
         zero = np.round(-low / step)
         return lambda b: (np.clip(np.round(b / step) + zero, 0, 255) - zero) * step
@@ -77,6 +78,30 @@ def test_the_numbers_are_those_of_the_formulas(tmp_path):
     y = rounded(hidden)(h) @ eight(params[2].weight) + params[2].bias
     assert np.abs(run(tmp_path / "m.onnx", x)[0] - y).max() < 0.02 * np.abs(y).max()
     assert np.abs(model.apply(params, x) - y).max() > 0  # the rounding is not for nothing
+
+
+def test_a_range_is_narrowed_for_outliers_and_never_for_uniform_values():
+    rng = np.random.default_rng(0)
+    uniform = rng.uniform(-1, 3, size=10_000)
+    assert least_error_range(uniform) == (uniform.min(), uniform.max())
+    long_tail = np.append(rng.exponential(size=100_000), 30.0)
+    low, high = least_error_range(long_tail)
+
+    def error(low, high):
+        step = (high - low) / 255
+        return ((np.clip(np.round(long_tail / step), 0, 255) * step - long_tail) ** 2).sum()
+
+    assert low == 0
+    assert 20 < high < 29
+    assert error(0, high) < 0.95 * error(0, 30)
+    assert error(0, high) <= 1.02 * min(error(0, top) for top in np.linspace(9, 30, 211))
+
+
+@pytest.mark.parametrize("data", [[0.0, 0.0], [2.0], [-3.0, -1.0], [np.inf, 1.0], [1e-45]])
+def test_ranges_of_few_values_hold_zero(data):
+    low, high = least_error_range(np.array(data, np.float32))
+    assert low == min(*np.float32(data), 0)
+    assert high == max(*np.float32(data), 0)
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,9 @@ def test_branches_of_ones_own_need_one(tmp_path):
 
     with pytest.raises(ArgumentError, match=r"^doubled\(relu\): expected a layer with a rule"):
         fcnn.export.onnx(doubled(fcnn.relu), (), (3,), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("numbers", [{"alpha": 0.0}, {"beta": 0.0}])
+def test_local_response_norm_without_a_power_or_a_sum(agree, numbers):
+    """Which onnxruntime refuses as LRN."""
+    agree(fcnn.local_response_norm(3, **numbers), (4, 3, 5), batches=(2,))
