@@ -9,32 +9,34 @@ import numpy as np
 
 from fcnn._typing import Array
 from fcnn.export._graph import Graph
+from fcnn.export._ranges import least_error_range
 from fcnn.export._whole._values import LAST
 from fcnn.export._whole._windows import convolved, last_axes, windows
 
-PART = 32
-"""Examples that are computed at a time."""
+MOST = 64
+"""Examples that are looked at."""
+LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def complete(graph: Graph, inputs: dict[str, Array]) -> None:
-    """Note the range of each value that a graph has, as far as all its operations are known."""
-    total = len(next(iter(inputs.values())))
-    for start in range(0, total, PART):
-        _note(graph, {name: x[start : start + PART] for name, x in inputs.items()})
-
-
-def _note(graph: Graph, values: dict[str, Array]) -> None:
-    for node in graph.nodes:
+    """Note the ranges that are not known yet, where a layer inside a rule needs them."""
+    missing = [node for node in graph.nodes if node.outputs[0] not in graph.ranges]
+    if not any(node.op in LAYERS for node in missing):
+        return
+    last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    values = {name: x[:MOST] for name, x in inputs.items()}
+    for i, node in enumerate(graph.nodes):
         function = COMPUTED.get(node.op)
         given = [graph.arrays.get(name, values.get(name)) for name in node.inputs if name]
         if function is None or any(each is None for each in given):
             continue
         with np.errstate(all="ignore"):
-            made = function(node.attributes, *given)
-        made = values[node.outputs[0]] = np.asarray(made, np.float32)
-        low, high = float(made.min()), float(made.max())
-        before = graph.ranges.get(node.outputs[0], (low, high))
-        graph.ranges[node.outputs[0]] = min(low, before[0]), max(high, before[1])
+            made = np.asarray(function(node.attributes, *given), np.float32)
+        values[node.outputs[0]] = made
+        graph.ranges.setdefault(node.outputs[0], least_error_range(made))
+        for name in node.inputs:
+            if last[name] == i:
+                values.pop(name, None)
 
 
 def _conv(given: dict[str, Any], x: Array, weight: Array, bias: Any = None) -> Array:

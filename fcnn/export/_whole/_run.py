@@ -113,7 +113,7 @@ def _mean(model: Quantized, step: Step, given: list[Array]) -> Array:
 
 def _move(model: Quantized, step: Step, given: list[Array]) -> Array:
     (x,) = given
-    rest = [model.arrays.get(name) for name in step.node.inputs[1:]]
+    rest = [model.arrays[name] for name in step.node.inputs[1:] if name]
     if "value" in step.arrays:
         rest[1:2] = [step.arrays["value"][0]]
     return MOVES[step.node.op](step.node.attributes, x, *rest)

@@ -123,7 +123,7 @@ def _spaced(given: Given, x: Array) -> Array:
     return apart.reshape(n, c // f**2, h * f, w * f)
 
 
-def _nearest(given: Given, x: Array, _: Any, scales: Array) -> Array:
+def _nearest(given: Given, x: Array, scales: Array) -> Array:
     factors = [int(each) for each in scales.tolist()]
     for axis, factor in enumerate(factors):
         x = np.repeat(x, factor, axis)
