@@ -74,9 +74,9 @@ class Applied:
     It pickles by its arguments, so that a worker takes what it recorded before.
     """
 
-    def __init__(self, model: Layer, jit: bool) -> None:
+    def __init__(self, model: Layer, jit: bool | None) -> None:
         self._arguments = model, jit
-        self._apply: Any = _replayed(model) if jit else model.apply
+        self._apply: Any = model.apply if jit is False else _replayed(model, jit)
 
     def __reduce__(self) -> Any:
         return Applied, self._arguments
@@ -86,10 +86,10 @@ class Applied:
         return self._apply(params, x)
 
 
-def _replayed(model: Layer) -> Callable[..., Any]:
+def _replayed(model: Layer, jit: bool | None) -> Callable[..., Any]:
     from fcnn._jit import applied  # `import fcnn` need not import it
 
-    return applied(model)
+    return applied(model, jit)
 
 
 @overload
@@ -100,7 +100,7 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Array: ...
 @overload
 def predict(
@@ -110,7 +110,7 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Any: ...
 @_doors.hinting
 def predict(
@@ -120,7 +120,7 @@ def predict(
     *,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Any:
     """Return what the model makes of each example, as in evaluation.
 
@@ -131,9 +131,9 @@ def predict(
             ``inputs`` of a `fcnn.data.LazyDataset`, which are read meanwhile.
         shard_size: the largest number of examples computed at a time, with one BLAS thread.
         executor: what computes the shards; this thread if None.
-        jit: replay what was recorded in earlier calls with the same shapes, for equal models too;
-            the bits are the same (see `fcnn.jit`). A model with a layer of your own is recorded
-            anew in each call.
+        jit: replay what was recorded in earlier calls with the same shapes, of equal models too,
+            with the same bits (see `fcnn.jit`). None: where the model is of this library
+            throughout. True: with layers of your own too, see `fcnn.value_and_grad`. False: never.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -188,7 +188,7 @@ def evaluate(
     metrics: Mapping[str, Metric] | None = None,
     shard_size: int = SHARD_SIZE,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Evaluation:
     """Return the mean loss on a data set, the metrics, and the accuracy where it has a meaning.
 

@@ -42,7 +42,7 @@ def value_and_grad(
     has_aux: Literal[False] = False,
     shard_size: int | None = None,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> ValueAndGrad: ...
 @overload
 def value_and_grad(
@@ -52,7 +52,7 @@ def value_and_grad(
     has_aux: Literal[True],
     shard_size: int | None = None,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> ValueAuxAndGrad: ...
 @overload
 def value_and_grad(
@@ -62,7 +62,7 @@ def value_and_grad(
     has_aux: bool,
     shard_size: int | None = None,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> ValueAndGrad | ValueAuxAndGrad: ...
 def value_and_grad(
     model: Layer,
@@ -71,7 +71,7 @@ def value_and_grad(
     has_aux: bool = False,
     shard_size: int | None = None,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Any:
     """Return the function that gives a loss and its gradient with respect to the params.
 
@@ -89,8 +89,10 @@ def value_and_grad(
         executor: what computes the shards (see `fcnn.parallel`); this thread if None. The
             bits of the result are the same for all.
         jit: record the second call with the same shapes, and replay what was recorded in later
-            ones; the bits are the same (see `fcnn.jit`). Turn it off for a layer of your own that
-            reads what changes outside its arguments.
+            ones, with the same bits (see `fcnn.jit`). None: where model and loss are of this
+            library throughout. True: with layers and losses of your own too, which must be pure
+            functions of their arguments in plain NumPy; what cannot be recorded runs as it is,
+            after a warning that names the call. False: never.
 
     Returns:
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or
@@ -165,7 +167,7 @@ def grad(
     *,
     shard_size: int | None = None,
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Grad:
     """Return the function that gives the gradient of a loss with respect to the params.
 
@@ -211,11 +213,11 @@ class Shard:
     worker records it once.
     """
 
-    def __init__(self, model: Layer, loss: Loss, has_aux: bool, jit: bool) -> None:
-        self.loss, self.has_aux, self.is_replayed = loss, has_aux, jit
+    def __init__(self, model: Layer, loss: Loss, has_aux: bool, jit: bool | None) -> None:
+        self.loss, self.has_aux, self.jit = loss, has_aux, jit
         self._arguments = model, loss, has_aux, jit
         compute = functools.partial(_weighted, model, loss, has_aux)
-        self.compute = _replayed(compute, model) if jit else compute
+        self.compute = _replayed(compute, model, loss, jit)
 
     def __reduce__(self) -> Any:
         return _known, self._arguments
@@ -232,12 +234,19 @@ class Shard:
             return _weighted(
                 self._arguments[0], own_loss, self.has_aux, params, x, target, ctx, weight
             )
-        return self.compute(params, x, target, ctx, weight)
+        found: tuple[float, Any, Any] = self.compute(params, x, target, ctx, weight)
+        return found
 
 
-def _replayed(function: Callable[..., Any], model: Layer) -> Callable[..., Any]:
-    from fcnn._jit import replayed  # `import fcnn` need not import it
+def _replayed(
+    function: Callable[..., Any], model: Layer, loss: Loss, jit: bool | None
+) -> Callable[..., Any]:
+    if jit is False:
+        return function
+    from fcnn._jit import is_own, replayed, wanted  # `import fcnn` need not import it
 
+    if not wanted(jit, is_own(model) and is_own(loss)):
+        return function
     return replayed(function, f"the gradient of {model!r}")
 
 

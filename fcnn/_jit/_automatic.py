@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from fcnn._jit._function import Jitted
 from fcnn._layer import Layer
+from fcnn._value import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,32 +30,55 @@ def replayed(function: F, name: str, *, after: int = ONCE) -> F:
     return made  # type: ignore[no-any-return]
 
 
-def is_own(model: Layer) -> bool:
-    """Return whether all of a model is of this library: no layer or function of the caller's.
+def is_own(value: Any) -> bool:
+    """Return whether all that a value was made of is of fcnn, plain, or an array of its own.
 
-    Only such a model is surely a pure function of its arguments, so that what was recorded for
-    one call holds for one of an equal model made later.
+    A layer or loss of the caller's may read what is no argument: an array that it closes over, a
+    global, a generator. What is wholly of fcnn is surely a pure function, so that what was
+    recorded for one call holds for later ones, and for those of an equal model made later.
     """
-    spec = model.spec
-    values = [spec.constructor, *spec.args, *dict(spec.kwargs).values()]
-    return all(is_own(each) if isinstance(each, Layer) else _is_of_library(each) for each in values)
-
-
-def _is_of_library(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_of_library, value))
-    if not callable(value):
+    if isinstance(value, Value):
+        spec = value.spec
+        parts = (*spec.args, *[each for _, each in spec.kwargs])
+        functions = [getattr(value, name, None) for name in ("apply", "vjp", "each", "step")]
+        made_by = (spec.constructor, *[each for each in functions if each is not None])
+        return all(map(_is_of_library, made_by)) and all(map(is_own, parts))
+    if value is None or isinstance(value, bool | int | float | str | np.generic | np.dtype):
         return True
-    module = getattr(value, "__module__", None) or type(value).__module__
-    return module == "fcnn" or module.startswith("fcnn.")
+    if type(value) in (tuple, list):
+        return all(map(is_own, value))
+    if type(value) is dict:
+        return all(map(is_own, value.values()))
+    if type(value) is np.ndarray:
+        return not value.flags.writeable
+    if isinstance(value, np.ufunc):
+        return True
+    if isinstance(value, functools.partial):
+        return all(map(is_own, (value.func, *value.args, *value.keywords.values())))
+    return isinstance(value, type | types.FunctionType) and _is_of_library(value)
 
 
-def applied(model: Layer) -> Callable[..., Any]:
-    """Return the replayed ``apply`` of a model: the same for equal models of this library."""
+def _is_of_library(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).partition(".")[0] in ("fcnn", "numpy")
+
+
+def applied(model: Layer, jit: bool | None) -> Callable[..., Any]:
+    """Return a model's ``apply``, replayed if ``jit`` says so; see `fcnn.predict`.
+
+    It is the same for equal models of this library.
+    """
+    own = is_own(model)
+    if not wanted(jit, own):
+        return model.apply
     try:
-        return _kept(model) if is_own(model) else _applied(model)
+        return _kept(model) if own else _applied(model)
     except TypeError:  # a part of the model does not hash
         return _applied(model)
+
+
+def wanted(jit: bool | None, is_own: bool) -> bool:
+    """Return whether to record: what is of this library, or what the caller says is pure."""
+    return is_own if jit is None else jit
 
 
 @functools.lru_cache(maxsize=4)

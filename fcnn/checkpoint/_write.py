@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.chmod(temporary, path.stat().st_mode & 0o777)
         os.replace(temporary, path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:  # as of a full disk
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # a full disk
             error.filename = str(path)
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -48,7 +48,7 @@ def epochs(
     executor: Executor | None = None,
     changed: Changes = (),
     progress: bool = False,
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Iterator[Epoch]:
     """Return the epochs of a run, each with its state, loss, metrics and time.
 
@@ -134,7 +134,7 @@ def watched(
     validation: Examples | None,
     executor: Executor | None,
     progress: bool,
-    jit: bool,
+    jit: bool | None,
     watch: Callable[[State], None] | None = None,
     **settings: Any,
 ) -> Iterator[Epoch]:
@@ -198,7 +198,7 @@ def _validate(
         validation,
         metrics=plan.metrics,
         executor=executor,
-        jit=plan.shard.is_replayed,
+        jit=plan.shard.jit,
     )
     if not math.isfinite(found.loss):
         raise NonFiniteError(

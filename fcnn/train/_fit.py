@@ -57,7 +57,7 @@ def fit(
     metrics: Mapping[str, Metric] | None = None,
     shard_size: ShardSize = "auto",
     executor: Executor | None = None,
-    jit: bool = True,
+    jit: bool | None = None,
     log: Callable[[str], object] | None = print,
     checkpoint: str | os.PathLike[str] | None = None,
     every: int | None = None,

@@ -102,7 +102,7 @@ def begin(
     shard_size: ShardSize,
     executor: Executor | None,
     changed: Changes,
-    jit: bool,
+    jit: bool | None,
 ) -> tuple[Plan, State]:
     """Check everything, run a few examples through model and loss, and return where to begin.
 

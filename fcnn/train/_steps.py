@@ -43,7 +43,7 @@ def steps(
     shard_size: ShardSize = "auto",
     executor: Executor | None = None,
     changed: Changes = (),
-    jit: bool = True,
+    jit: bool | None = None,
 ) -> Iterator[State]:
     """Return the states of a run, one a step, without end.
 

@@ -130,6 +130,7 @@ def test_a_layer_that_cannot_be_recorded_runs_with_one_warning_that_names_the_li
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         expected = gradients(False)
+        assert gradients(None) == expected
         assert not seen
         assert gradients(True) == expected
     (only,) = seen
@@ -165,6 +166,7 @@ def test_a_layer_of_ones_own_in_plain_numpy_is_recorded():
     (slot,) = shard.compute._slots.values()
     assert slot.plan is not None
     assert not is_own(model)
+    assert not hasattr(Shard(model, losses.softmax_cross_entropy, False, None).compute, "plan")
 
 
 def test_weighted_losses_of_shards_are_those_of_their_batch():
@@ -189,9 +191,9 @@ def test_predictions_of_equal_models_share_a_recording():
         again = pickle.loads(pickle.dumps(PLAIN))
         found = fcnn.predict(again, params, examples(1, seed)[0])
         np.testing.assert_array_equal(found, right)
-    replayed = Applied(PLAIN, True)._apply
+    replayed = Applied(PLAIN, None)._apply
     assert any(slot.plan is not None for slot in replayed._slots.values())
-    assert replayed is pickle.loads(pickle.dumps(Applied(PLAIN, True)))._apply
+    assert replayed is pickle.loads(pickle.dumps(Applied(PLAIN, None)))._apply
     assert Applied(PLAIN, False)._apply == PLAIN.apply
 
 
@@ -205,7 +207,8 @@ def test_a_worker_takes_the_same_shard_again():
 def test_models_with_functions_of_the_caller_are_not_taken_for_the_librarys():
     assert is_own(PLAIN)
     assert is_own(NORMED)
-    assert not is_own(fcnn.serial(fcnn.elementwise(np.sin, np.cos), fcnn.relu))
+    assert is_own(losses.weighted(losses.softmax_cross_entropy))
+    assert not is_own(fcnn.serial(fcnn.elementwise(lambda x: np.sin(x), np.cos), fcnn.relu))
     assert not is_own(fcnn.add(fcnn.relu, bounded(1.0)))
     assert not is_own(fcnn.dense(3, weight_init=lambda key, shape: np.zeros(shape, np.float32)))
 
