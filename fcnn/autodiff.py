@@ -20,7 +20,7 @@ from fcnn._doors import check_loss, check_model
 from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Tree
 from fcnn.losses._loss import shard_losses
-from fcnn.parallel import cut, map_shards
+from fcnn.parallel import cut, sum_shards
 from fcnn.prng import fold_in
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ def value_and_grad(
                 )
                 for i, part in enumerate(parts)
             ]
-            done = map_shards(of_shard, (params, ctx, augment), shards, executor)
-            values, predictions, gradients = zip(*done, strict=True)
-            value, grads = sum(values), _batch.add_gradients(gradients, weights)
+            done, grads = sum_shards(of_shard, (params, ctx, augment), shards, weights, executor)
+            values, predictions = zip(*done, strict=True)
+            value = sum(values)
             prediction = _batch.concatenate(predictions) if has_aux else None
         return ((value, prediction), grads) if has_aux else (value, grads)
 
@@ -184,7 +184,7 @@ def _weighted(
 
 def _of_shard(
     model: Layer, loss: Loss, has_aux: bool, common: Any, shard: Any
-) -> tuple[float, Any, Any]:
+) -> tuple[tuple[float, Any], Any]:
     params, ctx, augment = common
     x, target, i, start, weight, own_loss = shard
     if augment is not None:
@@ -194,4 +194,4 @@ def _of_shard(
     if ctx.key is not None:
         ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
     value, prediction, grads = _weighted(model, loss, params, x, target, ctx, weight)
-    return value, prediction if has_aux else None, grads
+    return (value, prediction if has_aux else None), grads

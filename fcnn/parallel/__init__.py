@@ -37,7 +37,18 @@ is refused in a fork of it.
 """
 
 from fcnn.parallel._cut import cut
+from fcnn.parallel._engine import Engine, register_engine
 from fcnn.parallel._pools import cores, processes, threads
-from fcnn.parallel._shards import map_shards, one_blas_thread
+from fcnn.parallel._shards import map_shards, one_blas_thread, sum_shards
 
-__all__ = ["cores", "cut", "map_shards", "one_blas_thread", "processes", "threads"]
+__all__ = [
+    "Engine",
+    "cores",
+    "cut",
+    "map_shards",
+    "one_blas_thread",
+    "processes",
+    "register_engine",
+    "sum_shards",
+    "threads",
+]

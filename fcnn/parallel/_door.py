@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fcnn.errors import ArgumentError
+from fcnn.parallel._engine import registered
 from fcnn.parallel._owner import refuse_foreign
 
 INSTEAD = (
@@ -17,9 +18,19 @@ def check_executor(executor: Any) -> None:
     """Check that ``executor`` can compute shards in this process.
 
     Raises:
-        ArgumentError: if it has no ``submit``, or its workers cannot import NumPy.
+        ArgumentError: if no engine is registered for its type and it has no ``submit``, or its
+            workers cannot import NumPy.
         RuntimeError: if it was made in another process, before a fork.
     """
+    engine = registered(executor)
+    if engine is None:
+        check_submits(executor)
+    else:
+        engine.check(executor)
+
+
+def check_submits(executor: Any) -> None:
+    """Check an executor that computes by ``submit``; see `check_executor`."""
     name = type(executor).__name__
     if isinstance(executor, type):
         raise ArgumentError(
