@@ -65,13 +65,14 @@ class Engine(ABC):
             ArgumentError: if it cannot.
             RuntimeError: if it was shut down, or made in another process, before a fork.
         """
-        from fcnn.parallel._door import check_submits
+        from fcnn.parallel._submits import check_submits
 
         check_submits(executor)
 
 
 _ENGINES: dict[type | str, Engine | str] = {
     "fcnn.parallel._processes.Processes": "fcnn.parallel._own:Own",
+    "distributed.cfexecutor.ClientExecutor": "fcnn.parallel._dask:Dask",
     "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._engines:InThreads",
 }
 """Engines by the executor's type or its name; a string is imported when it is first needed."""
@@ -84,11 +85,20 @@ def register_engine(kind: type | str, engine: Engine) -> None:
     """Have an engine compute the shards of every executor of a type and its subclasses.
 
     Args:
-            which needs no import of its library.
-        engine: takes the place of one that was registered for the type.
+        kind: the type, or its qualified name, which needs no import of its library: for
+            instance "distributed.cfexecutor.ClientExecutor".
+        engine: the engine; it takes the place of one that was registered for the type.
 
     Raises:
         ArgumentError: if an argument is something else.
+
+    >>> from fcnn import parallel
+    >>> class OneByOne(parallel.Engine):
+    ...     def map(self, executor, function, common, shards):
+    ...         with parallel.one_blas_thread():
+    ...             done = [executor.submit(function, common, shard) for shard in shards]
+    ...             return [each.result() for each in done]
+    >>> parallel.register_engine("a_library.pools.Pool", OneByOne())
     """
     if not isinstance(kind, type | str):
         raise ArgumentError(f"expected a type or its qualified name, got {kind!r}")
@@ -118,10 +128,3 @@ def _nearest(cls: type) -> Engine | None:
             if found is not None:
                 return found
     return None
-
-
-def engine_of(executor: Any) -> Engine:
-    """Return the engine that computes the shards of an executor: by default by ``submit``."""
-    from fcnn.parallel._engines import BySubmit
-
-    return registered(executor) or BySubmit()

@@ -10,7 +10,7 @@ from fcnn._batch import add_gradients
 from fcnn._blas import BLAS
 from fcnn.errors import ArgumentError
 from fcnn.parallel._door import check_executor
-from fcnn.parallel._engine import engine_of
+from fcnn.parallel._engine import Engine, registered
 
 if TYPE_CHECKING:  # `import fcnn` need not import it
     from concurrent.futures import Executor
@@ -18,6 +18,16 @@ if TYPE_CHECKING:  # `import fcnn` need not import it
 R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+def _engine_of(executor: Executor) -> Engine:
+    """Return the engine of an executor: by default the one that needs ``submit`` alone."""
+    engine = registered(executor)
+    if engine is None:
+        from fcnn.parallel._engines import BySubmit
+
+        engine = BySubmit()
+    return engine
 
 
 @contextlib.contextmanager
@@ -69,7 +79,7 @@ def map_shards(
     if executor is not None:
         check_executor(executor)
         if len(shards) > 1:  # sending a single shard would only take time
-            return engine_of(executor).map(executor, function, common, shards)
+            return _engine_of(executor).map(executor, function, common, shards)
     with one_blas_thread():
         return [function(common, shard) for shard in shards]
 
@@ -114,7 +124,7 @@ def sum_shards(
     if executor is not None:
         check_executor(executor)
         if len(shards) > 1:
-            return engine_of(executor).sum(executor, function, common, shards, weights)
+            return _engine_of(executor).sum(executor, function, common, shards, weights)
     with one_blas_thread():
         done = [function(common, shard) for shard in shards]
         gradients = [gradient for _, gradient in done]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import mmap
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ class Whole(NamedTuple):
     buffers: Sequence[Any]
     shards: Sequence[Any]
 
-    def prepared(self, memory: mmap.mmap | None) -> Callable[[], list[Any] | Failure]:
+    def prepared(self, memory: Any) -> Callable[[], list[Any] | Failure]:
         """Return the call that computes them."""
         common = pickle.loads(self.common, buffers=self.buffers)
         return functools.partial(attempt, function_of(self.code), common, self.shards)
@@ -41,15 +40,14 @@ class Shards(NamedTuple):
     slots: list[int]
     room: int
 
-    def prepared(self, memory: mmap.mmap | None) -> Callable[[], list[Any] | Failure]:
+    def prepared(self, memory: Any) -> Callable[[], list[Any] | Failure]:
         """Return the call that computes them."""
-        assert memory is not None  # it comes with the message, or came before
         return functools.partial(
             self._run, function_of(self.code), self.common.load(memory), memory
         )
 
     def _run(
-        self, function: Callable[[Any, Any], Any], common: Any, memory: mmap.mmap
+        self, function: Callable[[Any, Any], Any], common: Any, memory: Any
     ) -> list[Any] | Failure:
         """Return what else the function gave for each shard, and where the gradient is.
 
@@ -74,12 +72,11 @@ class Slice(NamedTuple):
     start: int
     stop: int
 
-    def prepared(self, memory: mmap.mmap | None) -> Callable[[], list[Any]]:
+    def prepared(self, memory: Any) -> Callable[[], list[Any]]:
         """Return the call that writes the sum into the total."""
-        assert memory is not None
         return functools.partial(self._run, memory)
 
-    def _run(self, memory: mmap.mmap) -> list[Any]:
+    def _run(self, memory: Any) -> list[Any]:
         size = np.dtype(self.dtype).itemsize
         total = np.frombuffer(
             memory, self.dtype, self.stop - self.start, self.total + self.start * size
@@ -87,7 +84,7 @@ class Slice(NamedTuple):
         self.add(memory, total)
         return []
 
-    def add(self, memory: mmap.mmap, total: Array) -> None:
+    def add(self, memory: Any, total: Array) -> None:
         """Write the sum into an array of the slice's length."""
         size = np.dtype(self.dtype).itemsize
         count = self.stop - self.start
@@ -117,7 +114,7 @@ def function_of(code: bytes) -> Callable[[Any, Any], Any]:
     return function
 
 
-def _put(gradient: Any, memory: mmap.mmap, slot: int, room: int) -> Any:
+def _put(gradient: Any, memory: Any, slot: int, room: int) -> Any:
     try:
         placed = put(gradient, memory, slot, room)
     except TypeError as error:
