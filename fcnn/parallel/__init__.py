@@ -35,7 +35,7 @@ Gradients are added by `sum_shards` where that is cheapest, always in the order 
 where gradients are large and many, each process adds a slice of all slots. Dask's workers get the
 params once, pass the sum from one to the next, and return one result. What a step of 5 MB of
 params costs beside its computation (a layer whose gradient is its params, two shards, two workers,
-two cores of a loaded machine, the least of 15 steps): `processes` 1.2 ms, Dask 41 ms.
+two cores, a loaded machine, the least of 15 steps): `processes` 1.2 ms, Dask 41 ms.
 `register_engine` makes an `Engine` known that computes the shards of executors of another type.
 
 What is part of fcnn or of Python was tested with Python 3.11 and 3.14. `threads` and

@@ -28,6 +28,10 @@ LEAST = 4 << 20
 takes about 0.1 ms, in which one core adds as many."""
 
 
+FEWEST = 3
+"""Other processes that slices need: with one, this process adds 1.2 M params of 8 shards alone in
+three quarters of the time, since its own gradients need not be copied."""
+
 SMALL = 1 << 20
 """Bytes of the common argument below which one message with everything in it is faster."""
 
@@ -139,7 +143,9 @@ def _by_slices(
     others = gradients[plan.first :]
     size = _size(others[0])
     takeover = (len(others) - 1) * size * len(workers) // (len(workers) + 1)
-    if takeover < LEAST or any(type(each) is not Pickled for each in others):
+    if len(workers) < FEWEST or takeover < LEAST:
+        return None
+    if any(type(each) is not Pickled for each in others):
         return None
     own = gradients[: plan.first]
     dtype = _common_dtype(own[0])

@@ -102,6 +102,7 @@ def pool():
 def way(request, monkeypatch):
     monkeypatch.setattr(_reduce, "SMALL", 1 << 40 if request.param == "one message" else 0)
     monkeypatch.setattr(_reduce, "LEAST", 0 if request.param == "slices" else 1 << 40)
+    monkeypatch.setattr(_reduce, "FEWEST", 1)
     return request.param
 
 
