@@ -114,10 +114,11 @@ def add_gradients(grads: Sequence[T], weights: Sequence[float]) -> T:
     """
     if len(grads) == 1:
         return grads[0]
-    return tree.map(_sum, *grads, statistic=lambda *seen: tree.average(seen, weights))
+    return tree.map(sum_in_order, *grads, statistic=lambda *seen: tree.average(seen, weights))
 
 
-def _sum(first: Array, second: Array, *others: Array) -> Array:
+def sum_in_order(first: Array, second: Array, *others: Array) -> Array:
+    """Return ``(first + second) + others[0] + …``."""
     total: Array = first + second
     for array in others:
         total += array

@@ -20,7 +20,7 @@ from fcnn._doors import check_loss, check_model
 from fcnn._layer import EVAL, Context, Layer, core, refuse_context
 from fcnn._typing import Tree
 from fcnn.losses._loss import shard_losses
-from fcnn.parallel import cut, map_shards
+from fcnn.parallel import cut, sum_shards
 from fcnn.prng import fold_in
 
 if TYPE_CHECKING:
@@ -152,9 +152,9 @@ def gradients(
                 )
                 for i, part in enumerate(parts)
             ]
-            done = map_shards(shard, (params, ctx, augment), shards, executor)
-            values, predictions, gradients = zip(*done, strict=True)
-            value, grads = sum(values), _batch.add_gradients(gradients, weights)
+            done, grads = sum_shards(shard, (params, ctx, augment), shards, weights, executor)
+            values, predictions = zip(*done, strict=True)
+            value = sum(values)
             prediction = _batch.concatenate(predictions) if has_aux else None
         return ((value, prediction), grads) if has_aux else (value, grads)
 
@@ -222,8 +222,8 @@ class Shard:
     def __reduce__(self) -> Any:
         return _known, self._arguments
 
-    def __call__(self, common: Any, shard: Any) -> tuple[float, Any, Any]:
-        """Return the shard's part of the value, its prediction if wanted, and its gradients."""
+    def __call__(self, common: Any, shard: Any) -> tuple[tuple[float, Any], Any]:
+        """Return the shard's part of the value with its prediction if wanted, and its gradients."""
         params, ctx, augment = common
         x, target, i, start, weight, own_loss = shard
         if augment is not None:
@@ -231,11 +231,11 @@ class Shard:
         if ctx.key is not None:
             ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
         if own_loss is not None:  # of this batch alone
-            return _weighted(
-                self._arguments[0], own_loss, self.has_aux, params, x, target, ctx, weight
-            )
-        found: tuple[float, Any, Any] = self.compute(params, x, target, ctx, weight)
-        return found
+            compute: Any = functools.partial(_weighted, self._arguments[0], own_loss, self.has_aux)
+        else:
+            compute = self.compute
+        value, prediction, grads = compute(params, x, target, ctx, weight)
+        return (value, prediction), grads
 
 
 def _replayed(

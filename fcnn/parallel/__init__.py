@@ -30,6 +30,14 @@ Parsl 2026.10.26                   Time only, if it dies while it computes: noti
 mpi4py 4.1.2, Open MPI 4.1.4       Ends the job: resume it from a checkpoint.
 =================================  ================================================================
 
+Gradients are added by `sum_shards` where that is cheapest, always in the order of the shards.
+`processes` writes the params once into shared memory and each gradient into a slot of its own;
+where gradients are large and many, each process adds a slice of all slots. Dask's workers get the
+params once, pass the sum from one to the next, and return one result. What a step of 5 MB of
+params costs beside its computation (a layer whose gradient is its params, two shards, two workers,
+two cores, a loaded machine, the least of 15 steps): `processes` 1.2 ms, Dask 41 ms.
+`register_engine` makes an `Engine` known that computes the shards of executors of another type.
+
 What is part of fcnn or of Python was tested with Python 3.11 and 3.14. `threads` and
 ThreadPoolExecutor have no workers that die alone. Python 3.14's InterpreterPoolExecutor is refused,
 since its subinterpreters cannot import NumPy. An executor belongs to the process that made it, and
@@ -37,7 +45,18 @@ is refused in a fork of it.
 """
 
 from fcnn.parallel._cut import cut
+from fcnn.parallel._engine import Engine, register_engine
 from fcnn.parallel._pools import cores, processes, threads
-from fcnn.parallel._shards import map_shards, one_blas_thread
+from fcnn.parallel._shards import map_shards, one_blas_thread, sum_shards
 
-__all__ = ["cores", "cut", "map_shards", "one_blas_thread", "processes", "threads"]
+__all__ = [
+    "Engine",
+    "cores",
+    "cut",
+    "map_shards",
+    "one_blas_thread",
+    "processes",
+    "register_engine",
+    "sum_shards",
+    "threads",
+]

@@ -1,40 +1,23 @@
-"""Refuse what is no executor that can compute shards, and say what is."""
+"""Refuse what is no executor that can compute shards."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fcnn.errors import ArgumentError
-from fcnn.parallel._owner import refuse_foreign
-
-INSTEAD = (
-    "use fcnn.parallel.threads(), fcnn.parallel.processes(), "
-    "an executor of concurrent.futures, or None for this thread"
-)
+from fcnn.parallel._engine import registered
+from fcnn.parallel._submits import check_submits
 
 
 def check_executor(executor: Any) -> None:
     """Check that ``executor`` can compute shards in this process.
 
     Raises:
-        ArgumentError: if it has no ``submit``, or its workers cannot import NumPy.
+        ArgumentError: if no engine is registered for its type and it has no ``submit``, or its
+            workers cannot import NumPy.
         RuntimeError: if it was made in another process, before a fork.
     """
-    name = type(executor).__name__
-    if isinstance(executor, type):
-        raise ArgumentError(
-            f"expected an executor with submit(), got the class {executor.__name__}; "
-            f"call it: {executor.__name__}(...)"
-        )
-    if not callable(getattr(executor, "submit", None)):
-        raise ArgumentError(f"expected an executor with submit(), got {name}; {INSTEAD}")
-    if hasattr(executor, "get_executor"):  # a Client of Dask
-        raise ArgumentError(
-            f"expected an executor, got a {name} of Dask; pass its executor, client.get_executor()"
-        )
-    if any(kind.__name__ == "InterpreterPoolExecutor" for kind in type(executor).__mro__):
-        raise ArgumentError(
-            f"expected an executor whose workers can import NumPy, got {name}, whose "
-            f"subinterpreters cannot; use fcnn.parallel.threads() or fcnn.parallel.processes()"
-        )
-    refuse_foreign(executor)
+    engine = registered(executor)
+    if engine is None:
+        check_submits(executor)
+    else:
+        engine.check(executor)

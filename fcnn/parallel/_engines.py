@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any
 
 from fcnn._blas import BLAS
 from fcnn.parallel._cut import cut
+from fcnn.parallel._engine import Engine, Function
 from fcnn.parallel._failure import Failure, attempt
 from fcnn.parallel._loss import LOSING, is_loss, warn_if_slow, warn_of_loss
 from fcnn.parallel._pickling import dumps, travels_by_value
 
-Function: TypeAlias = Callable[[Any, Any], Any]
+
+class InThreads(Engine):
+    """Computes in the threads of a pool."""
+
+    def map(
+        self, executor: Any, function: Function, common: Any, shards: Sequence[Any]
+    ) -> list[Any]:
+        """Return the results in the order of the shards."""
+        return _run_threads(executor, function, common, shards)
 
 
-def run(executor: Executor, function: Function, common: Any, shards: Sequence[Any]) -> list[Any]:
-    """Compute ``function(common, shard)`` for each shard, with one BLAS thread each."""
-    in_threads = isinstance(executor, ThreadPoolExecutor)
-    return (_run_threads if in_threads else _run_processes)(executor, function, common, shards)
+class BySubmit(Engine):
+    """Computes by ``submit``, in processes that may die."""
+
+    def map(
+        self, executor: Any, function: Function, common: Any, shards: Sequence[Any]
+    ) -> list[Any]:
+        """Return the results in the order of the shards."""
+        return _run_processes(executor, function, common, shards)
 
 
 def _run_threads(

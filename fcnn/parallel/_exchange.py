@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from fcnn.parallel._arena import Arena
 from fcnn.parallel._failure import Failure
 from fcnn.parallel._pickling import dumps
+from fcnn.parallel._work import Whole
 from fcnn.parallel._worker import Worker
 
 Outcome: TypeAlias = list[Any] | Failure | Exception | None
@@ -18,17 +20,45 @@ def exchange(
     function: Callable[[Any, Any], Any],
     common: Any,
     parts: Sequence[Sequence[Any]],
+    pickled: tuple[bytes, Sequence[Any]] | None = None,
 ) -> list[Outcome]:
-    """Compute the first part here and each of the others in a worker."""
+    """Compute the first part here and each of the others in a worker.
+
+    Args:
+        workers: one less than the parts.
+        function: of ``common`` and a shard.
+        common: what all shards need.
+        parts: some shards each.
+        pickled: the pickle and the buffers of ``common``, if it has been pickled already.
+    """
+    orders: list[Any] = []
+    if workers:
+        code = dumps(function)
+        if pickled is None:
+            orders = [(code, common, part) for part in parts[1:]]
+        else:
+            orders = [Whole(code, *pickled, part) for part in parts[1:]]
+    return ask_all(workers, orders, lambda: [function(common, shard) for shard in parts[0]])
+
+
+def ask_all(
+    workers: Sequence[Worker],
+    orders: Sequence[Any],
+    here: Callable[[], list[Any]],
+    arena: Arena | None = None,
+) -> list[Outcome]:
+    """Give each worker its order, compute ``here`` meanwhile, and collect the answers."""
+    memory = None
+    if arena is not None and arena.memory is not None:
+        memory = arena.memory, arena.fd
     outcomes: list[Outcome] = []
     asked: list[Worker] = []
     try:
-        code = dumps(function)
-        for worker, part in zip(workers, parts[1:], strict=True):
+        for worker, order in zip(workers, orders, strict=True):
             asked.append(worker)
-            worker.ask(code, common, part)
+            worker.order(order, memory)
         try:
-            outcomes.append([function(common, shard) for shard in parts[0]])
+            outcomes.append(here())
         except Exception as error:  # raised by `join`, when the others have answered
             outcomes.append(error)
         while asked:

@@ -29,7 +29,7 @@ ALIGNMENT = 64  # bytes: where an array may begin
 PATIENCE = 0.5  # seconds after which a receiver checks that the sender is alive
 HEADER = struct.Struct("=QQ")  # at the start of the memory: where the table begins and ends
 SIZE = struct.Struct("=Q")  # on the socket, with a descriptor: the size of the memory
-SAME, NEW = 1, 2  # the signals: a message has arrived, in the same memory or in new
+SAME, NEW, ARENA = 1, 2, 4  # signals: a message is there, in the same memory or new, and an arena
 
 
 class Received(NamedTuple):
@@ -65,9 +65,15 @@ class Link:
         self._signal = 0
         self._written: mmap.mmap | None = None
         self._read: mmap.mmap | None = None
+        self.arena: mmap.mmap | None = None  # the memory that both ends write to
 
-    def send(self, message: Any) -> None:
+    def send(self, message: Any, arena: tuple[mmap.mmap, int] | None = None) -> None:
         """Send a message, and overwrite the memory of the one before it.
+
+        Args:
+            message: anything that pickles.
+            arena: memory that both ends may write to, and its descriptor, if the message needs
+                it; it is passed on unless the other end has it.
 
         Raises:
             ConnectionError: if the other process has ended.
@@ -91,6 +97,10 @@ class Link:
             memory[begin : begin + size] = part
         memory[start:end] = table
         HEADER.pack_into(memory, 0, start, end)
+        if arena is not None and arena[0] is not self.arena:
+            self.arena, fd = arena
+            socket.send_fds(self._channel, [SIZE.pack(len(self.arena))], [fd])
+            signal |= ARENA
         ring(self._bell, signal)
 
     def poll(self, timeout: float) -> bool:
@@ -117,10 +127,12 @@ class Link:
         while not self.poll(PATIENCE):
             pass
         signal, self._signal = self._signal, 0
-        if signal == NEW:
-            size, fds, *_ = socket.recv_fds(self._channel, SIZE.size, 1)
-            for fd in fds:
-                self._read = attach(fd, *SIZE.unpack(size))
+        if signal & NEW:
+            self._read = None  # free the old first
+            self._read = self._passed(writable=False)
+        if signal & ARENA:
+            self.arena = None
+            self.arena = self._passed(writable=True)
         if self._read is None:
             raise EOFError
         table, end = HEADER.unpack_from(self._read)
@@ -128,6 +140,12 @@ class Link:
         whole = memoryview(bytearray(found)) if copy else found
         places = pickle.loads(whole[table:])
         return Received([whole[start : start + size] for start, size in places])
+
+    def _passed(self, *, writable: bool) -> mmap.mmap | None:
+        """Map the memory whose descriptor the other end has sent."""
+        size, fds, *_ = socket.recv_fds(self._channel, SIZE.size, 1)
+        found = [attach(fd, *SIZE.unpack(size), writable=writable) for fd in fds]
+        return found[0] if found else None
 
     def _renewed(self, size: int) -> mmap.mmap:
         """Replace the memory that this end writes to, and pass it to the other end."""
@@ -151,4 +169,4 @@ class Link:
         self._channel.close()
         os.close(self._wake)
         os.close(self._bell)
-        self._written = self._read = None
+        self._written = self._read = self.arena = None

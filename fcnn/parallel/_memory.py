@@ -45,10 +45,11 @@ def _unnamed_file() -> int:
         return os.dup(file.fileno())
 
 
-def attach(fd: int, size: int) -> mmap.mmap:
-    """Map memory that another process has reserved, for reading, and close ``fd``."""
+def attach(fd: int, size: int, *, writable: bool = False) -> mmap.mmap:
+    """Map memory that another process has reserved, and close ``fd``."""
+    prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
     try:
-        return mmap.mmap(fd, size, prot=mmap.PROT_READ)
+        return mmap.mmap(fd, size, prot=prot)
     finally:
         os.close(fd)
 

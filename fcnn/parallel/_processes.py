@@ -10,17 +10,20 @@ driven out of the cache. Spinning instead of sleeping for a message gained nothi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
+from fcnn.parallel._arena import Arena
 from fcnn.parallel._cut import spread
 from fcnn.parallel._exchange import exchange, join
 from fcnn.parallel._failure import Failure
 from fcnn.parallel._owner import refuse_in_fork
 from fcnn.parallel._pickling import dumps
+from fcnn.parallel._reduce import reduce
 from fcnn.parallel._roster import Roster
 from fcnn.parallel._worker import Worker
 
@@ -40,7 +43,8 @@ class Processes(Executor):
         self._max_workers = workers
         self._roster = Roster()
         self.others = self._roster.workers
-        self._end = weakref.finalize(self, _close, self.others, self._owner)
+        self._arenas: list[Arena] = []
+        self._end = weakref.finalize(self, _close, self.others, self._arenas, self._owner)
         try:
             self._roster.start(workers - 1)
         except BaseException:
@@ -60,21 +64,56 @@ class Processes(Executor):
             Exception: whatever ``function`` raises, from the first shard that raises.
             RuntimeError: after `shutdown`, or in a fork of the process that made the pool.
         """
+        with self._taken(shards) as (workers, parts):
+            outcomes = exchange(workers, function, common, parts)
+        lost = [part for part, done in zip(parts, outcomes, strict=True) if done is None]
+        if lost:
+            self._roster.report(_lost(sum(map(len, lost))))
+        self._roster.warn(stacklevel=4)  # at the caller of `map_shards`
+        return join(function, common, parts, outcomes)
+
+    def share_sum(
+        self,
+        function: Callable[[Any, Any], Any],
+        common: Any,
+        shards: Sequence[Any],
+        weights: Sequence[float],
+    ) -> tuple[list[Any], Any]:
+        """Return the rests and the sum of the gradients; see `fcnn.parallel.sum_shards`.
+
+        Raises:
+            Exception: whatever ``function`` raises, from the first shard that raises.
+            RuntimeError: after `shutdown`, or in a fork of the process that made the pool.
+        """
+        with self._taken(shards) as (workers, parts):
+            arena = self._arena()
+            try:
+                found = reduce(workers, arena, function, common, parts, weights)
+            finally:
+                self._arenas.append(arena)
+        if found.lost:
+            self._roster.report(_lost(found.lost))
+        self._roster.warn(stacklevel=4)  # at the caller of `sum_shards`
+        return found.rests, found.total
+
+    def _arena(self) -> Arena:
+        try:
+            return self._arenas.pop()
+        except IndexError:  # the first call, or the others are with other threads
+            return Arena()
+
+    @contextlib.contextmanager
+    def _taken(self, shards: Sequence[Any]) -> Iterator[tuple[list[Worker], list[Sequence[Any]]]]:
+        """Give workers that are ready, and the parts: this process's, then a worker's each."""
         self.check()
         workers = self._roster.take(len(shards) - 1)
         try:
             size = -(-len(shards) // (len(workers) + 1))
             parts = [shards[part] for part in spread(len(shards), size)]
-            outcomes = exchange(workers[: len(parts) - 1], function, common, parts)
+            yield workers[: len(parts) - 1], parts
         finally:
             for worker in workers:
                 self._roster.give_back(worker)
-        if None in outcomes:
-            parts_lost = [part for part, done in zip(parts, outcomes, strict=True) if done is None]
-            n = sum(map(len, parts_lost))
-            self._roster.report(f"a worker process died; {n} shard(s) are computed in this thread")
-        self._roster.warn(stacklevel=3)  # at the caller of `map_shards`
-        return join(function, common, parts, outcomes)
 
     def check(self) -> None:
         """Check that the pool can be used.
@@ -129,8 +168,14 @@ def _call(fn: Callable[..., Any], how: tuple[Any, Any]) -> Any:
     return fn(*args, **kwargs)
 
 
-def _close(workers: list[Worker], owner: int) -> None:
+def _lost(shards: int) -> str:
+    return f"a worker process died; {shards} shard(s) are computed in this thread"
+
+
+def _close(workers: list[Worker], arenas: list[Arena], owner: int) -> None:
     is_fork = os.getpid() != owner
+    while arenas:
+        arenas.pop().close()
     for worker in workers:
         worker.forget() if is_fork else worker.close()
     while workers:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import multiprocessing
 import os
-import pickle
 import signal
 import socket
 import threading
@@ -19,6 +18,7 @@ from fcnn._blas import BLAS
 from fcnn.parallel._failure import Failure, attempt
 from fcnn.parallel._link import PATIENCE, Link, Received
 from fcnn.parallel._pickling import REMEDY
+from fcnn.parallel._work import Shards, Slice, Whole, function_of
 
 READY = "ready"
 
@@ -41,7 +41,7 @@ def main(parent: int, channel: int, wake: int, bell: int) -> None:
         BLAS.enter()
         link.send(READY)
         while True:
-            _reply(link, _computed(link.receive(copy=False)))
+            _reply(link, _computed(link, link.receive(copy=False)))
 
 
 def _end_with(parent: int) -> None:
@@ -64,10 +64,9 @@ def _prepare(preparation: dict[str, Any]) -> None:
         del here._inheriting
 
 
-def _computed(received: Received) -> list[Any] | Failure:
+def _computed(link: Link, received: Received) -> list[Any] | Failure:
     try:
-        code, common, shards = received.unpickled()
-        function = _function(code)
+        call = _prepared(received.unpickled(), link)
     except (AttributeError, ImportError) as error:
         cause = f"{type(error).__name__}: {error}"
         refusal = TypeError(f"expected what a worker process can import, got {cause}; {REMEDY}")
@@ -75,14 +74,15 @@ def _computed(received: Received) -> list[Any] | Failure:
         return Failure.of(refusal)
     except Exception as error:
         return Failure.of(error)
-    return attempt(function, common, shards)
+    return call()
 
 
-@functools.lru_cache(maxsize=1)
-def _function(code: bytes) -> Callable[[Any, Any], Any]:
-    """Unpickle a function, or return the one before if it is the same."""
-    function: Callable[[Any, Any], Any] = pickle.loads(code)
-    return function
+def _prepared(message: Any, link: Link) -> Callable[[], list[Any] | Failure]:
+    """Return the call that a message asks for; importing what it needs may fail."""
+    if isinstance(message, Whole | Shards | Slice):
+        return message.prepared(link.arena)
+    code, common, shards = message
+    return functools.partial(attempt, function_of(code), common, shards)
 
 
 def _reply(link: Link, reply: list[Any] | Failure) -> None:

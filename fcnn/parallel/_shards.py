@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fcnn._batch import add_gradients
 from fcnn._blas import BLAS
+from fcnn.errors import ArgumentError
 from fcnn.parallel._door import check_executor
+from fcnn.parallel._engine import Engine, registered
 
 if TYPE_CHECKING:  # `import fcnn` need not import it
     from concurrent.futures import Executor
 
-    from fcnn.parallel._processes import Processes
-
+R = TypeVar("R")
 S = TypeVar("S")
+T = TypeVar("T")
+
+
+def _engine_of(executor: Executor) -> Engine:
+    """Return the engine of an executor: by default the one that needs ``submit`` alone."""
+    engine = registered(executor)
+    if engine is None:
+        from fcnn.parallel._engines import BySubmit
+
+        engine = BySubmit()
+    return engine
 
 
 @contextlib.contextmanager
@@ -65,24 +77,55 @@ def map_shards(
     [11, 12, 13]
     """
     if executor is not None:
-        processes, run = _executors()
-        if isinstance(executor, processes):
-            if len(shards) > 1:  # sending a single shard would only take time
-                with one_blas_thread():
-                    return executor.share(function, common, shards)
-            executor.check()
-        else:
-            check_executor(executor)
-            if len(shards) > 1:
-                return run(executor, function, common, shards)
+        check_executor(executor)
+        if len(shards) > 1:  # sending a single shard would only take time
+            return _engine_of(executor).map(executor, function, common, shards)
     with one_blas_thread():
         return [function(common, shard) for shard in shards]
 
 
-@functools.cache
-def _executors() -> tuple[type[Processes], Callable[..., list[Any]]]:
-    """Import what `import fcnn` need not, when an executor is first used."""
-    from fcnn.parallel._engines import run
-    from fcnn.parallel._processes import Processes
+def sum_shards(
+    function: Callable[[Any, S], tuple[R, T]],
+    common: Any,
+    shards: Sequence[S],
+    weights: Sequence[float],
+    executor: Executor | None = None,
+) -> tuple[list[R], T]:
+    """Return what a function gives beside each shard's gradient, and the gradients' sum.
 
-    return Processes, run
+    The same as ``done = map_shards(function, common, shards, executor)`` and the sum of what is
+    second in each, in the order of the shards, to the bit; but a gradient need not travel to this
+    process to be added. Each engine adds where it is cheapest.
+
+    Args:
+        function: ``(common, shard) -> (rest, gradient)``; the gradients are trees of one
+            structure.
+        common: what every shard needs, such as the params.
+        shards: what differs.
+        weights: one a shard, which average the observations of statistics in the gradients; the
+            weights sum to 1.
+        executor: computes the shards; this thread if None.
+
+    Raises:
+        ArgumentError: if there is no shard, or ``executor`` is not an executor whose workers can
+            import NumPy.
+        Exception: whatever ``function`` raises, from the first shard that raises.
+        RuntimeError: if the executor was made in another process, before a fork.
+
+    >>> import numpy as np
+    >>> from fcnn.parallel import sum_shards
+    >>> def square(common, x):
+    ...     return float(x), np.array([common * x**2])
+    >>> sum_shards(square, 10, [1, 2, 3], [1 / 3] * 3)
+    ([1.0, 2.0, 3.0], array([140]))
+    """
+    if len(shards) == 0:
+        raise ArgumentError("expected one shard or more to add the gradients of, got none")
+    if executor is not None:
+        check_executor(executor)
+        if len(shards) > 1:
+            return _engine_of(executor).sum(executor, function, common, shards, weights)
+    with one_blas_thread():
+        done = [function(common, shard) for shard in shards]
+        gradients = [gradient for _, gradient in done]
+        return [rest for rest, _ in done], add_gradients(gradients, weights)

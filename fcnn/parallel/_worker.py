@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import subprocess
 import time
 from collections.abc import Sequence
@@ -66,9 +67,13 @@ class Worker:
             common: the first argument.
             shards: the second ones.
         """
+        self.order((code, common, shards))
+
+    def order(self, message: Any, arena: tuple[mmap.mmap, int] | None = None) -> None:
+        """Send a message that has an answer, and the memory that it needs; see `Link.send`."""
         if self._link is not None:
             with contextlib.suppress(ConnectionError):  # `answer` finds that it has died
-                self._link.send((code, common, shards))
+                self._link.send(message, arena)
 
     def answer(self) -> list[Any] | Failure | None:
         """Return the results, or None if the process has died: another one is starting."""

@@ -74,10 +74,10 @@ def epochs(
             whole numbers ``(n,)``, or rows of probabilities of a data set with ``classes``.
         shard_size: see `steps`.
         executor: what computes the shards (see `fcnn.parallel`). If None and a batch has more
-            than one shard: one thread per core, or this thread alone, whichever is faster in
-            the first steps. On free-threaded Python (3.13t or later) threads are the default:
-            this thread alone only if it is faster by half. The bits of the result are the same
-            for all.
+            than one shard: one thread per core, 4, 2, or this thread alone, whichever is the
+            fastest in the first steps. On free-threaded Python (3.13t or later) threads are the
+            default: this thread alone only if it is faster by half. The bits of the result are
+            the same for all.
         changed: see `steps`.
         progress: show a bar for each epoch, on a terminal or in a notebook.
         jit: see `fcnn.value_and_grad`.

@@ -35,12 +35,30 @@ def is_free_threaded() -> bool:
 
 @contextlib.contextmanager
 def candidates(executor: Executor | None, plan: Plan) -> Iterator[tuple[Executor | None, ...]]:
-    """Yield the executors to choose from: the caller's, or threads and this thread alone."""
+    """Yield the executors to choose from: the caller's, or threads and this thread alone.
+
+    The last of several is this thread. Pools that are not chosen hold threads that only wait.
+    """
     if executor is None and plan.is_sharded:
-        with parallel.threads() as pool:
-            yield pool, None
+        with contextlib.ExitStack() as stack:
+            counts = worker_counts(parallel.cores(), plan.shards)
+            yield *[stack.enter_context(parallel.threads(n)) for n in counts], None
     else:
         yield (executor,)
+
+
+def worker_counts(cores: int, shards: int) -> list[int]:
+    """Return the numbers of threads to try: as many as can compute, 4, and 2.
+
+    Beyond 4 threads often wait for Python's lock more than they gain, and each number that is
+    tried costs a few steps.
+
+    >>> from fcnn.train._executors import worker_counts
+    >>> worker_counts(16, 16), worker_counts(2, 16), worker_counts(16, 3)
+    ([16, 4, 2], [2], [3, 2])
+    """
+    most = min(cores, shards)
+    return [most, *[n for n in (4, 2) if n < most]]
 
 
 def fastest(
@@ -52,7 +70,7 @@ def fastest(
 ) -> Iterator[State]:
     """Yield the states of one run: a few steps by each executor, the rest by the fastest.
 
-    On free-threaded Python another executor than the first must be `LEAD` times as fast.
+    On free-threaded Python the last of several, this thread alone, must be `LEAD` times as fast.
 
     Args:
         run_from: gives the states after a state, computed by an executor.
@@ -70,7 +88,7 @@ def fastest(
             state = next(states)
             tries.append((clock() - began) / ((state.seen or examples) - before.seen))
             yield state
-        is_first = not times
-        times.append(min(tries) * (1.0 if is_first or not is_free_threaded() else LEAD))
+        is_last = len(times) == len(candidates) - 1
+        times.append(min(tries) * (LEAD if is_last and is_free_threaded() else 1.0))
     chosen = candidates[times.index(min(times))] if times else candidates[0]
     yield from run_from(state, chosen)

@@ -70,6 +70,12 @@ class Plan:
         size = self.shard_size_for(n)
         return size is not None and size < n
 
+    @property
+    def shards(self) -> int:
+        """The number of shards of a full batch."""
+        n = min(self.batch_size, self.examples)
+        return -(-n // (self.shard_size_for(n) or n))
+
     def ends_at(self, seen: int) -> bool:
         """Return whether an epoch has no batch after ``seen`` examples."""
         return self.examples - seen < (self.batch_size if self.drop_last else 1)
