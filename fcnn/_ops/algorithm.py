@@ -16,7 +16,16 @@ from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.direct_sequence import SequenceAdjoint, is_sequence
 from fcnn._ops.finite import all_finite
 from fcnn._ops.window import Pair, Window
-from fcnn._ops.winograd import WinogradAdjoint, WinogradForward, suits
+from fcnn._ops.winograd import (
+    FewAdjoint,
+    FewForward,
+    OneForward,
+    WinogradAdjoint,
+    WinogradForward,
+    is_few,
+    is_one,
+    suits,
+)
 from fcnn._typing import Array
 
 
@@ -71,6 +80,9 @@ class Algorithm(NamedTuple):
 DIRECT = Algorithm(DirectForward, DirectAdjoint)
 SEQUENCE = Algorithm(DirectForward, SequenceAdjoint)
 WINOGRAD = Algorithm(WinogradForward, WinogradAdjoint)
+WINOGRAD_FEW = Algorithm(FewForward, FewAdjoint)
+WINOGRAD_ONE = Algorithm(OneForward, FewAdjoint)
+WINOGRADS = WINOGRAD, WINOGRAD_FEW, WINOGRAD_ONE
 
 
 def algorithm_for(
@@ -79,7 +91,11 @@ def algorithm_for(
     """Return the faster algorithm for these shapes, and for a max pool of its output."""
     if is_sequence(window):
         return SEQUENCE
-    return WINOGRAD if suits(x, weight, window, groups, pool) else DIRECT
+    if not suits(x, weight, window, groups, pool):
+        return DIRECT
+    if is_one(x, weight, window):
+        return WINOGRAD_ONE
+    return WINOGRAD_FEW if is_few(x) else WINOGRAD
 
 
 def gradients(
@@ -102,7 +118,7 @@ def gradients(
     algorithm = algorithm_for(x, weight, window, groups, pool)
     adjoint = algorithm.adjoint(x, weight, window, groups, input_grad, columns)
     dbias, dweight = accumulate(adjoint, True), adjoint.dweight()
-    spreads = algorithm is WINOGRAD or pool != (1, 1)
+    spreads = algorithm in WINOGRADS or pool != (1, 1)
     if spreads and not all_finite(dweight, weight):
         adjoint = DIRECT.adjoint(x, weight, window, groups, input_grad, None)
         dbias, dweight = accumulate(adjoint, False), adjoint.dweight()

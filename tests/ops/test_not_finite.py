@@ -112,18 +112,19 @@ def test_log_softmax_of_minus_infinity(dtype):
     np.testing.assert_array_equal(log_softmax(np.array([[largest, -largest]], dtype)), [[0, -INF]])
 
 
-def wide():
+def wide(n=16):
     """A shape for Winograd's algorithm, with single elements that are not finite."""
     rng = np.random.default_rng(0)
-    x, weight = rng.standard_normal((16, 12, 13, 16)), rng.standard_normal((3, 3, 16, 16))
+    x, weight = rng.standard_normal((n, 12, 13, 16)), rng.standard_normal((3, 3, 16, 16))
     window = slide((12, 13), (3, 3), (1, 1), (1, 1), "valid")
     assert suits(x, weight, window, 1)
-    return x, weight, rng.standard_normal((16, *window.out, 16)), window
+    return x, weight, rng.standard_normal((n, *window.out, 16)), window
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
-def test_a_pixel_spoils_only_the_windows_that_hold_it(value):
-    x, weight, _, window = wide()
+@pytest.mark.parametrize("n", [16, 4])
+def test_a_pixel_spoils_only_the_windows_that_hold_it(value, n):
+    x, weight, _, window = wide(n)
     x[2, 5, 6, 3] = value
     y, _ = correlate(x, weight, window)
     spoilt = np.zeros(y.shape, bool)
@@ -134,8 +135,9 @@ def test_a_pixel_spoils_only_the_windows_that_hold_it(value):
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
-def test_a_weight_spoils_only_its_channel(value):
-    x, weight, _, window = wide()
+@pytest.mark.parametrize("n", [16, 4])
+def test_a_weight_spoils_only_its_channel(value, n):
+    x, weight, _, window = wide(n)
     weight[0, 1, 2, 7] = value
     y, _ = correlate(x, weight, window)
     np.testing.assert_array_equal(y[..., 7], value * x[:, :-2, 1:-1, 2])
@@ -143,8 +145,9 @@ def test_a_weight_spoils_only_its_channel(value):
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
-def test_a_gradient_spoils_only_what_it_reaches(value):
-    x, weight, dy, window = wide()
+@pytest.mark.parametrize("n", [16, 4])
+def test_a_gradient_spoils_only_what_it_reaches(value, n):
+    x, weight, dy, window = wide(n)
     dy[2, 5, 6, 3] = value
     dweight, dbias, dx = correlate_adjoints(x, weight, dy, window)
     spoilt = np.zeros(x.shape, bool)

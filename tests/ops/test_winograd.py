@@ -33,8 +33,10 @@ def test_transforms_are_exact():
         ({"dilation": (2, 1)}, False),
         ({"groups": 2}, False),
         ({"channels": 8}, False),
-        ({"images": 4}, False),
-        ({"channels": 16, "images": 8}, False),
+        ({"images": 1}, True),
+        ({"images": 0}, False),
+        ({"image": (6, 6), "images": 2}, False),  # 32 pixels
+        ({"channels": 16, "images": 8}, True),
         ({"image": (6, 9)}, True),
         ({"image": (3, 3), "images": 64}, False),  # one output of 16 is needed
         ({"images": 320}, False),  # one tile is over the budget
@@ -75,14 +77,22 @@ def test_against_scipy():
         np.testing.assert_allclose(y[image, :, :, o], sum(planes), rtol=1e-10, atol=1e-10)
 
 
-def both_ways(function, budget):
+def both_ways(function, budget, order):
     """By Winograd's algorithm, whatever the shape, and by the direct one, in small blocks."""
-    with mock.patch.object(blocks, "BUDGET", budget), mock.patch.object(algorithm, "suits") as fits:
+    with (
+        mock.patch.object(blocks, "BUDGET", budget),
+        mock.patch.object(algorithm, "suits") as fits,
+        mock.patch.object(algorithm, "is_few", return_value=order == "few"),
+        mock.patch.object(algorithm, "is_one", return_value=order == "one"),
+    ):
         fits.return_value = True
         fewer = function()
         fits.return_value = False
         plain = function()
     return fewer, plain
+
+
+ORDERS = ["few", "one", "many"]
 
 
 SIZE = st.integers(1, 14)
@@ -99,11 +109,15 @@ PAD = st.integers(0, 4)
     right=PAD,
     n=st.integers(1, 3),
     budget=st.sampled_from([1 << 12, 1 << 15, 1 << 22]),
+    order=st.sampled_from(ORDERS),
     relu=st.booleans(),
     input_grad=st.booleans(),
 )
-@example(12, 12, 4, 4, 4, 4, 2, 1 << 12, True, True)
-def test_values_and_adjoints(high, wide, top, bottom, left, right, n, budget, relu, input_grad):
+@example(12, 12, 4, 4, 4, 4, 2, 1 << 12, "many", True, True)
+@example(12, 12, 4, 4, 4, 4, 2, 1 << 12, "few", True, True)
+def test_values_and_adjoints(
+    high, wide, top, bottom, left, right, n, budget, order, relu, input_grad
+):
     assume(high + top + bottom >= 3)
     assume(wide + left + right >= 3)
     window = view((high, wide), ((top, bottom), (left, right)))
@@ -119,7 +133,7 @@ def test_values_and_adjoints(high, wide, top, bottom, left, right, n, budget, re
         )
         return [y, *(each for each in given if each is not None)]
 
-    fewer, plain = both_ways(gradients, budget)
+    fewer, plain = both_ways(gradients, budget, order)
     assert len(fewer) == len(plain) == 3 + input_grad
     for one, other in zip(fewer, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
@@ -127,7 +141,8 @@ def test_values_and_adjoints(high, wide, top, bottom, left, right, n, budget, re
 
 @pytest.mark.parametrize("pool", [(2, 2), (3, 2), (2, 3), (1, 4), (5, 7)])
 @pytest.mark.parametrize("budget", [1 << 12, 1 << 15, 1 << 22])
-def test_with_a_pool(pool, budget):
+@pytest.mark.parametrize("order", ORDERS)
+def test_with_a_pool(pool, budget, order):
     window = view((15, 14), ((1, 1), (1, 1)))
     x, weight, bias = draw(2, 3, 15, 14, 16), draw(3, 3, 3, 16, 17), draw(4, 17)
     dy = draw(5, 3, 15 // pool[0], 14 // pool[1], 17)
@@ -139,16 +154,17 @@ def test_with_a_pool(pool, budget):
         )
         return [y, *given]
 
-    fewer, plain = both_ways(gradients, budget)
+    fewer, plain = both_ways(gradients, budget, order)
     for one, other in zip(fewer, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("bias", [None, "zero", "some"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_output_of_a_blank_window_is_not_rounded(bias, dtype):
-    x, weight = draw(0, 16, 17, 15, 16).astype(dtype), draw(1, 3, 3, 16, 32).astype(dtype)
-    x[:8, 3:12, 4:9] = 0
+@pytest.mark.parametrize("n", [16, 8])
+def test_output_of_a_blank_window_is_not_rounded(bias, dtype, n):
+    x, weight = draw(0, n, 17, 15, 16).astype(dtype), draw(1, 3, 3, 16, 32).astype(dtype)
+    x[: n // 2, 3:12, 4:9] = 0
     x[3] = 0
     x[:, :, :, 0] = 0
     window = view((17, 15), ((1, 2), (0, 1)))
@@ -161,6 +177,19 @@ def test_output_of_a_blank_window_is_not_rounded(bias, dtype):
     assert 300 < blank.sum() < blank.size / 2
     np.testing.assert_array_equal(y[blank], np.broadcast_to(numbers, y[blank].shape))
     assert (y[~blank][:, 0] != 0).all()
+
+
+@pytest.mark.parametrize("n", [8, 16])
+@pytest.mark.parametrize(("high", "wide"), [(12, 13), (13, 14), (14, 12)])
+@pytest.mark.parametrize("pads", [((0, 0), (0, 0)), ((1, 1), (1, 1)), ((0, 1), (2, 0))], ids=str)
+def test_any_single_window_that_is_blank_is_found(n, high, wide, pads):
+    window, weight = view((high, wide), pads), draw(1, 3, 3, 16, 16).astype(np.float32)
+    (top, _), (left, _) = pads
+    for row, col in np.ndindex(window.out):
+        image = draw(0, high, wide, 16).astype(np.float32)
+        image[max(0, row - top) : row - top + 3, max(0, col - left) : col - left + 3] = 0
+        y, _ = conv.correlate(np.stack([image] * n), weight, window)
+        assert not y[:, row, col].any()
 
 
 def test_what_is_not_finite_stays_in_its_image_and_does_not_vanish():

@@ -1,7 +1,12 @@
 """Correlation with 3 x 3 filters by Winograd's minimal filtering, F(4 x 4, 3 x 3)."""
 
 from fcnn._ops.winograd.adjoint import WinogradAdjoint as WinogradAdjoint
+from fcnn._ops.winograd.few import FewAdjoint as FewAdjoint
+from fcnn._ops.winograd.few import FewForward as FewForward
+from fcnn._ops.winograd.few import OneForward as OneForward
 from fcnn._ops.winograd.forward import WinogradForward as WinogradForward
+from fcnn._ops.winograd.tiling import is_few as is_few
+from fcnn._ops.winograd.tiling import is_one as is_one
 from fcnn._ops.winograd.tiling import suits as suits
 from fcnn._ops.winograd.volume import VolumeForward as VolumeForward
 from fcnn._ops.winograd.volume_adjoint import VolumeAdjoint as VolumeAdjoint

@@ -43,7 +43,7 @@ class WinogradForward:
         if not (self._is_finite and decide(np.isfinite(out[::TILE, 0, ::TILE]).all())):
             DirectForward(self._x, self._weight, self._window, 1).compute(block, out, bias)
         elif bias is None or not decide(bias.all()):
-            _clear_blank(self._x, self._window, block, out)
+            clear_blank(self._x, self._window, block, out)
         return tiles
 
     def _products(self, tiles: Array) -> Array:
@@ -53,13 +53,16 @@ class WinogradForward:
         return product(self._filters, tiles, products)
 
 
-def _clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
+def clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
     """Set to 0 those elements of a block of output whose window holds zeros alone."""
     (top, _), (left, _) = window.pads
     (height, width), n = block.size, len(x)
     to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, x.shape[1])
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, x.shape[2])
     part = hcwn(x)[from_rows, :, from_cols]
+    rows, cols = _one_a_window(to_rows, height), _one_a_window(to_cols, width)
+    if rows and cols and decide((part[rows, :, cols] != 0).any(axis=1).all()):
+        return
     nonzero = memory.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
     for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
         nonzero[to_rows, to_cols] |= (part[:, channels] != 0).any(axis=1)
@@ -68,3 +71,14 @@ def _clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
         if decide(live.all()):
             return
     np.multiply(out, live[:, None].astype(out.dtype), out=out)
+
+
+def _one_a_window(within: slice, size: int) -> slice | None:
+    """Return every third place of an axis, so that each of ``size`` windows has one; None if none.
+
+    ``within``: the part of the padded axis that is no padding.
+    """
+    length = within.stop - within.start
+    if within.start > 1 or size + FILTER - 1 - within.stop > 1:
+        return None  # a window may lie in the padding
+    return slice(int(length % FILTER == 0), None, FILTER)

@@ -11,28 +11,37 @@ from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._typing import Array
 
 CHANNELS = 16  # at least, of input and of output: fewer products do not pay for the transforms
-IMAGES = 8  # at least: shorter runs are transformed slowly
-BOTH = 256  # at least, of channels times images
-PIXELS = 512  # of output at least, in all images: fewer do not pay for the filters' transform
+IMAGES = 16  # from which runs of images are long; fewer are turned, channels innermost
+PIXELS = 48  # of output at least, in all images: fewer do not pay for the filters' transform
+ONE = 32, 512  # channels and pixels, for one image forward
 WASTE = 0.4  # at most, of the plain multiplications; tiles that reach over the border waste some
 
 
 def suits(x: Array, weight: Array, window: Window, groups: int, pool: Pair = (1, 1)) -> bool:
     """Whether Winograd's algorithm is possible and faster for these shapes."""
-    images = len(x)
-    if images < IMAGES or window.kernel != (FILTER, FILTER):
+    if not len(x) or window.kernel != (FILTER, FILTER):
         return False
     (oh, ow), (*_, c, o) = window.out, weight.shape
     return (
         window.stride == window.dilation == (1, 1)
         and groups == 1
         and min(c, o) >= CHANNELS
-        and min(c, o) * images >= BOTH
-        and images * oh * ow >= PIXELS
+        and len(x) * oh * ow >= PIXELS
         and ALPHA**2 * c * o * x.itemsize <= blocks.within(blocks.FILTERS)
         and _unit_size(x, o, _unit(pool)) <= blocks.within(blocks.TILES)
         and tiles(oh) * tiles(ow) * ALPHA**2 <= WASTE * FILTER**2 * oh * ow
     )
+
+
+def is_few(x: Array) -> bool:
+    """Whether ``x (n, h, w, c)`` has so few images that they are turned, channels innermost."""
+    return len(x) < IMAGES
+
+
+def is_one(x: Array, weight: Array, window: Window) -> bool:
+    """Whether ``x (n, h, w, c)`` is one image, too small to pay for the filters' transform."""
+    *_, c, o = weight.shape
+    return len(x) == 1 and (min(c, o) < ONE[0] or window.out[0] * window.out[1] < ONE[1])
 
 
 def tile_blocks(window: Window, x: Array, filters: int, pool: Pair) -> list[Block]:
