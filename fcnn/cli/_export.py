@@ -1,4 +1,4 @@
-"""``fcnn export``: a trained model as ONNX."""
+"""``fcnn export``: a trained model as ONNX, or as C."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fcnn.cli._parser import Parser, whole
 from fcnn.cli._text import say
 from fcnn.errors import ArgumentError
 
-EXAMPLES = "  fcnn export runs/mnist digits.onnx\n"
+EXAMPLES = "  fcnn export runs/mnist digits.onnx\n  fcnn export runs/mnist digits.h\n"
 
 
 def add(parser: Parser) -> None:
     """Add the arguments."""
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("file", metavar="FILE", help="the file to write, such as model.onnx")
+    parser.add_argument("file", metavar="FILE", help="the file to write: .onnx, or .h for C99")
     parser.add_argument(
         "--opset", type=whole(1), default=17, metavar="N", help="of ONNX; 17 by default"
     )
@@ -25,20 +25,20 @@ def add(parser: Parser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Write the file and print its size."""
-    from fcnn.export import onnx
+    from fcnn.export import c, onnx
 
     path = Path(given.file).expanduser()
-    if path.suffix != ".onnx":
-        raise ArgumentError(f"expected a file that ends in .onnx, got {given.file!r}")
+    if path.suffix not in (".onnx", ".h"):
+        raise ArgumentError(f"expected a file that ends in .onnx or .h, got {given.file!r}")
     made = _folders.trained(given.run)
-    onnx(
-        made.model,
-        made.params,
-        tuple(made.settings["shape"]),
-        path,
-        opset=given.opset,
-        class_names=made.settings["classes"] or None,
-        channels_first=given.channels_first,
-    )
+    model = made.model, made.params, tuple(made.settings["shape"]), path
+    options = {
+        "class_names": made.settings["classes"] or None,
+        "channels_first": given.channels_first,
+    }
+    if path.suffix == ".h":
+        c(*model, **options)
+    else:
+        onnx(*model, opset=given.opset, **options)
     say(f"{path}: {path.stat().st_size:,} bytes")
     return 0

@@ -88,7 +88,9 @@ def c(
     >>> params, _ = model.init(fcnn.key(0), (28, 28, 1))
     >>> made = fcnn.export.c(model, params, (28, 28, 1), "digits.h")
     >>> made.function, made.constants, made.memory
-    ('digits_predict', 216704, 43264)
+    ('digits_predict', 216680, 43264)
+
+    Source: ISO/IEC 9899:1999, https://www.open-std.org/jtc1/sc22/wg14/www/docs/n1256.pdf.
     """
     path = Path(path)
     prefix = identifier(path.stem)

@@ -11,7 +11,7 @@ that accuracy is measured here and kept there.
 >>> images = np.random.default_rng(0).random((16, 8, 8, 1), np.float32)
 >>> small = fcnn.quantize.calibrate(model, params, images)
 >>> small
-Quantized(serial(conv2d(8, 3), relu, flatten, dense(10)), 3206 bytes of weights)
+Quantized(serial(conv2d(8, 3), relu, flatten, dense(10)), 3224 bytes of weights)
 >>> error = fcnn.quantize.apply(small, images) - model.apply(params, images)
 >>> bool(np.abs(error).max() < 0.05)
 True

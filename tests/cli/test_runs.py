@@ -151,6 +151,15 @@ def test_export_writes_what_onnx_reads(train, fcnn_command):
     assert onnx.load("digits.onnx").graph.output[0].name == "output"
 
 
+def test_export_writes_c_too(train, fcnn_command, tmp_path):
+    train()
+    status, out, _ = fcnn_command("export", "runs/mnist", "digits.h")
+    assert (status, out.startswith("digits.h: ")) == (0, True)
+    text = (tmp_path / "digits.h").read_text("utf-8")
+    assert "digits_predict(const float *input, float *output)" in text
+    assert "digits_class_names[10]" in text
+
+
 def test_a_layer_that_breaks_a_law_is_status_1(fcnn_command, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mylayers_of_test.py").write_text(

@@ -47,6 +47,14 @@ def calibrate(
         ArgumentError: if a layer has no counterpart in whole numbers, or there are no examples.
         ShapeError: if the model does not take such examples.
 
+    >>> import numpy as np, fcnn
+    >>> model = fcnn.serial(fcnn.dense(4), fcnn.relu, fcnn.dense(2))
+    >>> params, _ = model.init(fcnn.key(0), (3,))
+    >>> x = np.random.default_rng(0).random((64, 3), np.float32)
+    >>> small = fcnn.quantize.calibrate(model, params, x)
+    >>> [step.kind for step in small.steps]
+    ['layer', 'layer']
+
     Source: B. Jacob et al., "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 2017, https://arxiv.org/abs/1712.05877.
     """
@@ -83,6 +91,14 @@ def apply(model: Quantized, x: Tree) -> Any:
 
     Raises:
         ShapeError: if they are of another shape than those it was calibrated with.
+
+    >>> import numpy as np, fcnn
+    >>> model = fcnn.serial(fcnn.dense(4), fcnn.relu, fcnn.dense(2))
+    >>> params, _ = model.init(fcnn.key(0), (3,))
+    >>> x = np.random.default_rng(0).random((64, 3), np.float32)
+    >>> small = fcnn.quantize.calibrate(model, params, x)
+    >>> bool(np.abs(fcnn.quantize.apply(small, x) - model.apply(params, x)).max() < 0.02)
+    True
     """
     given = tree.leaves(x)
     shapes = tree.map(lambda leaf: np.shape(leaf)[1:], x)
