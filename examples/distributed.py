@@ -2,14 +2,22 @@
 
     pip install '.[cluster]' && python examples/distributed.py
     python examples/distributed.py --address scheduler:8786
+    mpiexec -n 3 python -m mpi4py.futures examples/distributed.py --engine mpi
+    python examples/distributed.py --engine pool
 
-Without an address, a Dask cluster of two worker processes is started on this machine.
-Every batch is cut into shards of a fixed size, which the workers compute; a worker that
-dies costs time only. At the end the same run is made in this process, and the SHA-256 of
-the two runs' parameters is compared.
+Without an address, a Dask cluster of two worker processes is started on this machine; MPI (mpi4py,
+with Open MPI or MPICH) has its ranks but one as workers; "pool" is Python's own pool of two
+processes, which is also taken where Dask is not installed. Every batch is cut into shards of a
+fixed size, which the workers compute; a Dask worker that dies costs time only. At the end the same
+run is made in this process, and the SHA-256 of the two runs' parameters is compared.
 """
 
+import contextlib
+import multiprocessing
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 # This file has the name of Dask's own package, which must be found before it.
@@ -36,27 +44,55 @@ RECIPE = _common.Recipe(
 )
 
 
+@contextlib.contextmanager
+def dask(address: str | None) -> Iterator[Executor]:
+    """Yield the executor of a Dask cluster: that of an address, or one of two processes here."""
+    from distributed import Client, LocalCluster
+
+    with contextlib.ExitStack() as stack:
+        where = address or stack.enter_context(
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+        )
+        client = stack.enter_context(Client(where))
+        print(f"on {client}")
+        yield client.get_executor()
+
+
+@contextlib.contextmanager
+def mpi(address: str | None) -> Iterator[Executor]:
+    """Yield the executor of the ranks that ``mpiexec`` has started."""
+    from mpi4py import MPI
+    from mpi4py.futures import MPIPoolExecutor
+
+    with MPIPoolExecutor() as executor:
+        print(f"on {executor.num_workers} ranks of {MPI.Get_library_version().splitlines()[0]}")
+        yield executor
+
+
+@contextlib.contextmanager
+def pool(address: str | None) -> Iterator[Executor]:
+    """Yield Python's pool of two processes."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        print("on Python's pool of two processes")
+        yield executor
+
+
+ENGINES = {"dask": dask, "mpi": mpi, "pool": pool}
+
+
 def main() -> None:
     """Train on the cluster and here, and compare."""
     parser = _common.options(__doc__, recipes=())
-    parser.add_argument("--address", metavar="HOST:PORT", help="a scheduler that is running")
+    parser.add_argument("--engine", choices=ENGINES, default="dask", help="dask by default")
+    parser.add_argument("--address", metavar="HOST:PORT", help="a Dask scheduler that is running")
     args = parser.parse_args()
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError:
-        parser.exit(0, "Dask is not installed: pip install 'fcnn[cluster]'\n")
-
-    train, test = mnist("train", 5000), mnist("test")
-    if args.address:
-        client = Client(args.address)
-    else:
-        cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
-        client = Client(cluster)
-    with client:
-        print(f"on {client}")
-        far = _common.learn(RECIPE, train, args, executor=client.get_executor())
-    if not args.address:
-        cluster.close()
+    engine = ENGINES[args.engine]
+    if args.engine == "dask" and find_spec("distributed") is None:
+        print("Dask is not installed (pip install 'fcnn[cluster]')")
+        engine = pool
+    train, test = mnist("train", 1000 if args.quick else 5000), mnist("test")
+    with engine(args.address) as executor:
+        far = _common.learn(RECIPE, train, args, executor=executor)
     print("here")
     near = _common.learn(RECIPE, train, args)
     same = fcnn.tree.digest(far.params) == fcnn.tree.digest(near.params)

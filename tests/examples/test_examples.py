@@ -1,5 +1,6 @@
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,9 +93,16 @@ def test_heartbeats_are_told_apart(run, tmp_path):
     assert accuracy > 0.5
 
 
+def test_a_run_on_pythons_own_pool_is_the_same_as_here():
+    """In a process of its own: each worker imports the script."""
+    command = [sys.executable, "-W", "error", "distributed.py", "--quick", "--engine", "pool"]
+    done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the parameters are the same, to the bit" in done.stdout
+
+
 def test_every_script_is_run_here():
     scripts = {path.stem for path in EXAMPLES.glob("[!_]*.py")}
-    needs_a_cluster = {"distributed"}
-    assert scripts - needs_a_cluster == {name for name, _ in FLOORS} | {
-        "denoising", "heartbeats", "mnist", "xor",
+    assert scripts == {name for name, _ in FLOORS} | {
+        "denoising", "distributed", "heartbeats", "mnist", "xor",
     }  # fmt: skip
