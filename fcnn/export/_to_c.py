@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -154,13 +155,12 @@ def _quantized(
 
 
 def _heading(model: Layer, made: CFile) -> list[str]:
-    return [
-        comment(f"{model!r}"),
-        comment(
-            f"Written by fcnn. Constants: {made.constants} bytes; memory: {made.memory} bytes, "
-            f"static, so that one call of {made.function} runs at a time."
-        ),
-    ]
+    text = (
+        f"{model!r}\n\nWritten by fcnn. Constants: {made.constants} bytes. Memory: {made.memory} "
+        f"bytes, static, so that one call of {made.function} runs at a time."
+    )
+    lines = [each for part in text.split("\n") for each in (textwrap.wrap(part, 90) or [""])]
+    return comment("\n   ".join(lines)).splitlines()
 
 
 def _guarded(prefix: str) -> list[str]:

@@ -17,7 +17,7 @@ from fcnn.export._c._elementwise import (
     softmax,
 )
 from fcnn.export._c._memory import Life, placed
-from fcnn.export._c._moves import concat, gather, pad, resize, slices, to_space, transpose
+from fcnn.export._c._moves import concat, gather, is_view, pad, resize, slices, to_space, transpose
 from fcnn.export._c._operands import Operation
 from fcnn.export._c._shapes import out_shape
 from fcnn.export._c._text import Lines, array, comment
@@ -131,13 +131,19 @@ class Body:
         nodes = self.graph.nodes
         last = {name: step for step, node in enumerate(nodes) for name in node.inputs}
         self._same: dict[str, str] = {}
+        self._seen: set[str] = set()
         for step, node in enumerate(nodes):
             x, y = node.inputs[0], node.outputs[0]
-            if y in self.names or x in self.names or x in self.graph.arrays:
+            if y in self.names or x in self.graph.arrays:
                 continue
-            is_view = node.op in ("Reshape", "Identity")
+            views = is_view(node, self.shapes[x])
+            if x in self.names:  # an array of the caller, which is read as it is
+                if views:
+                    self.names[y] = self.names[x]
+                    self._seen.add(y)
+                continue
             is_over = node.op in SAME_PLACE and last[x] == step and self._is_alone(x, y)
-            if is_view or (is_over and self.shapes[x] == self.shapes[y]):
+            if views or (is_over and self.shapes[x] == self.shapes[y]):
                 self._same[y] = x
         lives: dict[str, Life] = {}
         for step, node in enumerate(nodes):
@@ -176,11 +182,7 @@ class Body:
     def _write(self, node: Node) -> None:
         x, y = node.inputs[0], node.outputs[0]
         before, after = self.shapes[x][1:], self.shapes[y][1:]
-        if (
-            node.op in ("Reshape", "Identity")
-            and self._root(y) == self._root(x)
-            and y in self._same
-        ):
+        if y in self._seen or (is_view(node, self.shapes[x]) and y in self._same):
             return  # the same elements under another shape
         self.lines.add("")
         self.lines.add(comment(f"{node.name}: {before} -> {after}"))

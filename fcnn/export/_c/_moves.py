@@ -7,9 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._typing import Shape
 from fcnn.export._c._operands import Operation
 from fcnn.export._c._shapes import cuts_of
 from fcnn.export._c._text import index, loop_names, number, strides_of
+from fcnn.export._graph import Node
+
+
+def is_view(node: Node, shape: Shape) -> bool:
+    """Return whether an operation gives the elements of ``shape`` in the same order."""
+    if node.op != "Transpose":
+        return node.op in ("Reshape", "Identity")
+    moved = [axis for axis in node.attributes["perm"] if shape[axis] > 1]
+    return moved == sorted(moved)
 
 
 def transpose(op: Operation) -> None:

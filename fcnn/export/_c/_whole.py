@@ -15,10 +15,11 @@ from fcnn._typing import Array, Shape
 from fcnn.export._c._elementwise import _merged as merged
 from fcnn.export._c._float import WRITERS, Tables
 from fcnn.export._c._memory import Life, placed
+from fcnn.export._c._moves import is_view
 from fcnn.export._c._operands import Operation
 from fcnn.export._c._shapes import axes_of
 from fcnn.export._c._text import Lines, comment, index, loop_names, number, strides_of
-from fcnn.export._c._windows import PLACES, TAPS, _row, _taps, _window
+from fcnn.export._c._windows import PLACES, TAPS, _taps, _window, along_row
 
 HELPERS = """\
 /* The nearest whole number of x / step, which stands for x. */
@@ -52,6 +53,11 @@ class WholeBody:
         self._types = {step.output: _type_of(step) for step in model.steps}
         self._types |= {f"{each.name}.whole": "uint8_t" for each in model.inputs}
         self._outputs = {of: name for name, of in model.results.items()}
+        self._same = {
+            step.output: step.inputs[0]
+            for step in model.steps
+            if step.kind == "move" and is_view(step.node, self.shapes[step.inputs[0]])
+        }
         self.sizes = {kind: self._place(kind) for kind in ("uint8_t", "float")}
         for each in model.inputs:
             self._take(each.name)
@@ -91,7 +97,9 @@ class WholeBody:
                 self.shapes[own] = self.shapes[each.name]
                 lives[own] = Life(math.prod(self.shapes[own]), -1, self._last(each.name))
         for i, step in enumerate(model.steps):
-            if self._types[step.output] == kind and step.output not in self._outputs:
+            if step.output in self._same or step.output in self._outputs:
+                continue
+            if self._types[step.output] == kind:
                 size = width * math.prod(self.shapes[step.output])
                 lives[step.output] = Life(size, i, max(i, self._last(step.output)))
         offsets, total = placed(lives)
@@ -105,11 +113,18 @@ class WholeBody:
         return total // width
 
     def _last(self, name: str) -> int:
+        """Return the last step that reads a value, or another one that is the same elements."""
+        names = {name}
+        for step in self.model.steps:
+            if self._same.get(step.output) in names:
+                names.add(step.output)
         steps = self.model.steps
-        return max((i for i, step in enumerate(steps) if name in step.inputs), default=-1)
+        return max((i for i, s in enumerate(steps) if names & set(s.inputs)), default=-1)
 
     def _name(self, name: str) -> str:
         """Return the array of a value that a step reads."""
+        while name in self._same:
+            name = self._same[name]
         return self.names.get(f"{name}.whole") or self.names[name]
 
     def _take(self, name: str) -> None:
@@ -128,6 +143,8 @@ class WholeBody:
                 self.lines.add(f"{self.params[name]}[i] = {self.names[of]}[i];")
 
     def _write(self, step: Any) -> None:
+        if step.output in self._same:
+            return  # the same elements under another shape
         before, after = self.shapes[step.inputs[0]][1:], self.shapes[step.output][1:]
         self.lines.add("", comment(f"{step.node.name}: {before} -> {after}"))
         with self.lines.block(""):
@@ -244,12 +261,10 @@ class WholeBody:
                 lines.add(f"const uint8_t *from = in0 + {index(*at)};")
                 at = [("f", steps_w[0]), ("c", steps_w[1]), *zip(taps, steps_w[2:-1], strict=True)]
                 lines.add(f"const int8_t *by = {name} + {index(*at)};")
-                with lines.loops(("kx", last[2])):
-                    low, high, read = _row(last)
-                    lines.add(f"const int low = {low}, high = {high};")
-                    with lines.block("for (int x = low; x < high; x++)"):
-                        given = f"((int32_t)from[{read}] - {self._zero(step)})"
-                        lines.add(f"{sums}[x] += by[kx] * {given};")
+                with lines.loops(("kx", last[2])), along_row(lines, last) as read:
+                    zero = self._zero(step)
+                    value = f"(from[{read}] - {zero})" if zero else f"from[{read}]"
+                    lines.add(f"{sums}[x] += (int32_t)by[kx] * {value};")
                 for _ in outer:
                     lines.close()
             with lines.loops(("x", wide)):

@@ -7,14 +7,15 @@ element innermost it could not, for that would change the order of the additions
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from fcnn._typing import Shape
 from fcnn.export._c._operands import Operation
-from fcnn.export._c._text import index, number, strides_of
+from fcnn.export._c._text import Lines, index, number, strides_of
 
 PLACES, TAPS = ("z", "y", "x"), ("kz", "ky", "kx")
 
@@ -40,6 +41,18 @@ def _row(axis: tuple[int, int, int, int, int, int]) -> tuple[str, str, str]:
         high = f"({size - 1 + pad + stride} - {tap}) / {stride}"
         high = f"{high} < {out} ? {high} : {out}"
     return low, high, read
+
+
+@contextlib.contextmanager
+def along_row(lines: Lines, axis: tuple[int, int, int, int, int, int]) -> Iterator[str]:
+    """Open a loop over the columns that a tap reaches; yield where it reads."""
+    low, high, read = _row(axis)
+    head = f"for (int x = {low}; x < {high}; x++)"
+    if low != "0" or high != str(axis[0]):
+        lines.add(f"const int low = {low}, high = {high};")
+        head = "for (int x = low; x < high; x++)"
+    with lines.block(head):
+        yield read
 
 
 def conv(op: Operation) -> None:
@@ -69,11 +82,8 @@ def conv(op: Operation) -> None:
             lines.add(f"const {op.kind} *from = {op.x} + {index(*at)};")
             at = [("f", steps_w[0]), ("c", steps_w[1]), *zip(taps, steps_w[2:-1], strict=True)]
             lines.add(f"const float *by = {name} + {index(*at)};")
-            with lines.loops(("kx", taps_x)):
-                low, high, read = _row(last)
-                lines.add(f"const int low = {low}, high = {high};")
-                with lines.block("for (int x = low; x < high; x++)"):
-                    lines.add(f"row[x] += by[kx] * from[{read}];")
+            with lines.loops(("kx", taps_x)), along_row(lines, last) as read:
+                lines.add(f"row[x] += by[kx] * from[{read}];")
             for _ in outer:
                 lines.close()
 
@@ -85,13 +95,15 @@ def _taps(
     taps: Sequence[str],
 ) -> None:
     """Open a loop over the taps of each axis but the last, with the place ``iy`` that they read."""
-    for (_, size, kernel, stride, dilation, pad), place, tap in zip(
+    for (out, size, kernel, stride, dilation, pad), place, tap in zip(
         outer, places, taps, strict=True
     ):
         op.lines.open(f"for (int {tap} = 0; {tap} < {kernel}; {tap}++)")
         at = index((place, stride), (tap, dilation)) + (f" - {pad}" if pad else "")
         op.lines.add(f"const int i{place} = {at};")
-        op.lines.add(f"if (i{place} < 0 || i{place} >= {size}) continue;")
+        most = (out - 1) * stride + (kernel - 1) * dilation - pad
+        if pad or most >= size:
+            op.lines.add(f"if (i{place} < 0 || i{place} >= {size}) continue;")
 
 
 def conv_transpose(op: Operation) -> None:
