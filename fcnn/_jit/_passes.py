@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fcnn._jit._recorder import Op, Way
+from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import ALIGNED, Owner
 
 

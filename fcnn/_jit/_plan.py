@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._jit._arrays import digest_of
 from fcnn._jit._errors import DeviationError
 from fcnn._jit._leaves import replaced
 from fcnn._jit._program import Call, Program
-from fcnn._jit._recorder import BASE, Recorder, digest_of
+from fcnn._jit._recorder import BASE, Recorder
 from fcnn._jit._spans import Owner, same_bits
 from fcnn._ops.memory import RECORDING
 from fcnn._typing import Array

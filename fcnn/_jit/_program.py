@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcnn._jit._errors import line_of
+from fcnn._jit._op import Op, Way
 from fcnn._jit._passes import (
     Arena,
     Node,
@@ -27,7 +28,7 @@ from fcnn._jit._passes import (
     without_constant,
     without_unused,
 )
-from fcnn._jit._recorder import Op, Recorder, Way
+from fcnn._jit._recorder import Recorder
 from fcnn._jit._results import expression, read_only
 from fcnn._jit._spans import Owner, Place, aligned, at, in_memory_order, owner_of
 from fcnn._jit._traced import plain

@@ -6,17 +6,17 @@ They lie where they lay when the function ran; `fcnn._jit._program` puts others 
 
 from __future__ import annotations
 
-import hashlib
 import operator
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import attrs
 import numpy as np
 
+from fcnn._jit._arrays import as_view, digest_of, is_basic, is_same
 from fcnn._jit._errors import caller, line_of
+from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import Owner, Place, at, copy_of, owner_of, place_in
 from fcnn._jit._traced import Traced, TracedKey, plain, refuse
 from fcnn._typing import Array
@@ -37,72 +37,6 @@ _MADE_OF_OTHERS = {
 }  # fmt: skip
 _IN_PLACE = {np.put, np.place, np.putmask, np.fill_diagonal}
 _WITH_OUT = {np.concatenate, np.einsum, np.dot}
-
-
-@attrs.define(eq=False)
-class Way:
-    """A key as an argument's key and the path from it."""
-
-    argument: int
-    path: tuple[int, ...]
-
-
-@attrs.define(eq=False)
-class Op:
-    """A call.
-
-    Attributes:
-        style: "out", a function that takes its results' memory; "host", one that returns new
-            arrays, which are copied there; "copy" into the result; "in place", a function that
-            writes to its first argument; "guard", a condition that holds.
-        function: what is called; None for a guard on an array itself.
-        args: with the places of recorded arrays; other arrays are constants.
-        outs: the places that are written to.
-        expected: of a guard, the truth value.
-        place: the file and the line that made the call.
-        state: `numpy.errstate`'s arguments and the size of NumPy's buffer, where they are set.
-    """
-
-    style: str
-    function: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outs: tuple[Place, ...]
-    expected: bool = True
-    place: tuple[str, int] = ("?", 0)
-    state: tuple[tuple[tuple[str, str], ...], int] = ((), 0)
-    digest: bytes = b""
-
-    @property
-    def name(self) -> str:
-        """What is called, for people."""
-        if self.style == "copy":
-            return "copyto"
-        found = getattr(self.function, "__name__", None) or type(self.function).__name__
-        if self.style == "guard":
-            return "check" if self.function is None else f"check {found}"
-        of = getattr(self.function, "__self__", None)
-        return f"{of.__name__}.{found}" if isinstance(of, np.ufunc) else str(found)
-
-    def reads(self) -> list[Place]:
-        """Return the places that are read; what is written to in part is not among them."""
-        return [each for each in _all_in((self.args, self.kwargs)) if type(each) is Place]
-
-    def arrays(self) -> list[Any]:
-        """Return places and constants among the arguments."""
-        return [e for e in _all_in(self.args) if type(e) is Place or isinstance(e, np.ndarray)]
-
-
-def _all_in(value: Any) -> Iterable[Any]:
-    """Yield what is in nested tuples, lists and dicts."""
-    if type(value) in (tuple, list):
-        for each in value:
-            yield from _all_in(each)
-    elif type(value) is dict:
-        for each in value.values():
-            yield from _all_in(each)
-    else:
-        yield value
 
 
 class Recorder:
@@ -279,7 +213,7 @@ class Recorder:
             return self.host(operator.getitem, (array, key), {})
         found = plain(array)[key]
         if not isinstance(found, np.ndarray):
-            found = plain(array)[_as_view(key)]
+            found = plain(array)[as_view(key)]
         return found.view(self.kind)
 
     def set(self, array: Traced, key: Any, value: Any) -> None:
@@ -289,8 +223,8 @@ class Recorder:
             target[plain(key)] = plain(value)
             self._record("in place", operator.setitem, (array, key, value), (target,))
             return
-        part = target[_as_view(key)]
-        if isinstance(value, np.ndarray) and _is_same(part, plain(value)):
+        part = target[as_view(key)]
+        if isinstance(value, np.ndarray) and is_same(part, plain(value)):
             return
         self._copyto(part.view(self.kind), value, casting="unsafe")
 
@@ -438,36 +372,3 @@ class Recorder:
         if type(value) is dict:
             return {name: self._settled(each) for name, each in value.items()}
         return value
-
-
-def digest_of(outs: Sequence[Array]) -> bytes:
-    """Return a digest of the bytes of arrays."""
-    found = hashlib.blake2b(digest_size=16)
-    for each in outs:
-        found.update(each.tobytes())
-    return found.digest()
-
-
-def is_basic(key: Any) -> bool:
-    """Whether an index gives a view."""
-    parts = key if isinstance(key, tuple) else (key,)
-    return all(
-        part is None or part is Ellipsis or isinstance(part, slice | np.integer)
-        or (isinstance(part, int) and not isinstance(part, bool))
-        for part in parts
-    )  # fmt: skip
-
-
-def _as_view(key: Any) -> tuple[Any, ...]:
-    """Return a basic index with which NumPy gives an array for an element too."""
-    parts = key if isinstance(key, tuple) else (key,)
-    return parts if any(part is Ellipsis for part in parts) else (*parts, ...)
-
-
-def _is_same(a: Array, b: Array) -> bool:
-    return (
-        a.__array_interface__["data"] == b.__array_interface__["data"]
-        and a.shape == b.shape
-        and a.strides == b.strides
-        and a.dtype == b.dtype
-    )

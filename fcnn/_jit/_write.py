@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fcnn._jit._errors import DeviationError
-from fcnn._jit._recorder import Op
+from fcnn._jit._op import Op
 from fcnn._typing import Array
 
 Write = Callable[[Any], str]

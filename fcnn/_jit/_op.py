@@ -1,0 +1,77 @@
+"""What is recorded: a call with the places of its arrays, and a key by its argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import numpy as np
+
+from fcnn._jit._spans import Place
+
+
+@attrs.define(eq=False)
+class Way:
+    """A key as an argument's key and the path from it."""
+
+    argument: int
+    path: tuple[int, ...]
+
+
+@attrs.define(eq=False)
+class Op:
+    """A call.
+
+    Attributes:
+        style: "out", a function that takes its results' memory; "host", one that returns new
+            arrays, which are copied there; "copy" into the result; "in place", a function that
+            writes to its first argument; "guard", a condition that holds.
+        function: what is called; None for a guard on an array itself.
+        args: with the places of recorded arrays; other arrays are constants.
+        outs: the places that are written to.
+        expected: of a guard, the truth value.
+        place: the file and the line that made the call.
+        state: `numpy.errstate`'s arguments and the size of NumPy's buffer, where they are set.
+    """
+
+    style: str
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outs: tuple[Place, ...]
+    expected: bool = True
+    place: tuple[str, int] = ("?", 0)
+    state: tuple[tuple[tuple[str, str], ...], int] = ((), 0)
+    digest: bytes = b""
+
+    @property
+    def name(self) -> str:
+        """What is called, for people."""
+        if self.style == "copy":
+            return "copyto"
+        found = getattr(self.function, "__name__", None) or type(self.function).__name__
+        if self.style == "guard":
+            return "check" if self.function is None else f"check {found}"
+        of = getattr(self.function, "__self__", None)
+        return f"{of.__name__}.{found}" if isinstance(of, np.ufunc) else str(found)
+
+    def reads(self) -> list[Place]:
+        """Return the places that are read; what is written to in part is not among them."""
+        return [each for each in _all_in((self.args, self.kwargs)) if type(each) is Place]
+
+    def arrays(self) -> list[Any]:
+        """Return places and constants among the arguments."""
+        return [e for e in _all_in(self.args) if type(e) is Place or isinstance(e, np.ndarray)]
+
+
+def _all_in(value: Any) -> Iterable[Any]:
+    """Yield what is in nested tuples, lists and dicts."""
+    if type(value) in (tuple, list):
+        for each in value:
+            yield from _all_in(each)
+    elif type(value) is dict:
+        for each in value.values():
+            yield from _all_in(each)
+    else:
+        yield value
