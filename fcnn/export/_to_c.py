@@ -16,7 +16,8 @@ from fcnn._layer import Layer, as_shape
 from fcnn._typing import Tree
 from fcnn.checkpoint._write import replacing
 from fcnn.errors import ArgumentError
-from fcnn.export._c._float import Body, identifier
+from fcnn.export._c._float import Body
+from fcnn.export._c._tables import identifier
 from fcnn.export._c._text import comment
 from fcnn.export._c._whole import WholeBody
 from fcnn.export._graph import Tensor

@@ -93,7 +93,7 @@ def elementwise(op: Operation) -> None:
         (letter, i) for letter, i in zip("abc", range(count), strict=False) if op.node.inputs[i]
     ]
     value = EXPRESSIONS[op.node.op](op)
-    axes = _merged(op.out, [op.shapes[i] for _, i in inputs])
+    axes = merged(op.out, [op.shapes[i] for _, i in inputs])
     names = loop_names(len(axes))
     with op.lines.loops(*zip(names, [size for size, _ in axes], strict=True)):
         for letter, i in inputs:
@@ -107,7 +107,7 @@ def elementwise(op: Operation) -> None:
         op.lines.add(f"{op.y}[{index(*zip(names, steps, strict=True))}] = {value};")
 
 
-def _merged(out: Shape, shapes: list[Shape]) -> list[tuple[int, list[int]]]:
+def merged(out: Shape, shapes: list[Shape]) -> list[tuple[int, list[int]]]:
     """Return loops ``(size, stride of each input)`` over all of ``out``, as few as can be."""
     rank = len(out)
     strides = []

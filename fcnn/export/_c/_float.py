@@ -20,7 +20,8 @@ from fcnn.export._c._memory import Life, placed
 from fcnn.export._c._moves import concat, gather, is_view, pad, resize, slices, to_space, transpose
 from fcnn.export._c._operands import Operation
 from fcnn.export._c._shapes import out_shape
-from fcnn.export._c._text import Lines, array, comment
+from fcnn.export._c._tables import Tables
+from fcnn.export._c._text import Lines, comment
 from fcnn.export._c._windows import conv, conv_transpose, gemm, matmul, pool, whole_pool
 from fcnn.export._graph import Graph, Node
 
@@ -47,46 +48,6 @@ WRITERS: dict[str, Callable[[Operation], None]] = {
 }
 SAME_PLACE = {*EXPRESSIONS, "BatchNormalization"}
 """What may write where its first input lies, if nothing reads that later."""
-
-
-class Tables:
-    """The constant arrays of a file: equal ones are written once."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.lines: list[str] = []
-        self.bytes = 0
-        self._known: dict[tuple[str, bytes], str] = {}
-        self._used: set[str] = set()
-
-    def add(self, name: str, values: Array) -> str:
-        """Return the name of an array in C."""
-        values = np.ascontiguousarray(values)
-        content = str(values.dtype), values.tobytes()
-        if content not in self._known:
-            found = self._known[content] = self._unique(name)
-            self.lines += array(found, values)
-            self.bytes += values.nbytes
-        return self._known[content]
-
-    def _unique(self, name: str) -> str:
-        base = f"{self.prefix}_{identifier(name)}"
-        found, i = base, 1
-        while found in self._used:
-            i += 1
-            found = f"{base}_{i}"
-        self._used.add(found)
-        return found
-
-
-def identifier(name: str) -> str:
-    """Return a name with letters, digits and underscores alone.
-
-    >>> from fcnn.export._c._float import identifier
-    >>> identifier("conv1.Conv/2")
-    'conv1_Conv_2'
-    """
-    return "".join(each if each.isascii() and each.isalnum() else "_" for each in name).strip("_")
 
 
 class Body:

@@ -20,7 +20,7 @@ from fcnn.export._c._text import Lines, index, number, strides_of
 PLACES, TAPS = ("z", "y", "x"), ("kz", "ky", "kx")
 
 
-def _window(op: Operation, out: Shape, image: Shape) -> list[tuple[int, int, int, int, int, int]]:
+def window_of(op: Operation, out: Shape, image: Shape) -> list[tuple[int, int, int, int, int, int]]:
     """Return ``out, size, kernel, stride, dilation, padding before`` along each axis."""
     rank = len(image)
     kernel, stride = op.get("kernel_shape"), op.get("strides")
@@ -63,7 +63,7 @@ def conv(op: Operation) -> None:
     per_group, fan = filters // groups, c_in // groups
     name = op.constant(1, weight, "filter")
     bias = op.constant(2, op.array(2), "bias") if 2 in op.arrays else None
-    axes = _window(op, tuple(out), tuple(image))
+    axes = window_of(op, tuple(out), tuple(image))
     *outer, last = axes
     places, taps = PLACES[-len(axes) : -1], TAPS[-len(axes) : -1]
     lines, wide, taps_x = op.lines, last[0], last[2]
@@ -75,7 +75,7 @@ def conv(op: Operation) -> None:
         with lines.loops(("x", wide)):
             lines.add(f"row[x] = {f'{bias}[f]' if bias else '0.0f'};")
         with lines.loops(("c", fan)):
-            _taps(op, outer, places, taps)
+            taps_of(op, outer, places, taps)
             group = [(f"(f / {per_group})", fan * steps_in[0])] if groups > 1 else []
             at = [*group, ("c", steps_in[0])]
             at += [(f"i{each}", step) for each, step in zip(places, steps_in[1:-1], strict=True)]
@@ -88,7 +88,7 @@ def conv(op: Operation) -> None:
                 lines.close()
 
 
-def _taps(
+def taps_of(
     op: Operation,
     outer: Sequence[tuple[int, int, int, int, int, int]],
     places: Sequence[str],
@@ -113,7 +113,7 @@ def conv_transpose(op: Operation) -> None:
     per_group, fan = filters // groups, c_in // groups
     name = op.constant(1, weight, "filter")
     bias = op.constant(2, op.array(2), "bias") if 2 in op.arrays else None
-    axes = _window(op, tuple(out), tuple(image))
+    axes = window_of(op, tuple(out), tuple(image))
     rank, lines = len(axes), op.lines
     places, taps = PLACES[-rank:], TAPS[-rank:]
     steps_out, steps_in = strides_of((filters, *out)), strides_of((c_in, *image))
@@ -150,7 +150,7 @@ def pool(op: Operation) -> None:
     (_, channels, *image), (_, _, *out) = op.shapes[0], op.out
     is_max = op.node.op == "MaxPool"
     counts_all = bool(op.get("count_include_pad", 0))
-    axes, lines = _window(op, tuple(out), tuple(image)), op.lines
+    axes, lines = window_of(op, tuple(out), tuple(image)), op.lines
     rank = len(axes)
     places, taps = PLACES[-rank:], TAPS[-rank:]
     steps_in, steps_out = strides_of((channels, *image)), strides_of((channels, *out))
@@ -158,7 +158,7 @@ def pool(op: Operation) -> None:
         lines.add(f"float found = {'-INFINITY' if is_max else '0.0f'};")
         if not is_max:
             lines.add("int count = 0;")
-        _taps(op, axes, places, taps)
+        taps_of(op, axes, places, taps)
         at = [("c", steps_in[0])]
         at += [(f"i{each}", step) for each, step in zip(places, steps_in[1:], strict=True)]
         lines.add(f"const float a = {op.x}[{index(*at)}];")
