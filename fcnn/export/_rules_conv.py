@@ -31,7 +31,10 @@ def sliding(window: Window) -> dict[str, Any]:
     return {
         "kernel_shape": list(window.kernel),
         "strides": list(window.stride),
-        "dilations": list(window.dilation),
+        # Of a single element the dilation says nothing; engines differ where it is not 1.
+        "dilations": [
+            d if k > 1 else 1 for k, d in zip(window.kernel, window.dilation, strict=True)
+        ],
         "pads": [*[before for before, _ in window.pads], *[after for _, after in window.pads]],
     }
 

@@ -242,6 +242,18 @@ def test_memory_is_used_again(tmp_path):
     assert made.memory == 2 * 4 * 16 * 16 * 4
 
 
+@needs_gcc
+def test_a_view_is_not_written_over_while_another_branch_reads_it(tmp_path):
+    """The relu is of a reshaped value, whose memory the tanh still reads."""
+    branch = fcnn.serial(fcnn.reshape(2, 3), fcnn.relu, fcnn.flatten)
+    model = fcnn.serial(fcnn.dense(6), fcnn.add(branch, fcnn.tanh))
+    params, x = drawn_params(model, (4,)), drawn_inputs(model, (4,), 1)
+    fcnn.export.c(model, params, (4,), tmp_path / "two.h")
+    right = model.apply(params, x)
+    (found,) = computed(compiled(tmp_path, ["two"]), "two", [x], [right])
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
+
+
 def test_the_file_says_what_it_holds(tmp_path):
     model, shape = NETWORKS["lenet"]
     params = drawn_params(model, shape)
