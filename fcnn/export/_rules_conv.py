@@ -6,6 +6,7 @@ is. An asymmetric padding is the attribute ``pads``; one that is not zeros is a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,6 +86,9 @@ def convolved(
     graph: Graph, x: Tensor, weight: Array, bias: Any, window: Window, groups: int
 ) -> Tensor:
     """Add a Conv of a filter in fcnn's order, and a bias a channel or a pixel."""
+    if window.is_padded and math.prod(window.kernel) == 1:  # OpenCV computes the margin wrongly
+        x = extended(graph, graph.first(x), window.pads, "zeros")
+        window = window.over_padded()
     tied = isinstance(bias, np.ndarray) and bias.ndim == 1
     names = [graph.constant(outermost(weight), "weight")]
     names += [graph.constant(bias, "bias")] if tied else []
