@@ -247,7 +247,7 @@ def _replayed(
 
     if not wanted(jit, is_own(model) and is_own(loss)):
         return function
-    return replayed(function, f"the gradient of {model!r}")
+    return replayed(function, "the gradient", model)
 
 
 def _known(*arguments: Any) -> Shard:

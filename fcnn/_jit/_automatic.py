@@ -21,13 +21,30 @@ SEVERAL = 8
 """Of functions whose calls may be few: a recording takes as long as some twenty of them."""
 
 
-def replayed(function: F, name: str, *, after: int = ONCE) -> F:
+def replayed(function: F, what: str, model: Layer, *, after: int = ONCE) -> F:
     """Return the function, replayed once ``after`` calls with a signature have run.
 
-    What cannot be recorded runs as it is; the first time a warning names the call.
+    What cannot be recorded runs as it is; the first time a warning says ``what`` of the model, and
+    names the call.
     """
-    made: Any = Jitted(function, after=after, quiet=True, name=f"{name:.200}")
+    name = functools.partial("{} of {!r:.190}".format, what, model)
+    made: Any = Jitted(function, after=after, quiet=True, name=name)
     return made  # type: ignore[no-any-return]
+
+
+class _Same:
+    """A value that is equal to itself alone: what was found out of it is kept by identity."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def is_own(value: Any) -> bool:
@@ -37,24 +54,34 @@ def is_own(value: Any) -> bool:
     global, a generator. What is wholly of fcnn is surely a pure function, so that what was
     recorded for one call holds for later ones, and for those of an equal model made later.
     """
+    return _is_own(_Same(value))
+
+
+@functools.lru_cache(maxsize=8)
+def _is_own(same: _Same) -> bool:
+    """Keep what was found: the walk over a large model takes as long as a small one's call."""
+    return _all_own(same.value)
+
+
+def _all_own(value: Any) -> bool:
     if isinstance(value, Value):
         spec = value.spec
         parts = (*spec.args, *[each for _, each in spec.kwargs])
         functions = [getattr(value, name, None) for name in ("apply", "vjp", "each", "step")]
         made_by = (spec.constructor, *[each for each in functions if each is not None])
-        return all(map(_is_of_library, made_by)) and all(map(is_own, parts))
+        return all(map(_is_of_library, made_by)) and all(map(_all_own, parts))
     if value is None or isinstance(value, bool | int | float | str | np.generic | np.dtype):
         return True
     if type(value) in (tuple, list):
-        return all(map(is_own, value))
+        return all(map(_all_own, value))
     if type(value) is dict:
-        return all(map(is_own, value.values()))
+        return all(map(_all_own, value.values()))
     if type(value) is np.ndarray:
         return not value.flags.writeable
     if isinstance(value, np.ufunc):
         return True
     if isinstance(value, functools.partial):
-        return all(map(is_own, (value.func, *value.args, *value.keywords.values())))
+        return all(map(_all_own, (value.func, *value.args, *value.keywords.values())))
     return isinstance(value, type | types.FunctionType) and _is_of_library(value)
 
 
@@ -87,4 +114,4 @@ def _kept(model: Layer) -> Callable[..., Any]:
 
 
 def _applied(model: Layer) -> Callable[..., Any]:
-    return replayed(model.apply, f"apply of {model!r}", after=SEVERAL)
+    return replayed(model.apply, "apply", model, after=SEVERAL)

@@ -47,7 +47,7 @@ class Jitted(Generic[P, R]):
         function: the function.
         after: how many calls with a signature run unrecorded before it is recorded.
         quiet: run the function where it cannot be recorded, with one warning, instead of raising.
-        name: of the function in warnings; its repr if None.
+        name: gives the function's name in warnings; its repr if None.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Jitted(Generic[P, R]):
         *,
         after: int = 0,
         quiet: bool = False,
-        name: str | None = None,
+        name: Callable[[], str] | None = None,
     ) -> None:
         self._function, self._after, self._quiet = function, after, quiet
-        self._name = name or repr(function)
+        self._name = name or functools.partial(repr, function)
         self._is_given_up = False
         self._slots: OrderedDict[Any, _Slot] = OrderedDict()
         self._lock = threading.Lock()
@@ -207,10 +207,12 @@ class Jitted(Generic[P, R]):
         self._is_given_up = True
         self._slots.clear()
         hint = "; jit=False leaves this warning out" if self._quiet else ""
-        warnings.warn(f"{self._name} runs unrecorded: {reason}{hint}", stacklevel=5)
+        warnings.warn(f"{self._name()} runs unrecorded: {reason}{hint}", stacklevel=5)
 
 
-def _made(function: Callable[P, R], after: int, quiet: bool, name: str) -> Jitted[P, R]:
+def _made(
+    function: Callable[P, R], after: int, quiet: bool, name: Callable[[], str]
+) -> Jitted[P, R]:
     return Jitted(function, after=after, quiet=quiet, name=name)
 
 
