@@ -22,10 +22,8 @@ from fcnn.export._c._text import comment
 from fcnn.export._c._whole import WholeBody
 from fcnn.export._graph import Tensor
 from fcnn.export._onnx import traced
+from fcnn.export._whole._api import OPSET, calibrate
 from fcnn.export._whole._quantized import Quantized
-
-OPSET = 17
-"""The version of the operators that the graph is made of."""
 
 
 @attrs.frozen
@@ -110,9 +108,7 @@ def c(
     arguments = [(each.name, each) for each in inputs]
     names = {name: identifier(name) for name, _ in [*arguments, *outputs]}
     body: Body | WholeBody = (
-        Body(graph, [name for name, _ in outputs], names, prefix)
-        if quantize is None
-        else WholeBody(small, names, prefix)
+        Body(graph, names, prefix) if quantize is None else WholeBody(small, names, prefix)
     )
     found = CFile(path, f"{prefix}_predict", body.tables.bytes, body.size)
     text = [
@@ -141,13 +137,10 @@ def _quantized(
     normalise: Any,
     channels_first: bool,
 ) -> Quantized:
-    from fcnn.export._whole._api import calibrate
-
     if isinstance(given, Quantized):
         found = given
     else:
-        options = {"normalise": normalise, "channels_first": channels_first}
-        found = calibrate(model, params, given, **options)
+        found = calibrate(model, params, given, normalise=normalise, channels_first=channels_first)
     if found.model != model or found.shape != as_shape(shape):
         raise ArgumentError(
             f"expected examples or what calibrate made of {model!r} for {shape}, got {found!r}"

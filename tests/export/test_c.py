@@ -136,6 +136,29 @@ def test_whole_numbers_have_the_bits_of_quantize_apply(tmp_path):
         assert spread < 0.2 * np.abs(expected).max(), stem
 
 
+@needs_gcc
+def test_what_follows_the_last_layer_is_in_floats(tmp_path):
+    """Batch norm that is not merged, and sums; the model that is written stays as it is."""
+    last = (fcnn.sigmoid, fcnn.batch_norm(), fcnn.log_softmax)
+    models = {
+        "row": (fcnn.serial(fcnn.dense(6), *last), (4,)),
+        "image": (fcnn.serial(fcnn.conv2d(3, 3), *last), (6, 6, 1)),
+    }
+    smalls = {}
+    for stem, (model, shape) in models.items():
+        params = drawn_params(model, shape)
+        small = smalls[stem] = quantize.calibrate(model, params, pictures(shape))
+        before = dict(small.shapes)
+        fcnn.export.c(model, params, shape, tmp_path / f"{stem}.h", quantize=small)
+        assert small.shapes == before
+    library = compiled(tmp_path, smalls)
+    for stem, small in smalls.items():
+        x = pictures(models[stem][1], 3)
+        for image, right in zip(x, quantize.apply(small, x), strict=True):
+            (found,) = computed(library, stem, [image], [right])
+            np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-5)
+
+
 def digits_network():
     """Return the front door's kind of network, trained for an epoch on the embedded digits."""
     model = fcnn.serial(

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-
-import numpy as np
 
 from fcnn._typing import Array, Shape
-from fcnn.export._c._elementwise import (
-    EXPRESSIONS,
-    batch_norm,
-    elementwise,
-    reduction,
-    response_norm,
-    softmax,
-)
+from fcnn.export._c._elementwise import EXPRESSIONS
 from fcnn.export._c._memory import Life, placed
-from fcnn.export._c._moves import concat, gather, is_view, pad, resize, slices, to_space, transpose
-from fcnn.export._c._operands import Operation
+from fcnn.export._c._moves import is_view
 from fcnn.export._c._shapes import out_shape
 from fcnn.export._c._tables import Tables
 from fcnn.export._c._text import Lines, comment
-from fcnn.export._c._windows import conv, conv_transpose, gemm, matmul, pool, whole_pool
+from fcnn.export._c._write import write
 from fcnn.export._graph import Graph, Node
 
-WRITERS: dict[str, Callable[[Operation], None]] = {
-    **dict.fromkeys(EXPRESSIONS, elementwise),
-    "Where": elementwise,
-    **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceSum"), reduction),
-    **dict.fromkeys(("MaxPool", "AveragePool"), pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), whole_pool),
-    "BatchNormalization": batch_norm,
-    "Softmax": softmax,
-    "LRN": response_norm,
-    "Conv": conv,
-    "ConvTranspose": conv_transpose,
-    "Gemm": gemm,
-    "MatMul": matmul,
-    "Transpose": transpose,
-    "Slice": slices,
-    "Concat": concat,
-    "Pad": pad,
-    "Gather": gather,
-    "Resize": resize,
-    "DepthToSpace": to_space,
-}
 SAME_PLACE = {*EXPRESSIONS, "BatchNormalization"}
 """What may write where its first input lies, if nothing reads that later."""
 
@@ -53,11 +21,11 @@ SAME_PLACE = {*EXPRESSIONS, "BatchNormalization"}
 class Body:
     """The statements that compute a graph, and what they need."""
 
-    def __init__(
-        self, graph: Graph, outputs: list[str], names: dict[str, str], prefix: str
-    ) -> None:
-        """Write a graph whose inputs and ``outputs`` are the caller's arrays ``names``."""
-        self.graph, self.outputs, self.names, self.prefix = graph, outputs, dict(names), prefix
+    helpers: tuple[str, ...] = ()
+
+    def __init__(self, graph: Graph, names: dict[str, str], prefix: str) -> None:
+        """Write a graph whose inputs and outputs are the caller's arrays ``names``."""
+        self.graph, self.names, self.prefix = graph, dict(names), prefix
         self.tables, self.lines = Tables(prefix), Lines()
         self.shapes: dict[str, Shape] = {
             **{name: each.shape for name, each in graph.arrays.items()},
@@ -70,8 +38,6 @@ class Body:
         self.floats = self._place()
         for node in graph.nodes:
             self._write(node)
-
-    helpers: tuple[str, ...] = ()
 
     @property
     def memory(self) -> list[str]:
@@ -148,41 +114,8 @@ class Body:
         self.lines.add("")
         self.lines.add(comment(f"{node.name}: {before} -> {after}"))
         with self.lines.block(""):
-            arrays = self._arrays(node)
-            op = Operation(
-                node,
-                [*[self.shapes.get(name, ()) for name in node.inputs], self.shapes[y]],
-                arrays,
-                [*["" for _ in node.inputs], "out"],
-                "float",
-                self.lines,
-                self.tables.add,
-            )
-            self._declare(op)
-            if node.op == "Reshape":
-                with self.lines.loops(("i", math.prod(after))):
-                    self.lines.add("out[i] = in0[i];")
-            else:
-                WRITERS[node.op](op)
+            write(node, node.inputs, y, self._arrays(node), "float", self)
 
-    def _declare(self, op: Operation) -> None:
-        """Declare the arrays that an operation reads, and the one that it writes."""
-        for i, name in enumerate(op.node.inputs):
-            if name and not self._is_table(op.node, i):
-                op.names[i] = f"in{i}"
-                kind = "int32_t" if name in self.graph.integers else "float"
-                value = self._pointer(name, op, i)
-                self.lines.add(f"const {kind} *in{i} = {value};")
-        self.lines.add(f"float *out = {self.names[op.node.outputs[0]]};")
-
-    def _is_table(self, node: Node, i: int) -> bool:
-        """Whether an input is a constant that its writer puts into the file by itself."""
-        return node.inputs[i] in self.graph.arrays and not (
-            node.op in ("Add", "Sub", "Mul", "Div", "Pow", "Greater", "PRelu", "Where")
-            and self.graph.arrays[node.inputs[i]].size > 1
-        )
-
-    def _pointer(self, name: str, op: Operation, i: int) -> str:
-        if name in self.graph.arrays:
-            return self.tables.add(name, self.graph.arrays[name].astype(np.float32))
-        return self.names[name]
+    def pointer(self, name: str) -> tuple[str, str]:
+        """Return the type and the place of a value."""
+        return "int32_t" if name in self.graph.integers else "float", self.names[name]

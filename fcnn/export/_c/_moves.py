@@ -22,6 +22,12 @@ def is_view(node: Node, shape: Shape) -> bool:
     return moved == sorted(moved)
 
 
+def copied(op: Operation) -> None:
+    """Write the elements as they are, where they cannot be read in their place."""
+    with op.lines.loops(("i", math.prod(op.out))):
+        op.lines.add(f"{op.y}[i] = {op.x}[i];")
+
+
 def transpose(op: Operation) -> None:
     """Write the elements in another order of the axes."""
     steps = strides_of(op.shapes[0])

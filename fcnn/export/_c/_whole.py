@@ -8,16 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from fcnn._typing import Shape
-from fcnn.export._c._float import WRITERS
 from fcnn.export._c._memory import Life, placed
 from fcnn.export._c._moves import is_view
-from fcnn.export._c._operands import Operation
 from fcnn.export._c._tables import Tables
 from fcnn.export._c._text import Lines, comment, number
 from fcnn.export._c._whole_steps import WholeSteps
+from fcnn.export._c._write import write
 
 HELPERS = """\
 /* The nearest whole number of x / step, which stands for x. */
@@ -35,7 +32,7 @@ static inline uint8_t {prefix}_rescaled(int64_t total, int32_t multiplier, int s
     const int64_t whole = (moved >= 0 ? moved >> shift : -((-moved + all) >> shift)) + zero;
     return (uint8_t)(whole < 0 ? 0 : whole > 255 ? 255 : whole);
 }}
-""".splitlines()
+"""
 
 
 class WholeBody(WholeSteps):
@@ -46,7 +43,7 @@ class WholeBody(WholeSteps):
         self.model, self.prefix, self.params = model, prefix, names
         self.names: dict[str, str] = {}
         self.tables, self.lines = Tables(prefix), Lines()
-        self.shapes: dict[str, Shape] = model.shapes
+        self.shapes: dict[str, Shape] = dict(model.shapes)
         self.sums = 0  # elements of the row that sums are added up in
         self._types = {step.output: _type_of(step) for step in model.steps}
         self._types |= {f"{each.name}.whole": "uint8_t" for each in model.inputs}
@@ -66,8 +63,8 @@ class WholeBody(WholeSteps):
 
     @property
     def helpers(self) -> list[str]:
-        return [line.replace("{prefix}", self.prefix).replace("{{", "{").replace("}}", "}")
-                for line in HELPERS]  # fmt: skip
+        """The functions that the statements call."""
+        return HELPERS.format(prefix=self.prefix).splitlines()
 
     @property
     def memory(self) -> list[str]:
@@ -156,38 +153,16 @@ class WholeBody(WholeSteps):
 
     def _plain(self, step: Any) -> None:
         """Write an operation of the float graph, of floats or on whole numbers that it moves."""
-        kind, node, arrays = self._types[step.output], step.node, self.model.arrays
-        known = {i: arrays[n] for i, n in enumerate(node.inputs) if n in arrays}
+        node, constants = step.node, self.model.arrays
+        arrays = {i: constants[name] for i, name in enumerate(node.inputs) if name in constants}
         if "value" in step.arrays:
-            known[2] = step.arrays["value"]
-        shapes = [self.shapes.get(n, ()) for n in node.inputs]
-        op = Operation(
-            node,
-            [*shapes, self.shapes[step.output]],
-            known,
-            [*["" for _ in node.inputs], "out"],
-            kind,
-            self.lines,
-            self.tables.add,
-        )
-        names = step.inputs if step.kind == "float" else [step.inputs[0], *node.inputs[1:]]
-        for i, name in enumerate(names):
-            if not name or (i in known and known[i].size == 1) or (i in known and node.op in MOVED):
-                continue
-            source = self.tables.add(name, known[i].astype(np.float32)) if i in known else (
-                self._name(name)
-            )  # fmt: skip
-            op.names[i] = f"in{i}"
-            self.lines.add(f"const {kind} *in{i} = {source};")
-        self.lines.add(f"{kind} *out = {self.names[step.output]};")
-        if node.op == "Reshape":
-            with self.lines.loops(("i", math.prod(op.out))):
-                self.lines.add("out[i] = in0[i];")
-        else:
-            WRITERS[node.op](op)
+            arrays[2] = step.arrays["value"]
+        inputs = step.inputs if step.kind == "float" else [*step.inputs, *node.inputs[1:]]
+        write(node, inputs, step.output, arrays, self._types[step.output], self)
 
-
-MOVED = ("Transpose", "Reshape", "Slice", "Pad", "Gather", "DepthToSpace", "Resize")
+    def pointer(self, name: str) -> tuple[str, str]:
+        """Return the type and the place of a value that an operation reads."""
+        return self._types.get(name, "uint8_t"), self._name(name)
 
 
 def _type_of(step: Any) -> str:

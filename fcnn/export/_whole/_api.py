@@ -17,6 +17,7 @@ from fcnn.export._whole._run import run
 from fcnn.export._whole._steps import Planner
 
 OPSET = 17
+"""The version of the operators that the graph is made of."""
 
 
 def calibrate(
@@ -78,12 +79,13 @@ def calibrate(
         tuple(graph.inputs),
         tuple(outputs),
         graph.arrays,
-        graph,
     )
 
 
 def apply(model: Quantized, x: Tree) -> Any:
     """Return the outputs of a model in whole numbers for examples ``(n, ...)``.
+
+    An array, or a tuple of them where the model has several outputs.
 
     Args:
         model: what `calibrate` returned.

@@ -8,7 +8,7 @@ import attrs
 
 from fcnn._layer import Layer
 from fcnn._typing import Array, Shape
-from fcnn.export._graph import Graph, Tensor
+from fcnn.export._graph import Tensor
 from fcnn.export._whole._fixed import Scale
 from fcnn.export._whole._steps import Step
 
@@ -25,9 +25,7 @@ class Quantized:
         shapes: of all values, with the batch axis, as they lie in a file: channels first.
         results: the value of each output.
         inputs, outputs: the model's, in the order of their trees.
-        arrays: the constants of the float graph.
-        kept: the graph that the steps are made of.
-        tree: the output's tensors in their tree.
+        arrays: the constants of the operations that are computed in floats, or move elements.
     """
 
     model: Layer
@@ -39,7 +37,6 @@ class Quantized:
     inputs: tuple[Tensor, ...]
     outputs: tuple[tuple[str, Tensor], ...]
     arrays: dict[str, Array]
-    graph: Graph
 
     def __repr__(self) -> str:
         return f"Quantized({self.model!r}, {self.bytes} bytes of weights)"

@@ -10,12 +10,11 @@ import numpy as np
 from fcnn._typing import Array
 from fcnn.export._graph import Graph
 from fcnn.export._ranges import least_error_range
-from fcnn.export._whole._values import LAST
+from fcnn.export._whole._values import LAST, LAYERS
 from fcnn.export._whole._windows import convolved, last_axes, windows
 
 MOST = 64
 """Examples that are looked at."""
-LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def complete(graph: Graph, inputs: dict[str, Array]) -> None:

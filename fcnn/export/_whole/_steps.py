@@ -14,9 +14,8 @@ from fcnn.errors import ArgumentError
 from fcnn.export._c._shapes import axes_of, out_shape
 from fcnn.export._graph import Graph, Node
 from fcnn.export._whole._fixed import Scale, fixed
-from fcnn.export._whole._values import LAST, MOVES, ONE_BY_ONE
+from fcnn.export._whole._values import LAST, LAYERS, MOVES, ONE_BY_ONE
 
-LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("MaxPool", "GlobalMaxPool", "ReduceMax")
 MEANS = ("AveragePool", "GlobalAveragePool", "ReduceMean")
 TABLE = np.arange(256, dtype=np.uint8)

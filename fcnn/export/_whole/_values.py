@@ -12,6 +12,9 @@ from fcnn.export._c._shapes import axes_of, cuts_of
 
 Given = dict[str, Any]
 
+LAYERS = ("Conv", "Gemm", "MatMul")
+"""What computes sums of products, in whole numbers."""
+
 
 def _elu(x: Array, alpha: float, gamma: float = 1.0) -> Array:
     found: Array = gamma * np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x)
