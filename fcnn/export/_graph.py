@@ -57,6 +57,10 @@ class Node:
     attributes: dict[str, Any]
     name: str
 
+    def constants(self, arrays: Mapping[str, Array]) -> dict[int, Array]:
+        """Return which of the inputs are constants, by their position."""
+        return {i: arrays[name] for i, name in enumerate(self.inputs) if name in arrays}
+
 
 class Graph:
     """Nodes in order of execution, and the arrays that they read.

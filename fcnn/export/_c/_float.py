@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fcnn._typing import Array, Shape
+from fcnn._typing import Shape
 from fcnn.export._c._elementwise import EXPRESSIONS
 from fcnn.export._c._memory import Life, placed
 from fcnn.export._c._moves import is_view
@@ -32,7 +32,7 @@ class Body:
             **{each.name: (1, *each.layout) for each in graph.inputs},
         }
         for node in graph.nodes:
-            known = self._arrays(node)
+            known = node.constants(graph.arrays)
             shapes = [self.shapes.get(name, ()) for name in node.inputs]
             self.shapes[node.outputs[0]] = out_shape(node, shapes, known)
         self.floats = self._place()
@@ -48,10 +48,6 @@ class Body:
     def size(self) -> int:
         """The bytes of the static arrays."""
         return 4 * self.floats
-
-    def _arrays(self, node: Node) -> dict[int, Array]:
-        of = self.graph.arrays
-        return {i: of[name] for i, name in enumerate(node.inputs) if name in of}
 
     def _place(self) -> int:
         """Give each value its place in the buffer; return the buffer's size in floats."""
@@ -114,7 +110,7 @@ class Body:
         self.lines.add("")
         self.lines.add(comment(f"{node.name}: {before} -> {after}"))
         with self.lines.block(""):
-            write(node, node.inputs, y, self._arrays(node), "float", self)
+            write(node, node.inputs, y, node.constants(self.graph.arrays), "float", self)
 
     def pointer(self, name: str) -> tuple[str, str]:
         """Return the type and the place of a value."""

@@ -153,8 +153,8 @@ class WholeBody(WholeSteps):
 
     def _plain(self, step: Any) -> None:
         """Write an operation of the float graph, of floats or on whole numbers that it moves."""
-        node, constants = step.node, self.model.arrays
-        arrays = {i: constants[name] for i, name in enumerate(node.inputs) if name in constants}
+        node = step.node
+        arrays = node.constants(self.model.arrays)
         if "value" in step.arrays:
             arrays[2] = step.arrays["value"]
         inputs = step.inputs if step.kind == "float" else [*step.inputs, *node.inputs[1:]]

@@ -232,9 +232,7 @@ class WholeSteps:
 
     def _over_axes(self, step: Any, start: str, more: str, made: Callable[[str], str]) -> None:
         node, lines, shape = step.node, self.lines, self.shapes[step.inputs[0]]
-        arrays = {
-            i: self.model.arrays[n] for i, n in enumerate(node.inputs) if n in self.model.arrays
-        }
+        arrays = node.constants(self.model.arrays)
         is_global = node.op.startswith("Global")
         axes = (
             list(range(2, len(shape)))

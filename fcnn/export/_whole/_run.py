@@ -79,25 +79,25 @@ def _concat(model: Quantized, step: Step, given: list[Array]) -> Array:
     return np.concatenate(parts, step.node.attributes["axis"])
 
 
-def _over(step: Step, x: Array) -> tuple[int, ...]:
+def _over(model: Quantized, step: Step, x: Array) -> tuple[int, ...]:
     """Return the axes of a pool over the whole image, or of a reduction."""
     if step.node.op.startswith("Global"):
         return tuple(range(2, x.ndim))
-    return tuple(axes_of(step.node.attributes, {1: step.arrays.get("axes", x)}, x.ndim))
+    return tuple(axes_of(step.node.attributes, step.node.constants(model.arrays), x.ndim))
 
 
 def _max(model: Quantized, step: Step, given: list[Array]) -> Array:
     (x,) = given
     if step.node.op == "MaxPool":  # padding is never the maximum: 0 is the least of all
         return _array(windows(x, step.node.attributes).max(axis=last_axes(x)))
-    return _array(x.max(axis=_over(step, x), keepdims=True))
+    return _array(x.max(axis=_over(model, step, x), keepdims=True))
 
 
 def _mean(model: Quantized, step: Step, given: list[Array]) -> Array:
     (x,), zero = given, model.scales[step.inputs[0]].zero
     centred = x.astype(np.int64) - zero
     if step.node.op != "AveragePool":
-        axes = _over(step, x)
+        axes = _over(model, step, x)
         total = centred.sum(axis=axes, keepdims=True)
         count: IntArray = np.array(math.prod(x.shape[axis] for axis in axes))
     else:

@@ -73,7 +73,7 @@ class Planner:
             self.shapes[each.name] = (1, *each.layout)
             self.scales[each.name] = Scale.of(*graph.ranges[each.name])
         for node in graph.nodes:
-            arrays = {i: graph.arrays[n] for i, n in enumerate(node.inputs) if n in graph.arrays}
+            arrays = node.constants(graph.arrays)
             shapes = [self.shapes.get(name, ()) for name in node.inputs]
             self.shapes[node.outputs[0]] = out_shape(node, shapes, arrays)
             if node.outputs[0] not in self.skipped:
@@ -266,9 +266,7 @@ class Planner:
         shape = self.shapes[node.inputs[0]]
         if node.op == "GlobalAveragePool":
             return math.prod(shape[2:])
-        arrays = {
-            i: self.graph.arrays[n] for i, n in enumerate(node.inputs) if n in self.graph.arrays
-        }
+        arrays = node.constants(self.graph.arrays)
         return math.prod(shape[axis] for axis in axes_of(node.attributes, arrays, len(shape)))
 
     def _joined(self, node: Node) -> None:
