@@ -110,21 +110,17 @@ def empty_like(x: Array, dtype: Any = None) -> Array:
 
 def zeros_like(x: Array, dtype: Any = None) -> Array:
     """Return zeros in x's shape and order in memory."""
-    recorder = RECORDING.recorder
-    if recorder is None:
-        return np.zeros_like(x, dtype)
-    made = empty_like(x, dtype)
-    np.copyto(made, 0, casting="unsafe")
-    return made
+    return np.zeros_like(x, dtype) if RECORDING.recorder is None else _filled_like(x, 0, dtype)
 
 
 def ones_like(x: Array, dtype: Any = None) -> Array:
     """Return ones in x's shape and order in memory."""
-    recorder = RECORDING.recorder
-    if recorder is None:
-        return np.ones_like(x, dtype)
+    return np.ones_like(x, dtype) if RECORDING.recorder is None else _filled_like(x, 1, dtype)
+
+
+def _filled_like(x: Array, value: Any, dtype: Any) -> Array:
     made = empty_like(x, dtype)
-    np.copyto(made, 1, casting="unsafe")
+    np.copyto(made, value, casting="unsafe")
     return made
 
 

@@ -32,6 +32,7 @@ class WinogradAdjoint:
     """
 
     halo = 0
+    _nothing: Any = 0  # the gradient of the filters before the first block
 
     def __init__(
         self,
@@ -44,9 +45,13 @@ class WinogradAdjoint:
     ) -> None:
         n, h, w, c = x.shape
         self._x, self._window, self._tiles, self._shape = x, window, columns, weight.shape
-        self._dfilters: Any = 0  # (36, c, o)
-        self._filters = transform_filters(weight) if input_grad else None  # (36, c, o)
+        self._dfilters = self._nothing  # (36, c, o)
+        self._filters = self.transformed(weight) if input_grad else None
         self._dx = memory.zeros((h, c, w, n) if input_grad else 0, x.dtype)
+
+    def transformed(self, weight: Array) -> Array:
+        """Return the filters as the products read them, ``(36, c, o)``."""
+        return transform_filters(weight)
 
     def blocks(self, pool: Pair = (1, 1)) -> list[Block]:
         """Cut the output into blocks of whole tiles and whole pools."""

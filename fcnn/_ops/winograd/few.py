@@ -9,10 +9,10 @@ from fcnn._ops.blocks import Block
 from fcnn._ops.direct import DirectForward
 from fcnn._ops.finite import all_finite
 from fcnn._ops.gemm import product
-from fcnn._ops.layout import nhwc
 from fcnn._ops.packed import multiply
 from fcnn._ops.values import decide
-from fcnn._ops.window import Pair, Window, inside
+from fcnn._ops.window import Pair, Window
+from fcnn._ops.winograd.adjoint import WinogradAdjoint
 from fcnn._ops.winograd.few_transforms import (
     input_adjoint,
     input_tiles,
@@ -20,9 +20,9 @@ from fcnn._ops.winograd.few_transforms import (
     write_output,
 )
 from fcnn._ops.winograd.forward import clear_blank
-from fcnn._ops.winograd.matrices import ALPHA, TILE
+from fcnn._ops.winograd.matrices import TILE
 from fcnn._ops.winograd.tiling import tile_blocks, tiles
-from fcnn._ops.winograd.transforms import transform_filters, transform_filters_adjoint
+from fcnn._ops.winograd.transforms import transform_filters
 from fcnn._typing import Array
 
 
@@ -55,7 +55,8 @@ class FewForward:
 class OneForward(DirectForward):
     """A `fcnn._ops.algorithm.Forward` of one image by the definition.
 
-    To transform the filters costs as much as it saves, but for the adjoint, which saves more.
+    To transform the filters costs as much as it saves, but for the adjoint, which saves more. That
+    one cuts tiles of its own, so no columns are handed on.
     """
 
     def compute(self, block: Block, out: Array, bias: Array | None) -> None:
@@ -63,37 +64,14 @@ class OneForward(DirectForward):
         super().compute(block, out, bias)
 
 
-class FewAdjoint:
-    """A `fcnn._ops.algorithm.Adjoint` for ``weight (3, 3, c, o)``.
+class FewAdjoint(WinogradAdjoint):
+    """A `fcnn._ops.algorithm.Adjoint` for ``weight (3, 3, c, o)``, on tiles of few images."""
 
-    NaN or infinity in x or dz spoils whole tiles, and always shows in dweight.
-    """
+    _nothing = None
 
-    halo = 0
-
-    def __init__(
-        self,
-        x: Array,
-        weight: Array,
-        window: Window,
-        groups: int,
-        input_grad: bool,
-        columns: Array | None = None,
-    ) -> None:
-        n, h, w, c = x.shape
-        self._x, self._window, self._tiles, self._shape = x, window, columns, weight.shape
-        self._dfilters: Array | None = None  # (36, c, o)
-        self._filters = transform_filters(weight.swapaxes(2, 3)) if input_grad else None
-        self._dx = memory.zeros((h, c, w, n) if input_grad else 0, x.dtype)
-
-    def blocks(self, pool: Pair = (1, 1)) -> list[Block]:
-        """Cut the output into blocks of whole tiles and whole pools."""
-        return tile_blocks(self._window, self._x, self._shape[3], pool)
-
-    def buffer(self, block: Block) -> Array:
-        """Return an array ``(rows, o, cols, n)`` for this block's dz."""
-        height, width = block.size
-        return memory.empty((height, self._shape[3], width, len(self._x)), self._x.dtype)
+    def transformed(self, weight: Array) -> Array:
+        """Return the filters as the products read them, ``(36, o, c)``."""
+        return transform_filters(weight.swapaxes(2, 3))
 
     def accumulate(self, block: Block, dz: Array) -> None:
         """Add the block's part of both gradients."""
@@ -104,27 +82,15 @@ class FewAdjoint:
         part = multiply(pixels.swapaxes(1, 2), dproducts)
         self._dfilters = part if self._dfilters is None else self._dfilters + part
         if self._filters is not None:
-            self._add_dx(block, _products(dproducts, self._filters))
-
-    def _add_dx(self, block: Block, dtiles: Array) -> None:
-        """Add to dx what the block's input tiles have for it."""
-        (h, _, w, n), (height, width) = self._dx.shape, block.size
-        (top, _), (left, _) = self._window.pads
-        part = input_adjoint(dtiles, (tiles(height), tiles(width)), n)
-        from_rows, to_rows = inside(block.rows.start - top, 1, height + ALPHA - TILE, h)
-        from_cols, to_cols = inside(block.cols.start - left, 1, width + ALPHA - TILE, w)
-        target = self._dx[to_rows, :, to_cols]
-        np.add(target, part[from_rows, :, from_cols], out=target)
+            down_across = tiles(block.size[0]), tiles(block.size[1])
+            dtiles = _products(dproducts, self._filters)
+            self._add_dx(block, input_adjoint(dtiles, down_across, len(self._x)))
 
     def dweight(self) -> Array:
         """Return the gradient of the weight, ``(3, 3, c, o)``."""
         if self._dfilters is None:
             return memory.zeros(self._shape, self._x.dtype)
-        return transform_filters_adjoint(self._dfilters)
-
-    def dx(self) -> Array | None:
-        """Return the gradient of the input, ``(n, h, w, c)``; None if it was not asked for."""
-        return None if self._filters is None else nhwc(self._dx)
+        return super().dweight()
 
 
 def _products(pixels: Array, filters: Array) -> Array:
