@@ -59,7 +59,7 @@ def _chained(
     sent = client.scatter(common, broadcast=True, hash=False, direct=direct)
     count = max(1, sum(threads.values()))
     parts = spread(len(shards), -(-len(shards) // count))
-    done = [client.submit(_part, function, sent, shards[part], **options) for part in parts]
+    done = [client.submit(attempt, function, sent, shards[part], **options) for part in parts]
     total = client.submit(_started, done[0], **options) if len(done) == 1 else done[0]
     for part in done[1:]:
         total = client.submit(_joined, total, part, **options)
@@ -73,11 +73,6 @@ def _chained(
 
 State: TypeAlias = tuple[list[Any], Any, list[list[tree.Observation]]]
 """The rests, the sum so far, and the observations of each shard."""
-
-
-def _part(function: Function, common: Any, shards: Sequence[Any]) -> Any:
-    """Return each shard's rest and gradient, or why there is none."""
-    return attempt(function, common, shards)
 
 
 def _joined(before: Any, part: Any) -> State | Failure:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fcnn._blas import BLAS
 from fcnn.parallel._engine import Engine, Function
+from fcnn.parallel._shards import one_blas_thread
 
 
 class Own(Engine):
@@ -16,11 +16,8 @@ class Own(Engine):
         self, executor: Any, function: Function, common: Any, shards: Sequence[Any]
     ) -> list[Any]:
         """Return the results in the order of the shards."""
-        BLAS.enter()
-        try:
+        with one_blas_thread():
             found: list[Any] = executor.share(function, common, shards)
-        finally:
-            BLAS.leave()
         return found
 
     def sum(
@@ -32,11 +29,8 @@ class Own(Engine):
         weights: Sequence[float],
     ) -> tuple[list[Any], Any]:
         """Add the gradients where they were computed."""
-        BLAS.enter()
-        try:
+        with one_blas_thread():
             found: tuple[list[Any], Any] = executor.share_sum(function, common, shards, weights)
-        finally:
-            BLAS.leave()
         return found
 
     def check(self, executor: Any) -> None:
