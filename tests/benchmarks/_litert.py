@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from _serve import Run, serve
+from _serve import Run, repeated, serve
 from _tensorflow import model, variables_of
 from _work import Work, examples
 from ai_edge_litert.interpreter import Interpreter
@@ -34,13 +34,8 @@ def network(work: Work, batch: int, threads: int) -> Callable[[np.ndarray], np.n
 
 def prepare(work: Work, batch: int, mode: str, threads: int) -> Run:
     """Return an inference; there is no training."""
-    run, images = network(work, batch, threads), examples(work, batch)[0].astype(np.float32)
-
-    def infer(k: int) -> None:
-        for _ in range(k):
-            run(images)
-
-    return infer
+    images = examples(work, batch)[0].astype(np.float32)
+    return repeated(network(work, batch, threads), images)
 
 
 if __name__ == "__main__":

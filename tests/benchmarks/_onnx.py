@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import onnxruntime
 from _graph import serialized
-from _serve import Run, serve
+from _serve import Run, repeated, serve
 from _work import Work, images_first
 
 
@@ -19,13 +21,8 @@ def session(work: Work, batch: int, threads: int) -> onnxruntime.InferenceSessio
 
 def prepare(work: Work, batch: int, mode: str, threads: int) -> Run:
     """Return an inference; there is no training."""
-    run, images = session(work, batch, threads), images_first(work, batch)
-
-    def infer(k: int) -> None:
-        for _ in range(k):
-            run.run(None, {"x": images})
-
-    return infer
+    run = functools.partial(session(work, batch, threads).run, None)
+    return repeated(run, {"x": images_first(work, batch)})
 
 
 if __name__ == "__main__":

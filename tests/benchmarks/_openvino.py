@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import openvino
 from _graph import serialized
-from _serve import Run, serve
+from _serve import Run, repeated, serve
 from _work import Work, images_first
 
 
@@ -32,13 +32,7 @@ def network(work: Work, batch: int, threads: int) -> Callable[[np.ndarray], np.n
 
 def prepare(work: Work, batch: int, mode: str, threads: int) -> Run:
     """Return an inference; there is no training."""
-    run, images = network(work, batch, threads), images_first(work, batch)
-
-    def infer(k: int) -> None:
-        for _ in range(k):
-            run(images)
-
-    return infer
+    return repeated(network(work, batch, threads), images_first(work, batch))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ PARTS = 10
 WARM_UP = 0.1  # seconds, after the first run
 
 
+def repeated(function: Callable[[Any], object], argument: Any) -> Run:
+    """Return what calls a function with the same argument, again and again."""
+
+    def run(k: int) -> None:
+        for _ in range(k):
+            function(argument)
+
+    return run
+
+
 def serve(prepare: Callable[..., Run]) -> None:
     """Answer commands until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
