@@ -79,6 +79,7 @@ def calibrate(
         tuple(graph.inputs),
         tuple(outputs),
         graph.arrays,
+        graph,
     )
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from fcnn._layer import Layer
 from fcnn._typing import Array, Shape
-from fcnn.export._graph import Tensor
+from fcnn.export._graph import Graph, Tensor
 from fcnn.export._whole._fixed import Scale
 from fcnn.export._whole._steps import Step
 
@@ -26,6 +26,7 @@ class Quantized:
         results: the value of each output.
         inputs, outputs: the model's, in the order of their trees.
         arrays: the constants of the operations that are computed in floats, or move elements.
+        graph: the model in floats, which the steps are made of.
     """
 
     model: Layer
@@ -37,6 +38,7 @@ class Quantized:
     inputs: tuple[Tensor, ...]
     outputs: tuple[tuple[str, Tensor], ...]
     arrays: dict[str, Array]
+    graph: Graph
 
     def __repr__(self) -> str:
         return f"Quantized({self.model!r}, {self.bytes} bytes of weights)"
