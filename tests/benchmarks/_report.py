@@ -115,10 +115,12 @@ def _blas() -> str:
 
 
 def _version(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"{package} not installed"
+    for name in (package, f"{package}-cpu"):
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            pass
+    return f"{package} not installed"
 
 
 def _revision(checkout: Path) -> str:
