@@ -95,7 +95,7 @@ def algorithm_for(
         return DIRECT
     if is_one(x, weight, window):
         return WINOGRAD_ONE
-    return WINOGRAD_FEW if is_few(x) else WINOGRAD
+    return WINOGRAD_FEW if is_few(x, window) else WINOGRAD
 
 
 def gradients(

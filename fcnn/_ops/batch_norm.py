@@ -10,27 +10,42 @@ The passes go through bands of rows that stay in the cache.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from fcnn._ops import memory
-from fcnn._ops.channels import channel_lines, channel_rows, dots, repeated, row_bands, sums
+from fcnn._ops.channels import channel_lines, channel_rows, repeated, row_bands, sums_and_dots
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.layout import nhwc
+from fcnn._ops.passes import passes_over
 from fcnn._ops.values import decide
 from fcnn._typing import Array
 
 NEAR = 16  # of a squared mean to its variance, below which x need not be centred first
 
 
+class Seen(NamedTuple):
+    """What `normalise` saw of a batch, in float64, each ``(c,)``."""
+
+    mean: Array
+    var: Array
+    """Biased."""
+    inverse: Array
+    """``1 / sqrt(var + eps)``."""
+    is_near: bool
+    """Whether every mean is near zero, so that sums of x do for those of x - mean."""
+
+
 def normalise(
     x: Array, scale: Array, bias: Array, eps: float, epilogue: Epilogue | None = None
-) -> tuple[Array, Array, Array]:
-    """Return ``(y, mean, var)``: ``y = (x - mean) / sqrt(var + eps) * scale + bias``, epilogue.
+) -> tuple[Array, Seen]:
+    """Return y and what was seen: ``y = (x - mean) / sqrt(var + eps) * scale + bias``, epilogue.
 
-    ``x (..., c)``; mean and (biased) variance ``(c,)`` over all other axes, in float64.
+    ``x (..., c)``; mean and variance over all axes but c.
 
     One pass has both sums, of x and of its square. ``E[x²] - E[x]²`` cancels where a mean is far
     from zero; there x - k takes the place of x, where k is the mean of the first of ``b`` bands: a
@@ -44,7 +59,7 @@ def normalise(
         if is_near and len(parts) > 1:
             rest, var = _moments(channel_lines(rows[band]) for band in parts)
             is_near = _is_near_zero(rest, var)
-    shift, source = memory.zeros_like(guess), rows
+    mean, source = rest, rows
     if not is_near:
         shift, source = guess.astype(x.dtype), y
         centre = repeated(shift, rows)
@@ -52,54 +67,54 @@ def normalise(
             np.subtract(channel_lines(rows[band]), centre, out=channel_lines(y[band]))
             for band in parts
         )
-    factor = scale / np.sqrt(var + eps)
+        mean = shift + rest
+    inverse = 1 / np.sqrt(var + eps)
+    factor = scale * inverse
     _rescale(source, factor, bias - rest * factor, epilogue, y)
-    return nhwc(y).reshape(x.shape), shift + rest, var
+    return nhwc(y).reshape(x.shape), Seen(mean, var, inverse, is_near)
 
 
 def normalise_adjoint(
     x: Array,
     scale: Array,
     dy: Array,
-    mean: Array,
-    var: Array,
-    eps: float,
+    seen: Seen,
     y: Array | None = None,
     epilogue: Epilogue | None = None,
 ) -> tuple[Array, Array, Array]:
     """Return ``(dscale, dbias, dx)`` of `normalise`; an epilogue needs its output y."""
     check_output(epilogue, y)
-    rows, drows = channel_rows(x), channel_rows(dy)
+    (mean, _, inverse, is_near), rows, drows = seen, channel_rows(x), channel_rows(dy)
     yrows = None if y is None else channel_rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
-    centre = None if _is_near_zero(mean, var) else repeated(mean, rows)
+    centre = None if is_near else repeated(mean, rows)
     parts, dx = row_bands(rows), memory.empty(rows.shape, x.dtype)
+    zrows = memory.ascontiguousarray(drows, x.dtype) if epilogue is None else dx
     buffer = memory.empty((parts[0].stop, c, rows.shape[2] * rows.shape[3]), x.dtype)
-    dbias, dscale = memory.zeros(c), memory.zeros(c)
+    both = []
     for band in parts:
-        if epilogue is None or yrows is None:
-            np.copyto(dx[band], drows[band])
-        else:
-            epilogue.adjoint(yrows[band], drows[band], dx[band])
-        dz, source = channel_lines(dx[band]), channel_lines(rows[band])
-        dbias += sums(dz)
+        if epilogue is not None and yrows is not None:
+            epilogue.adjoint(yrows[band], drows[band], zrows[band])
+        source = channel_lines(rows[band])
         if centre is not None:
             source = np.subtract(source, centre, out=buffer[: len(source)])
-        dscale += dots(source, dz)
-    if centre is None:
-        dscale -= mean * dbias
+        both.append(sums_and_dots(channel_lines(zrows[band]), source))
+    total = functools.reduce(operator.add, both)
+    dbias, dots = total[0], total[1]
+    dscale = (dots - mean * dbias if is_near else dots) * inverse
     # dx = dz * factors + x * slopes + levels, the formula above with its terms in x together
-    inverse = 1 / np.sqrt(var + eps)
-    dscale *= inverse
-    slope = -scale * inverse * inverse * dscale / pixels
-    slopes, factors = repeated(slope, rows), repeated(scale * inverse, rows)
-    levels = repeated(-scale * inverse * dbias / pixels - slope * mean, rows)
-    for band in parts:
-        dz, source = channel_lines(dx[band]), channel_lines(rows[band])
-        line = np.multiply(source, slopes, out=buffer[: len(source)])
-        np.add(line, levels, out=line)
-        np.multiply(dz, factors, out=dz)
-        np.add(dz, line, out=dz)
+    factor = scale * inverse
+    share = factor / -pixels
+    slope = share * inverse * dscale
+    slopes, factors = repeated(slope, rows), repeated(factor, rows)
+    levels = repeated(share * dbias - slope * mean, rows)
+    with passes_over(factors.size, warns=True):
+        for band in parts:
+            dz, out = channel_lines(zrows[band]), channel_lines(dx[band])
+            line = np.multiply(channel_lines(rows[band]), slopes, out=buffer[: len(out)])
+            np.add(line, levels, out=line)
+            np.multiply(dz, factors, out=out)
+            np.add(out, line, out=out)
     return dscale.astype(x.dtype), dbias.astype(x.dtype), nhwc(dx).reshape(x.shape)
 
 
@@ -115,24 +130,23 @@ def _rescale(
     rows: Array, factor: Array, offset: Array, epilogue: Epilogue | None, y: Array
 ) -> None:
     factors, offsets = repeated(factor, rows), repeated(offset, rows)
-    for band in row_bands(rows):
-        out = np.multiply(channel_lines(rows[band]), factors, out=channel_lines(y[band]))
-        np.add(out, offsets, out=out)
-        if epilogue is not None:
-            epilogue.apply(out, out)
+    with passes_over(factors.size, warns=True):
+        for band in row_bands(rows):
+            out = np.multiply(channel_lines(rows[band]), factors, out=channel_lines(y[band]))
+            np.add(out, offsets, out=out)
+            if epilogue is not None:
+                epilogue.apply(out, out)
 
 
 def _moments(parts: Iterable[Array]) -> tuple[Array, Array]:
     """Mean and variance of each channel of bands ``(h, c, w*n)``, in one pass."""
-    total: Any = 0
-    squares: Any = 0
-    pixels = 0
+    both, pixels = [], 0
     for lines in parts:
-        total += sums(lines)
-        squares += dots(lines, lines)
+        both.append(sums_and_dots(lines, lines))
         pixels += len(lines) * lines.shape[2]
-    mean = memory.asarray(total / pixels)
-    return mean, np.maximum(squares / pixels - mean * mean, 0)
+    means = functools.reduce(operator.add, both) / pixels
+    mean, squares = means[0], means[1]
+    return mean, np.maximum(squares - mean * mean, 0)
 
 
 def _is_near_zero(mean: Array, var: Array) -> bool:

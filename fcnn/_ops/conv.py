@@ -27,10 +27,12 @@ from fcnn._ops.depthwise import depthwise, depthwise_adjoints, is_depthwise
 from fcnn._ops.direct_adjoint import DirectAdjoint
 from fcnn._ops.epilogue import Epilogue, check_output
 from fcnn._ops.im2col import kept_columns
-from fcnn._ops.layout import PIECE, hcwn, images_innermost, nhwc
+from fcnn._ops.layout import hcwn, images_innermost, nhwc
 from fcnn._ops.vector import row_sums
 from fcnn._ops.window import Window
 from fcnn._typing import Array
+
+SMALL = 1 << 12  # elements of a block, below which repeating the bias takes longer than it gains
 
 
 def correlate(
@@ -177,7 +179,7 @@ def finish(out: Array, bias: Array | None, epilogue: Epilogue | None) -> None:
 
     A bias for each pixel is repeated for the images first, which makes the inner loop a row long.
     """
-    if bias is not None and bias.ndim == 3 and out.size > PIECE:
+    if bias is not None and bias.ndim == 3 and out.size >= SMALL:
         repeated = memory.empty(out.shape[1:], out.dtype)
         repeated[...] = bias
         np.add(out, repeated, out=out)

@@ -57,17 +57,15 @@ def im2col(x: Array, window: Window, groups: int, block: Block) -> Array:
     else:
         lines, repeats, step, row_strides = height, kh, kh, (sh * row, dh * row)
     # The source overlaps along the kernel's columns: each is read once per kernel column.
-    shape = groups, lines, repeats, kw, c, width, n
-    strides = (c * channel, *row_strides, dw * col, channel, sw * col, v)
+    run, apart = ((width * n,), (v,)) if sw == 1 else ((width, n), (sw * col, v))
+    shape = groups, lines, repeats, kw, c, *run
+    strides = (c * channel, *row_strides, dw * col, channel, *apart)
     source = strided(image, shape, strides, first_row * row + first_col * col)
     if source.flags.c_contiguous:  # one kernel column: whole rows of the image as they lie
         columns = source
     else:
         columns = memory.empty(shape, x.dtype)
-        if sw > 1:
-            np.copyto(runs(columns), runs(source))
-        else:
-            np.copyto(columns, source)
+        np.copyto(runs(columns), runs(source))
     # The result overlaps along the rows: neighbouring matrices share kh - sh rows of input.
     line = columns.strides[2]
     matrices = (groups, height, kh * kw * c, width * n)

@@ -20,8 +20,8 @@ import numpy as np
 from fcnn._ops import blocks, memory
 from fcnn._typing import Array
 
-PIECE = 1 << 12
-"""Elements of a piece that stays in the level-1 cache."""
+PIECE = 1 << 13
+"""Elements of a row: those of NumPy's buffer, to which it would copy rows that are shorter."""
 APART = 1 << 10
 """Bytes; images a multiple of it apart share sets of the cache."""
 MANY, ROW, PADDING = 24, 32, 16

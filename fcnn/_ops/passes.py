@@ -15,14 +15,19 @@ from contextlib import contextmanager
 import numpy as np
 
 LONG = 512  # elements of a row that is not worth a copy
+BUFFER = 8192  # of NumPy's buffer by default
 
 
 @contextmanager
-def passes_over(run: int) -> Iterator[None]:
+def passes_over(run: int, *, warns: bool = False) -> Iterator[None]:
     """Run a block with the best buffer for rows of ``run`` elements, and without warnings.
 
-    `numpy.errstate` restores the buffer's size too.
+    `numpy.errstate` restores the buffer's size too. With ``warns``, warnings stay as they are, and
+    so does the buffer where setting it takes longer than it gains.
     """
-    with np.errstate(all="ignore"):
+    if warns and not LONG < run < BUFFER:
+        yield
+        return
+    with np.errstate() if warns else np.errstate(all="ignore"):
         np.setbufsize(LONG if run >= LONG else 4 * LONG)
         yield

@@ -120,16 +120,14 @@ class BatchNorm:
             return self._vjp_in_evaluation(params, x, ctx, epilogue)
         check_floats(x)
         self.check(params, x.shape, x.dtype, True)
-        y, mean, var = normalise(x, params.scale, params.bias, self.eps, epilogue)
+        y, seen = normalise(x, params.scale, params.bias, self.eps, epilogue)
 
         def pullback(dy: Array) -> tuple[BatchNormParams, Array]:
             out = None if epilogue is None else y
-            dscale, dbias, dx = normalise_adjoint(
-                x, params.scale, dy, mean, var, self.eps, out, epilogue
-            )
+            dscale, dbias, dx = normalise_adjoint(x, params.scale, dy, seen, out, epilogue)
             m = x.size // x.shape[-1]
-            seen_mean = Observation(mean.astype(x.dtype), self.momentum)
-            seen_var = Observation((var * (m / (m - 1))).astype(x.dtype), self.momentum)
+            seen_mean = Observation(seen.mean.astype(x.dtype), self.momentum)
+            seen_var = Observation((seen.var * (m / (m - 1))).astype(x.dtype), self.momentum)
             return BatchNormParams(dscale, dbias, seen_mean, seen_var), dx
 
         return y, pullback

@@ -82,11 +82,11 @@ def test_of_a_pooled_correlation(epilogue, budget):
 def test_of_a_normalisation(epilogue, budget):
     x, scale, bias, dy = draw(0, 6, 7, 8, 3), draw(1, 3), draw(2, 3), draw(3, 6, 7, 8, 3)
     with mock.patch.object(blocks, "BUDGET", budget):
-        z, *moments = normalise(x, scale, bias, 1e-5)
-        y, *_ = normalise(x, scale, bias, 1e-5, epilogue)
+        z, seen = normalise(x, scale, bias, 1e-5)
+        y, _ = normalise(x, scale, bias, 1e-5, epilogue)
         np.testing.assert_array_equal(y, epilogue.apply(z))
-        grads = normalise_adjoint(x, scale, dy, *moments, 1e-5, y, epilogue)
-        plain = normalise_adjoint(x, scale, epilogue.adjoint(y, dy), *moments, 1e-5)
+        grads = normalise_adjoint(x, scale, dy, seen, y, epilogue)
+        plain = normalise_adjoint(x, scale, epilogue.adjoint(y, dy), seen)
         for grad, other in zip(grads, plain, strict=True):
             np.testing.assert_allclose(grad, other, rtol=1e-9, atol=1e-9)
         again = rescale(x, scale, bias, epilogue)
@@ -104,5 +104,6 @@ def test_an_adjoint_without_the_output_is_refused():
         correlate_pooled_adjoints(
             x, weight, draw(2, 2, 2, 2, 4), window, 1, False, (2, 2), raw, None, RELU, True
         )
+    _, seen = normalise(x, np.ones(3), np.zeros(3), 1e-5)
     with pytest.raises(TypeError, match=said):
-        normalise_adjoint(x, np.ones(3), x, np.zeros(3), np.ones(3), 1e-5, epilogue=RELU)
+        normalise_adjoint(x, np.ones(3), x, seen, epilogue=RELU)

@@ -12,7 +12,7 @@ from fcnn._ops import algorithm, blocks, conv
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU
 from fcnn._ops.window import slide
-from fcnn._ops.winograd import matrices, suits
+from fcnn._ops.winograd import is_few, matrices, suits
 
 
 def test_transforms_are_exact():
@@ -57,6 +57,16 @@ def test_when_it_is_chosen(change, chosen):
     x = np.empty((images, *geometry[0], channels), dtype)
     weight = np.empty((*geometry[1], channels // groups, 64), dtype)
     assert suits(x, weight, window, groups, pool) is chosen
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "few"),
+    [(7, 100, True), (8, 32, True), (9, 32, False), (10, 24, True), (12, 24, False),
+     (15, 8, True), (16, 8, False)],
+)  # fmt: skip
+def test_images_are_turned_where_a_row_of_their_tiles_is_short(images, size, few):
+    x = np.empty((images, size, size, 16), np.float32)
+    assert is_few(x, view((size, size), ((1, 1), (1, 1)))) is few
 
 
 def draw(seed, *shape):

@@ -8,7 +8,7 @@ import numpy as np
 
 from fcnn._ops import memory
 from fcnn._ops.blocks import Block
-from fcnn._ops.gemm import product, product_of_rows, transform
+from fcnn._ops.gemm import product, product_of_rows, spaced, transform
 from fcnn._ops.layout import nhwc
 from fcnn._ops.window import Pair, Window, inside
 from fcnn._ops.winograd.matrices import ALPHA, INPUT_TRANSFORM, TILE
@@ -109,12 +109,11 @@ def transform_input_adjoint(dtiles: Array, n: int) -> Array:
     (down, _, c, length), dtype = dtiles.shape, dtiles.dtype
     across, run = length // n, c * length
     matrix = INPUT_TRANSFORM.T.astype(dtype, order="C")
-    by_rows = memory.empty((down, ALPHA, ALPHA * run), dtype)
-    transform(matrix, dtiles.reshape(by_rows.shape), by_rows)
+    by_rows, last = spaced((down, ALPHA, ALPHA, run), dtype), down * TILE
+    transform(matrix, dtiles.reshape(by_rows.shape).swapaxes(1, 2), by_rows.swapaxes(1, 2))
     del dtiles
     by_rows[1:, :SHARED] += by_rows[:-1, TILE:]
     lines = memory.empty((down * TILE + SHARED, ALPHA, run), dtype)
-    by_rows, last = by_rows.reshape(down, ALPHA, ALPHA, run), down * TILE
     transform(matrix, by_rows[:, :TILE], lines[:last].reshape(down, TILE, ALPHA, run))
     transform(matrix, by_rows[-1, TILE:], lines[last:])
     del by_rows

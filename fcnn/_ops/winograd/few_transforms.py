@@ -13,7 +13,7 @@ import numpy as np
 
 from fcnn._ops import memory
 from fcnn._ops.blocks import Block
-from fcnn._ops.gemm import transform
+from fcnn._ops.gemm import spaced, transform
 from fcnn._ops.layout import hcwn, runs
 from fcnn._ops.strided import strided
 from fcnn._ops.window import Pair, Window, inside
@@ -90,8 +90,8 @@ def both(matrix: Array, pixels: Array) -> Array:
     """Return ``(m, m, run)``: a matrix ``(m, k)`` times both first axes of ``(k, k, run)``."""
     (m, k), run, dtype = matrix.shape, pixels.shape[2], pixels.dtype
     matrix = matrix.astype(dtype, order="C")
-    down = memory.empty((m, k, run), dtype)
-    transform(matrix, pixels.reshape(k, k * run), down.reshape(m, k * run))
+    down = spaced((m, k, run), dtype)
+    transform(matrix, pixels.swapaxes(0, 1), down.swapaxes(0, 1))
     return transform(matrix, down, memory.empty((m, m, run), dtype))
 
 

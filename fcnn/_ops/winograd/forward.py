@@ -61,7 +61,7 @@ def clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, x.shape[2])
     part = hcwn(x)[from_rows, :, from_cols]
     rows, cols = _one_a_window(to_rows, height), _one_a_window(to_cols, width)
-    if rows and cols and decide((part[rows, :, cols] != 0).any(axis=1).all()):
+    if rows and cols and decide(np.logical_or.reduce(part[rows, :, cols], axis=1).all()):
         return
     nonzero = memory.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
     for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough

@@ -11,7 +11,8 @@ from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._typing import Array
 
 CHANNELS = 16  # at least, of input and of output: fewer products do not pay for the transforms
-IMAGES = 16  # from which runs of images are long; fewer are turned, channels innermost
+IMAGES = 8, 16  # fewer are turned, channels innermost: runs of images are short; more are not
+RUN = 64  # tiles in a row of all images, up to which numbers of images between these are turned
 PIXELS = 48  # of output at least, in all images: fewer do not pay for the filters' transform
 ONE = 32, 512  # channels and pixels, for one image forward
 WASTE = 0.4  # at most, of the plain multiplications; tiles that reach over the border waste some
@@ -33,9 +34,10 @@ def suits(x: Array, weight: Array, window: Window, groups: int, pool: Pair = (1,
     )
 
 
-def is_few(x: Array) -> bool:
+def is_few(x: Array, window: Window) -> bool:
     """Whether ``x (n, h, w, c)`` has so few images that they are turned, channels innermost."""
-    return len(x) < IMAGES
+    few, many = IMAGES
+    return len(x) < few or (len(x) < many and len(x) * tiles(window.out[1]) <= RUN)
 
 
 def is_one(x: Array, weight: Array, window: Window) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fcnn._ops import memory
 from fcnn._ops.blocks import Block
-from fcnn._ops.gemm import transform
+from fcnn._ops.gemm import SPACE, spaced, transform
 from fcnn._ops.im2col import padded
 from fcnn._ops.layout import hcwn, runs
 from fcnn._ops.strided import strided
@@ -68,11 +68,12 @@ def transform_output(products: Array, out: Array) -> None:
     """
     down, _, o, run = products.shape
     matrix, line = OUTPUT_TRANSFORM.astype(out.dtype), o * run
-    by_rows = memory.empty((down * TILE, ALPHA * line), out.dtype)
-    transform(matrix, products.reshape(down, ALPHA, -1), by_rows.reshape(down, TILE, -1))
-    del products
-    whole = memory.empty((down * TILE, TILE, line), out.dtype)
-    transform(matrix, by_rows.reshape(-1, ALPHA, line), whole)
+    by_cols = products.reshape(down, ALPHA, ALPHA, line).swapaxes(1, 2)
+    by_rows = spaced((down, TILE, ALPHA, line), out.dtype)
+    transform(matrix, by_cols, by_rows.swapaxes(1, 2))
+    del products, by_cols
+    whole = memory.empty((down, TILE, TILE, line), out.dtype)
+    transform(matrix, by_rows, whole)
     _, _, cols, n = out.shape
     untile(whole.reshape(-1, TILE, o, tiles(cols), n), out)
 
@@ -102,11 +103,13 @@ def _transform_tiles(
     # Tiles of 6 columns overlap with the next one in 2.
     shape, strides = (height, c, across, size, n), (row, channel, TILE * col, col, v)
     columns = strided(image, shape, strides, first_row * row + first_col * col)
-    by_cols = memory.empty((height, ALPHA, c, across, n), dtype)
+    line = ALPHA * c * across * n
+    lines = memory.empty((height, line + SPACE), dtype)  # as of `spaced`
+    by_cols = lines[:, :line].reshape(height, ALPHA, c, across, n)
     np.matmul(matrix, columns, out=by_cols.transpose(0, 2, 3, 1, 4))
     del image, columns
-    line = ALPHA * c * across * n
     # Tiles of 6 rows likewise.
-    rows = strided(by_cols, (down, size, line), (TILE * line * v, line * v, v))
+    step = lines.strides[0]
+    rows = strided(lines, (down, size, line), (TILE * step, step, v))
     both = transform(matrix, rows, memory.empty((down, ALPHA, line), dtype))
     return both.reshape(down, ALPHA**2, c, across * n)
