@@ -132,8 +132,9 @@ def predict(
         shard_size: the largest number of examples computed at a time, with one BLAS thread.
         executor: what computes the shards; this thread if None.
         jit: replay what was recorded in earlier calls with the same shapes, of equal models too,
-            with the same bits (see `fcnn.jit`). None: where the model is of this library
-            throughout. True: with layers of your own too, see `fcnn.value_and_grad`. False: never.
+            with the same bits (see `fcnn.jit`). None: after 100 calls, where the model is of this
+            library throughout. True: from the second call on, with layers of your own too, see
+            `fcnn.value_and_grad`. False: never.
 
     Raises:
         ArgumentError: if an argument is something else.

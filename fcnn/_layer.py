@@ -230,6 +230,14 @@ def core(function: Any) -> Any:
     return getattr(function, "__wrapped__", function)
 
 
+def for_last_call(pullback: Any) -> Any:
+    """Return a pullback for a call that is its only or its last one.
+
+    That of a chain then gives up what each layer keeps as soon as the layer's gradient is known.
+    """
+    return getattr(pullback, "last", pullback)
+
+
 def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
     init, apply, vjp = triple
 
@@ -259,15 +267,10 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
         except FcnnError as error:
             raise error.called(repr(made)) from None
         shape = y.shape if isinstance(y, np.ndarray) else shapes_of(y)
-
-        def checked_pullback(dy: Any) -> tuple[Tree, Any]:
-            if (dy.shape if isinstance(dy, np.ndarray) else shapes_of(dy)) != shape:
-                raise ShapeError(
-                    f"expected dy of y's shape {shape}, got {shapes_of(dy)}", call=repr(made)
-                )
-            return pullback(dy)
-
-        return y, checked_pullback
+        checked: Any = _checked_pullback(pullback, shape, made)
+        if hasattr(pullback, "last"):
+            checked.last = _checked_pullback(pullback.last, shape, made)
+        return y, checked
 
     def protected_vjp(params: Tree, x: Any, /, ctx: Context = EVAL) -> tuple[Any, ModelPullback]:
         y, pullback = checked_vjp(params, x, ctx)
@@ -290,6 +293,17 @@ def _checked(triple: Triple, spec: Spec, check: Callable[[Any], None]) -> Layer:
     protected_vjp.__qualname__ = checked_vjp.__qualname__ = "Layer.vjp"
     made = Layer(checked_init, checked_apply, protected_vjp, spec)
     return made
+
+
+def _checked_pullback(pullback: ModelPullback, shape: Any, of: Layer) -> ModelPullback:
+    def checked_pullback(dy: Any) -> tuple[Tree, Any]:
+        if (dy.shape if isinstance(dy, np.ndarray) else shapes_of(dy)) != shape:
+            raise ShapeError(
+                f"expected dy of y's shape {shape}, got {shapes_of(dy)}", call=repr(of)
+            )
+        return pullback(dy)
+
+    return checked_pullback
 
 
 def refuse_context(ctx: Any) -> NoReturn:

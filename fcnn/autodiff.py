@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 from fcnn import _batch
 from fcnn._check import whole
 from fcnn._doors import check_loss, check_model
-from fcnn._layer import EVAL, Context, Layer, core, refuse_context
+from fcnn._layer import EVAL, Context, Layer, core, for_last_call, refuse_context
 from fcnn._typing import Tree
 from fcnn.losses._loss import shard_losses
 from fcnn.parallel import cut, sum_shards
@@ -88,11 +88,12 @@ def value_and_grad(
             many BLAS threads as there are, if None. Batch norm normalises within a shard.
         executor: what computes the shards (see `fcnn.parallel`); this thread if None. The
             bits of the result are the same for all.
-        jit: record the second call with the same shapes, and replay what was recorded in later
-            ones, with the same bits (see `fcnn.jit`). None: where model and loss are of this
-            library throughout. True: with layers and losses of your own too, which must be pure
-            functions of their arguments in plain NumPy; what cannot be recorded runs as it is,
-            after a warning that names the call. False: never.
+        jit: record a call, and replay what was recorded in later ones with the same shapes, with
+            the same bits (see `fcnn.jit`). None: after 100 calls, so that short runs are not
+            slowed down, where model and loss are of this library throughout. True: the second
+            call, with layers and losses of your own too, which must be pure functions of their
+            arguments in plain NumPy; what cannot be recorded runs as it is, after a warning that
+            names the call. False: never.
 
     Returns:
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or
@@ -202,12 +203,12 @@ def _weighted(
     """Return the value and the gradients, both times ``weight``, and the prediction if wanted."""
     prediction, pull = core(model.vjp)(params, x, ctx.at((), False))
     value, pull_loss = loss.vjp(prediction, target)
-    grads, _ = pull(pull_loss(weight))
+    grads, _ = for_last_call(pull)(pull_loss(weight))
     return value * weight, prediction if has_aux else None, grads
 
 
 class Shard:
-    """The loss and the gradients of a shard, replayed from the second call of its shapes on.
+    """The loss and the gradients of a shard, replayed after some calls of the same shapes.
 
     It pickles by its arguments, and is one object in each process that it is sent to, so that a
     worker records it once.
@@ -247,7 +248,7 @@ def _replayed(
 
     if not wanted(jit, is_own(model) and is_own(loss)):
         return function
-    return replayed(function, "the gradient", model)
+    return replayed(function, "the gradient", model, jit)
 
 
 def _known(*arguments: Any) -> Shard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from types import FrameType
@@ -26,9 +27,15 @@ class DeviationError(Exception):
 def caller() -> tuple[str, int]:
     """Return the file and the line that called into the recorder or NumPy."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_INNER):
+    while frame is not None and _is_inner(frame.f_code.co_filename):
         frame = frame.f_back
     return ("?", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+@functools.cache
+def _is_inner(file: str) -> bool:
+    """Whether a file is no caller: this package, NumPy, or a kernel's door to either."""
+    return file.startswith(_INNER)
 
 
 def line_of(place: tuple[str, int]) -> str:

@@ -94,6 +94,7 @@ class Jitted(Generic[P, R]):
             slot.deviations = 0
             return result
         # Outside the handler, so that what the function raises has no other error as its context.
+        plan.release()
         return self._noted(slot, args, kwargs, leaves, self._function(*args, **kwargs))
 
     def __repr__(self) -> str:
@@ -170,6 +171,7 @@ class Jitted(Generic[P, R]):
         self, slot: _Slot, plan: Plan, args: Any, kwargs: Any, leaves: list[Any], new: list[int]
     ) -> R:
         """Run the function and a replay, and compare the bits."""
+        plan.release()
         result = self._function(*args, **kwargs)
         try:
             replayed = plan(leaves)
@@ -233,8 +235,10 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
     one after the other, with memory that is planned by lifetimes and without the Python between
     them. The bits are those of the function.
 
-    * Arrays and keys are arguments. All other values (numbers, strings, functions, layers) are
-      part of the signature: a new one is recorded again. Pass a number that changes as an array.
+    * Arrays and keys are arguments, and so are the counts and rates in an optimizer's state (see
+      `fcnn.tree.number`): a whole training step is recorded once, a schedule is called anew. All
+      other values (numbers, strings, functions, layers) are part of the signature: a new one is
+      recorded again. Pass a number that changes as an array.
     * What depends on the values of an array in Python (``if x > 0``, ``float(x)``) raises an
       error that names the line. Layers and losses of fcnn, which do look at values (for NaN, or
       for labels out of range), are compared on each call; where they decide otherwise than when

@@ -13,11 +13,14 @@ from fcnn.prng import Key, is_abstract
 from fcnn.tree import Observation
 from fcnn.tree._node import is_namedtuple, rebuild, sorted_keys
 
+_NUMBERS = (int, float)
+
 
 def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
     """Append the arrays and keys of a tree to ``leaves``, and all the rest to the signature.
 
     Arrays count by shape, strides and dtype, keys by nothing, and what is no tree by its value.
+    A number in a field that is declared by `fcnn.tree.number` is an array of its own.
     """
     cls = type(value)
     if cls is np.ndarray:
@@ -27,8 +30,14 @@ def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
     names = getattr(cls, "__node_fields__", None)
     if names is not None:
         signature.append(cls)
+        numbers = cls.__node_numbers__
         for name in names:
-            flatten(getattr(value, name), leaves, signature)
+            child = getattr(value, name)
+            if name in numbers and type(child) in _NUMBERS:
+                leaves.append(np.asarray(child))
+                signature.append(type(child))
+            else:
+                flatten(child, leaves, signature)
     elif cls is tuple or cls is list or is_namedtuple(cls):
         signature.append((cls, len(value)))
         for child in value:
@@ -96,7 +105,13 @@ def replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
         return replace(value)
     names = getattr(cls, "__node_fields__", None)
     if names is not None:
-        return cls(*[replaced(getattr(value, name), replace) for name in names])
+        numbers = cls.__node_numbers__
+        children = [(name in numbers, getattr(value, name)) for name in names]
+        return cls(*[
+            _as_number(replace(np.asarray(child))) if marked and type(child) in _NUMBERS
+            else replaced(child, replace)
+            for marked, child in children
+        ])  # fmt: skip
     if cls is tuple or cls is list or is_namedtuple(cls):
         return rebuild(cls, (), [replaced(child, replace) for child in value])
     if cls is dict:
@@ -108,3 +123,8 @@ def replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
     if isinstance(value, np.generic):
         return replace(np.asarray(value))
     return value
+
+
+def _as_number(array: Any) -> Any:
+    """Return a traced array as one that stands for a Python number."""
+    return array.view(array.recorder.number_kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -30,6 +29,7 @@ class Op:
         function: what is called; None for a guard on an array itself.
         args: with the places of recorded arrays; other arrays are constants.
         outs: the places that are written to.
+        operands: the places and constants among the arguments.
         expected: of a guard, the truth value.
         place: the file and the line that made the call.
         state: `numpy.errstate`'s arguments and the size of NumPy's buffer, where they are set.
@@ -40,6 +40,7 @@ class Op:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outs: tuple[Place, ...]
+    operands: tuple[Any, ...] = ()
     expected: bool = True
     place: tuple[str, int] = ("?", 0)
     state: tuple[tuple[tuple[str, str], ...], int] = ((), 0)
@@ -58,20 +59,4 @@ class Op:
 
     def reads(self) -> list[Place]:
         """Return the places that are read; what is written to in part is not among them."""
-        return [each for each in _all_in((self.args, self.kwargs)) if type(each) is Place]
-
-    def arrays(self) -> list[Any]:
-        """Return places and constants among the arguments."""
-        return [e for e in _all_in(self.args) if type(e) is Place or isinstance(e, np.ndarray)]
-
-
-def _all_in(value: Any) -> Iterable[Any]:
-    """Yield what is in nested tuples, lists and dicts."""
-    if type(value) in (tuple, list):
-        for each in value:
-            yield from _all_in(each)
-    elif type(value) is dict:
-        for each in value.values():
-            yield from _all_in(each)
-    else:
-        yield value
+        return [each for each in self.operands if type(each) is Place]

@@ -8,6 +8,13 @@ from typing import NamedTuple
 from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import ALIGNED, Owner
 
+SEGMENT = 4 << 20
+"""Bytes of a piece of the arena, unless an array is longer.
+
+Pieces find room in the memory that the C library kept of the unrecorded steps, where one piece would
+not: that came from the system, beside it.
+"""
+
 
 class Node(NamedTuple):
     """An operation with the owners that it reads and writes."""
@@ -61,21 +68,29 @@ def without_constant(nodes: list[Node], varying: set[Owner]) -> tuple[list[Node]
 
 
 def _varies(node: Node, varies: set[Owner]) -> bool:
-    if node.op.style == "guard" and not node.op.args:
+    if not (varies.isdisjoint(node.reads) and varies.isdisjoint(node.writes)):
         return True
-    drawn = any(isinstance(each, Way) for each in node.op.args)
-    return drawn or bool((node.reads | node.writes) & varies)
+    args = node.op.args
+    return any(isinstance(each, Way) for each in args) if args else node.op.style == "guard"
 
 
 class Arena(NamedTuple):
-    """Where each owner lies, and how long the memory is."""
+    """Where each owner lies: a segment and a place in it; and how long the segments are."""
 
-    starts: dict[Owner, int]
-    size: int
+    starts: dict[Owner, tuple[int, int]]
+    lengths: list[int]
+
+
+class Free(NamedTuple):
+    """A part of a segment in which nothing lies."""
+
+    segment: int
+    start: int
+    end: int
 
 
 def arena_of(nodes: list[Node], away: set[Owner], ends: set[Owner]) -> Arena:
-    """Lay owners out by their lives: those that live at once side by side, the lowest place first.
+    """Lay owners out by their lives: those that live at once side by side, in the closest gap.
 
     Args:
         nodes: the operations, in order.
@@ -91,19 +106,21 @@ def arena_of(nodes: list[Node], away: set[Owner], ends: set[Owner]) -> Arena:
     for i in ends - away:
         first.setdefault(i, 0)
         last[i] = len(nodes)
-    starts: dict[Owner, int] = {}
-    size = 0
-    free: list[tuple[int, int]] = []  # starts and ends, in order
+    starts: dict[Owner, tuple[int, int]] = {}
+    lengths: list[int] = []
+    free: list[Free] = []  # in order
     dying: dict[int, list[Owner]] = {}
     for i in sorted(first, key=lambda i: first[i]):
         for at in sorted(each for each in dying if each < first[i]):
             for gone in dying.pop(at):
-                free = _freed(free, starts[gone], starts[gone] + sizes(gone))
+                segment, start = starts[gone]
+                free = _freed(free, Free(segment, start, start + sizes(gone)))
         need = sizes(i)
-        start, free, size = _taken(free, need, size)
-        starts[i] = start
+        part = _gap(free, lengths, need)
+        starts[i] = part.segment, part.start
+        free = _without(free, part._replace(end=part.start + need))
         dying.setdefault(last[i], []).append(i)
-    return Arena(starts, size)
+    return Arena(starts, lengths)
 
 
 def sizes(owner: Owner) -> int:
@@ -111,33 +128,39 @@ def sizes(owner: Owner) -> int:
     return -(-owner.nbytes // ALIGNED) * ALIGNED
 
 
-def _taken(
-    free: list[tuple[int, int]], need: int, size: int
-) -> tuple[int, list[tuple[int, int]], int]:
-    """Take the smallest free part that is long enough, or one at the end."""
-    fitting = [(end - start, start) for start, end in free if end - start >= need]
+def _gap(free: list[Free], lengths: list[int], need: int) -> Free:
+    """Return the smallest free part that is long enough, or one at the end of a segment."""
+    fitting = [(part.end - part.start, part) for part in free if part.end - part.start >= need]
     if fitting:
-        _, start = min(fitting)
-        rest = [
-            (start + need, b) if a == start else (a, b)
-            for a, b in free
-            if a != start or b - a > need
-        ]
-        return start, rest, size
-    if free and free[-1][1] == size:
-        start = free[-1][0]
-        return start, free[:-1], start + need
-    return size, free, size + need
+        return min(fitting)[1]
+    for segment, length in enumerate(lengths):
+        start = next((p.start for p in free if p.segment == segment and p.end == length), length)
+        if start + need <= SEGMENT:
+            lengths[segment] = start + need
+            return Free(segment, start, start + need)
+    lengths.append(need)
+    return Free(len(lengths) - 1, 0, need)
 
 
-def _freed(free: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+def _without(free: list[Free], taken: Free) -> list[Free]:
+    """Return the free parts without one that begins where one of them does, or behind all."""
+    rest = []
+    for part in free:
+        if part[:2] != taken[:2]:
+            rest.append(part)
+        elif part.end > taken.end:
+            rest.append(part._replace(start=taken.end))
+    return rest
+
+
+def _freed(free: list[Free], part: Free) -> list[Free]:
     """Add a part to the free ones, joined with its neighbours."""
-    if start == end:
+    if part.start == part.end:
         return free
-    joined: list[tuple[int, int]] = []
-    for a, b in sorted([*free, (start, end)]):
-        if joined and joined[-1][1] == a:
-            joined[-1] = joined[-1][0], b
+    joined: list[Free] = []
+    for each in sorted([*free, part]):
+        if joined and joined[-1].segment == each.segment and joined[-1].end == each.start:
+            joined[-1] = joined[-1]._replace(end=each.end)
         else:
-            joined.append((a, b))
+            joined.append(each)
     return joined

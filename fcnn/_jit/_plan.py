@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable
@@ -56,13 +57,18 @@ def record(
             traced = function(*positional, **keywords)
         finally:
             RECORDING.recorder = None
-    return Program(recorder, inputs, len(leaves), result, traced)
+    try:
+        return Program(recorder, inputs, len(leaves), result, traced)
+    finally:
+        recorder.forget()
 
 
 def _nothing(*_: Any) -> None:
     """Take no notice of a floating-point error."""
 
 
+LARGE = 16 << 20
+"""Bytes of an arena that is not held while the function itself runs: it needs as much."""
 PATIENCE = 64
 """Calls on which an argument of equal values is compared with those that were recorded."""
 
@@ -96,6 +102,15 @@ class Plan:
             return replay(leaves)
         finally:
             self._free.append(replay)
+
+    def release(self) -> None:
+        """Give up the arenas that are free, if they are large; the next replay makes one anew."""
+        if self.program.arena < LARGE:
+            return
+        with contextlib.suppress(IndexError):
+            while True:
+                self._free.pop()
+                self._bound -= 1
 
     def is_new(self, leaves: list[Any]) -> list[int]:
         """Return the numbers of the arguments that differ for the first time."""

@@ -11,6 +11,7 @@ An array of an operation lies in the memory of one owner, and each owner has one
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from types import CodeType
@@ -51,11 +52,14 @@ class Call(NamedTuple):
     digest: bytes
 
     @classmethod
-    def of(cls, op: Op) -> Call:
-        """Describe an operation."""
-        found = (*op.outs, *op.arrays())
-        shape = f"{found[0].dtype}{list(found[0].shape)}" if found else ""
-        return cls(op.name, line_of(op.place), shape, op.digest)
+    def of(cls, name: str, place: tuple[str, int], kind: Any, digest: bytes) -> Call:
+        """Describe an operation; ``kind`` is the dtype and the shape of one of its arrays."""
+        return cls(name, line_of(place), f"{kind[0]}{list(kind[1])}" if kind else "", digest)
+
+
+def kind_of(op: Op) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
+    """Return the dtype and the shape of what an operation writes, or else reads."""
+    return next(((each.dtype, each.shape) for each in (*op.outs, *op.operands)), None)
 
 
 class Program:
@@ -81,6 +85,8 @@ class Program:
         self._kept: dict[Any, str] = {}
         self._places: dict[Place, str] = {}
         self._static: dict[str, Place] = {}
+        self._memories: dict[Owner, Array] = {}
+        self._equal: dict[bytes, Array] = {}
         ends = self._owners_of_results()
         nodes = nodes_of(recorder.ops)
         nodes, constant = without_constant(nodes, set(self._leaf))
@@ -88,16 +94,25 @@ class Program:
         self._folded = constant | {i for i in ends if not self._is_written(i)}
         self._ends = ends
         self._choose_homes()
-        self.source, self._probed = self._written(probed=False), self._written(probed=True)
+        self.source, self._probed = self._written()
         self._code: dict[bool, CodeType] = {}
-        self.arena = self._arena.size
+        self.arena = sum(self._arena.lengths)
         bases = {
             id(owner_of(v)): owner_of(v) for v in self._names.values() if type(v) is np.ndarray
         }
         self.constant_bytes = sum(each.nbytes for each in bases.values())
         self.temporaries = sum(each.nbytes for each in self._arena.starts)
-        self.calls = [Call.of(op) for op in (node.op for node in self.nodes)]
-        del self._recorder, self.nodes, self._result, self._traced
+        self._called = [
+            (op.name, op.place, kind_of(op), op.digest) for op in (node.op for node in self.nodes)
+        ]
+        del self._recorder, self.nodes, self._result, self._traced, self._leaf
+        del self._folded, self._ends, self._copied, self._fresh, self._memories, self._equal
+        del self._constants, self._kept, self._places, self._locals, self._lines
+
+    @functools.cached_property
+    def calls(self) -> list[Call]:
+        """The calls in order."""
+        return [Call.of(*each) for each in self._called]
 
     def bind(self, probe: Probe | None = None) -> Callable[[list[Any]], Any]:
         """Return the function ``leaves -> result`` with an arena of its own.
@@ -108,10 +123,11 @@ class Program:
         if probed not in self._code:
             source = self._probed if probed else self.source
             self._code[probed] = compile(source, "<fcnn.jit>", "exec")
-        memory = aligned(self._arena.size)
+        memory = [aligned(length) for length in self._arena.lengths]
         scope = dict(self._names)
         for name, place in self._static.items():
-            scope[name] = at(place, memory, self._arena.starts[place.owner])
+            segment, start = self._arena.starts[place.owner]
+            scope[name] = at(place, memory[segment], start)
         scope |= {"probe": probe, "errstate": np.errstate}
         exec(self._code[probed], scope)  # the source is made above, of names alone
         replay: Callable[[list[Any]], Any] = scope["replay"]
@@ -168,8 +184,10 @@ class Program:
 
     # The source.
 
-    def _written(self, probed: bool) -> str:
+    def _written(self) -> tuple[str, str]:
+        """Return the source, and the source with a probe after each call."""
         self._lines: list[str] = []
+        probes: set[int] = set()
         self._indent = "    "
         self._locals: dict[Any, str] = {}
         given = ", ".join(f"a{i}" for i in range(self._count))
@@ -187,12 +205,14 @@ class Program:
                 if state[1]:
                     self._line(f"{self._name(np.setbufsize)}({state[1]})")
             self._line(call(node.op, self._expression, self._name))
-            if probed:
-                self._line(f"probe({number}, {self._expression(node.op.outs)})")
+            outs = self._expression(node.op.outs)  # by names that the call has made
+            probes.add(len(self._lines))
+            self._line(f"probe({number}, {outs})")
         self._indent = "    "
         returned = expression(self._result, self._traced, self._returned, self._name)
         self._line(f"return {returned}")
-        return "def replay(leaves):\n" + "\n".join(self._lines) + "\n"
+        plain = [line for i, line in enumerate(self._lines) if i not in probes]
+        return _function(plain), _function(self._lines)
 
     def _line(self, text: str) -> None:
         self._lines.append(self._indent + text)
@@ -237,15 +257,22 @@ class Program:
         """Return the name of an array that does not depend on an argument, or is empty."""
         key = ("constant", place)
         if key not in self._kept:
-            owner = place.owner
-            if owner.array is None:
-                array = np.empty(place.shape, place.dtype)
+            array = place.owner.array
+            if array is None:
+                self._kept[key] = self._name(np.empty(place.shape, place.dtype))
             else:
-                memory = np.ndarray(owner.nbytes, np.uint8)
-                np.copyto(at(owner.whole, memory), owner.array)
-                array = at(place, memory)
-            self._kept[key] = self._name(array)
+                memory = self._memory_of(place.owner, array)
+                self._kept[key] = self._name(at(place, memory))
         return self._kept[key]
+
+    def _memory_of(self, owner: Owner, array: Array) -> Array:
+        """Return the bytes of a constant, one piece of memory for all that have the same."""
+        memory = self._memories.get(owner)
+        if memory is None:
+            memory = np.empty(owner.nbytes, np.uint8)
+            np.copyto(at(owner.whole, memory), array)
+            memory = self._memories[owner] = self._equal.setdefault(memory.tobytes(), memory)
+        return memory
 
     def _at(self, place: Place) -> str:
         if place.owner in self._leaf and place.owner not in self._copied:
@@ -317,9 +344,7 @@ class Program:
             return self._at(place)
         if place.owner in self._leaf:
             return self._view(place, *self._base_of_argument(place.owner))
-        if in_memory_order(at(place, np.empty(place.owner.nbytes, np.uint8))) == tuple(
-            range(len(place.shape))
-        ):
+        if in_memory_order(place) == tuple(range(len(place.shape))):
             return f"{self._at(place)}.copy()"
         flat = Place(place.owner, 0, (place.owner.nbytes,), (1,), np.dtype(np.uint8))
         key = ("copy", place.owner)
@@ -327,3 +352,7 @@ class Program:
             self._locals[key] = f"k{len(self._locals)}"
             self._line(f"{self._locals[key]} = {self._at(flat)}.copy()")
         return self._new(place, self._locals[key])
+
+
+def _function(lines: list[str]) -> str:
+    return "\n".join(["def replay(leaves):", *lines, ""])

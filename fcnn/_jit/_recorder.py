@@ -6,6 +6,7 @@ They lie where they lay when the function ran; `fcnn._jit._program` puts others 
 
 from __future__ import annotations
 
+import functools
 import operator
 import threading
 import weakref
@@ -39,6 +40,18 @@ _IN_PLACE = {np.put, np.place, np.putmask, np.fill_diagonal}
 _WITH_OUT = {np.concatenate, np.einsum, np.dot}
 
 
+def _of_arrays(function: Any) -> Any:
+    """Return a function of numbers as one of arrays without axes."""
+
+    @functools.wraps(function)
+    def of_arrays(*given: Any) -> Any:
+        numbers = [each.item() if isinstance(each, np.ndarray) else each for each in given]
+        made = function(*numbers)
+        return tuple(map(np.asarray, made)) if type(made) is tuple else np.asarray(made)
+
+    return of_arrays
+
+
 class Recorder:
     """What is recorded of one run of a function; see `fcnn._ops.memory.Recorder`."""
 
@@ -51,6 +64,12 @@ class Recorder:
         self._seen: dict[int, tuple[Array, Array]] = {}
         self._buffer = np.getbufsize()
         self._thread = threading.get_ident()
+
+    def forget(self) -> None:
+        """Let go of what was recorded: a class that refers to it lives until a collection."""
+        self.ops.clear()
+        self._owners.clear()
+        self._seen.clear()
 
     # What arguments become.
 
@@ -68,8 +87,7 @@ class Recorder:
 
     def place_of(self, array: Array) -> Place:
         """Return where an array that is recorded lies."""
-        base = owner_of(array)
-        return place_in(self._owners[id(base)][1], array, base)
+        return place_in(self.owner_of(array), array)
 
     def key(self, key: Key, number: int) -> TracedKey:
         """Return a key argument as one whose draws are recorded."""
@@ -131,6 +149,15 @@ class Recorder:
             return function(*arguments)
         return self.host(function, arguments, {})
 
+    def computed(self, function: Any, arguments: tuple[Any, ...]) -> Any:
+        """Return the numbers that a function of numbers gives, which is one call."""
+        if not any(isinstance(each, Traced) for each in arguments):
+            return function(*arguments)
+        made = self.host(_of_arrays(function), arguments, {})
+        several = isinstance(made, tuple)
+        numbers = tuple([each.view(self.number_kind) for each in (made if several else (made,))])
+        return numbers if several else numbers[0]
+
     def drawn(self, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return a draw from a traced key."""
         key, *rest = (kwargs.pop("key"), *args) if "key" in kwargs else args
@@ -152,6 +179,8 @@ class Recorder:
             ufunc.at(*plain(inputs))
             return self._record("in place", ufunc.at, inputs, (plain(inputs[0]),))
         inputs, are_numbers = self._with_numbers(inputs)
+        if are_numbers and ufunc is np.power:  # of which NumPy's may differ in the last bit
+            return self.computed(operator.pow, inputs)
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         kwargs = {name: value for name, value in kwargs.items() if name != "subok"}
         if out is not None:
@@ -166,7 +195,7 @@ class Recorder:
         made = tuple([np.asarray(each) for each in (result if several else (result,))])
         traced = [self._own(each) for each in made]
         self._record("out", function, inputs, made, kwargs)
-        if are_numbers and made[0].dtype == np.float64:
+        if are_numbers and made[0].dtype in (np.float64, np.int64):
             return traced[0].view(self.number_kind)
         return tuple(traced) if several else traced[0]
 
@@ -303,11 +332,13 @@ class Recorder:
         ]  # fmt: skip
         if not others:
             return inputs, True
-        dtype = np.result_type(*[plain(each) for each in others], 0.0)
+        dtypes = [each.dtype for each in others]
         cast = [
-            each.view(self.kind).astype(dtype, copy=False) if is_number else each
+            each.view(self.kind).astype(
+                np.result_type(*dtypes, each.dtype.type(0).item()), copy=False
+            ) if is_number else each
             for each, is_number in zip(inputs, numbers, strict=True)
-        ]
+        ]  # fmt: skip
         return tuple(cast), False
 
     def _target(self, out: Any, function: Any) -> Array:
@@ -331,7 +362,7 @@ class Recorder:
         if known is None or copied.tobytes() != now.tobytes():
             copied = now
             self._seen[id(base)] = base, copied
-        return at(place_in(Owner.of(base), array, base), copied)
+        return at(place_in(Owner.of(base), array), copied)
 
     def _record(
         self,
@@ -344,13 +375,14 @@ class Recorder:
     ) -> None:
         if threading.get_ident() != self._thread:
             refuse("a call in another thread")
-        args, kwargs = self._settled(plain(args)), self._settled(plain(kwargs or {}))
+        operands: list[Any] = []
+        args, kwargs = self._settled(args, operands), self._settled(kwargs or {}, operands)
         state = np.geterr()
         differs = tuple([(name, str(how)) for name, how in state.items() if how != BASE])
         size = np.getbufsize()
         op = Op(
-            style, function, args, kwargs, tuple([self.place_of(each) for each in outs]), expected,
-            caller(), (differs, size if size != self._buffer else 0),
+            style, function, args, kwargs, tuple([self.place_of(each) for each in outs]),
+            tuple(operands), expected, caller(), (differs, size if size != self._buffer else 0),
         )  # fmt: skip
         if style != "guard" and any(each.owner.array is None for each in op.reads()):
             for each in op.outs:  # it depends on an argument: its memory need not be kept
@@ -359,16 +391,21 @@ class Recorder:
             op.digest = digest_of(outs)
         self.ops.append(op)
 
-    def _settled(self, value: Any) -> Any:
-        """Return arguments with what is not recorded as constants."""
-        if isinstance(value, np.ndarray):
-            return self.place_of(value) if self.is_known(value) else self._constant(value)
-        if isinstance(value, np.generic):
-            return self._constant(np.asarray(value))
+    def _settled(self, value: Any, operands: list[Any]) -> Any:
+        """Return arguments with places for arrays, or constants where they are not recorded.
+
+        These are added to ``operands``.
+        """
+        if isinstance(value, np.ndarray | np.generic):
+            array = np.asarray(value)
+            known = self._owners.get(id(owner_of(array)))
+            operand = self._constant(array) if known is None else place_in(known[1], array)
+            operands.append(operand)
+            return operand
         if type(value) is tuple:
-            return tuple([self._settled(each) for each in value])
+            return tuple([self._settled(each, operands) for each in value])
         if type(value) is list:
-            return [self._settled(each) for each in value]
+            return [self._settled(each, operands) for each in value]
         if type(value) is dict:
-            return {name: self._settled(each) for name, each in value.items()}
+            return {name: self._settled(each, operands) for name, each in value.items()}
         return value

@@ -18,6 +18,8 @@ class Owner:
 
     Attributes:
         shape: its shape, its strides and dtype.
+        address: of its first element.
+        first: where that lies in its memory, in bytes.
         nbytes: how long its memory is.
         array: the array, while it depends on no argument.
     """
@@ -25,6 +27,7 @@ class Owner:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: np.dtype[Any]
+    address: int
     first: int
     nbytes: int
     array: Array | None = None
@@ -32,9 +35,13 @@ class Owner:
     @classmethod
     def of(cls, array: Array) -> Owner:
         """Describe an array."""
-        low, high = bounds(array)
-        first = address(array) - low
-        return cls(array.shape, array.strides, array.dtype, first, high - low, array)
+        start = address(array)
+        if array.flags.forc:
+            first, nbytes = 0, array.nbytes
+        else:
+            low, high = np.lib.array_utils.byte_bounds(array)
+            first, nbytes = start - low, high - low
+        return cls(array.shape, array.strides, array.dtype, start, first, nbytes, array)
 
     @property
     def whole(self) -> Place:
@@ -44,7 +51,7 @@ class Owner:
     @property
     def axes(self) -> tuple[int, ...] | None:
         """The axes by which it is contiguous in C order; None if there are none."""
-        return in_memory_order(at(self.whole, np.empty(self.nbytes, np.uint8)))
+        return in_memory_order(self.whole)
 
 
 class Place(NamedTuple):
@@ -64,16 +71,13 @@ def owner_of(array: Array) -> Array:
     return array
 
 
-def bounds(array: Array) -> tuple[int, int]:
-    """Return the first address of an array's elements, and the one behind the last."""
-    low, high = np.lib.array_utils.byte_bounds(array)
-    return low, high
-
-
-def place_in(owner: Owner, array: Array, base: Array) -> Place:
+def place_in(owner: Owner, array: Array) -> Place:
     """Return where an array lies in the memory of its base, which the owner describes."""
-    offset = address(array) - address(base) + owner.first
-    return Place(owner, offset, array.shape, array.strides, array.dtype)
+    shape, strides, dtype = array.shape, array.strides, array.dtype
+    if strides == owner.strides and shape == owner.shape and dtype == owner.dtype:
+        return Place(owner, owner.first, shape, strides, dtype)  # as long: it begins there as well
+    offset = address(array) - owner.address + owner.first
+    return Place(owner, offset, shape, strides, dtype)
 
 
 def address(array: Array) -> int:
@@ -100,12 +104,25 @@ def copy_of(array: Array) -> Array:
     return copied
 
 
-def in_memory_order(array: Array) -> tuple[int, ...] | None:
-    """Return the axes by which the array is contiguous in C order; None if there are none."""
-    if array.flags.c_contiguous:
-        return tuple(range(array.ndim))
-    axes = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    return axes if array.transpose(axes).flags.c_contiguous else None
+def in_memory_order(place: Place) -> tuple[int, ...] | None:
+    """Return the axes by which a place is contiguous in C order; None if there are none."""
+    axes = tuple(range(len(place.shape)))
+    if _is_contiguous(place, axes):
+        return axes
+    axes = tuple(sorted(axes, key=lambda axis: -place.strides[axis]))
+    return axes if _is_contiguous(place, axes) else None
+
+
+def _is_contiguous(place: Place, axes: tuple[int, ...]) -> bool:
+    if 0 in place.shape:
+        return True
+    step = place.dtype.itemsize
+    for axis in reversed(axes):
+        n = place.shape[axis]
+        if n != 1 and place.strides[axis] != step:
+            return False
+        step *= n
+    return True
 
 
 def same_bits(a: Any, b: Any) -> bool:

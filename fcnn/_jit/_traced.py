@@ -21,12 +21,13 @@ def plain(value: Any) -> Any:
     """Return a traced array as a NumPy array, what is in a tuple, list or dict likewise."""
     if isinstance(value, Traced):
         return value.view(np.ndarray)
-    if type(value) is tuple:
+    cls = type(value)
+    if cls is tuple:
         return tuple([plain(each) for each in value])
-    if type(value) is list:
+    if cls is list:
         return [plain(each) for each in value]
-    if type(value) is dict:
-        return {name: plain(each) for name, each in value.items()}
+    if cls is dict:
+        return {name: plain(each) for name, each in value.items()} if value else value
     return value
 
 

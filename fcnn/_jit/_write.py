@@ -77,7 +77,7 @@ def _out(op: Op, write: Write, name: Write) -> str:
 
 def _with_arrays(op: Op) -> tuple[Any, ...]:
     """Return the arguments with Python numbers as arrays, which NumPy takes twice as fast."""
-    dtypes = {each.dtype for each in op.arrays()}
+    dtypes = {each.dtype for each in op.operands}
     if op.function not in _WITH_NUMBERS or len(dtypes) != 1 or op.kwargs:
         return op.args
     (dtype,) = dtypes

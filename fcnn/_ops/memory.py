@@ -60,6 +60,9 @@ class Recorder(Protocol):
     def called(self, function: Any, arguments: tuple[Any, ...]) -> Any:
         """Return the result of a function that is recorded as one call."""
 
+    def computed(self, function: Any, arguments: tuple[Any, ...]) -> Any:
+        """Return the numbers that a function of numbers gives, which is recorded as one call."""
+
 
 class _Recording(threading.local):
     """The recorder of this thread, None where nothing is recorded."""
@@ -68,6 +71,11 @@ class _Recording(threading.local):
 
 
 RECORDING = _Recording()
+
+
+def is_array(x: Any) -> bool:
+    """Return whether x is an array of NumPy's own class, or one that is recorded."""
+    return type(x) is np.ndarray or (RECORDING.recorder is not None and isinstance(x, np.ndarray))
 
 
 def empty(shape: Any, dtype: Any = float) -> Array:

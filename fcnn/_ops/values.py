@@ -37,3 +37,12 @@ def called(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return ``function(*arguments)``, new arrays, of a function that NumPy's calls do not show."""
     recorder = RECORDING.recorder
     return function(*arguments) if recorder is None else recorder.called(function, arguments)
+
+
+def computed(function: Callable[..., Any], *numbers: Any) -> Any:
+    """Return ``function(*numbers)``: a number, or a tuple of numbers, that Python computes.
+
+    A replay calls the function anew. Python's arithmetic and NumPy's may differ in the last bit.
+    """
+    recorder = RECORDING.recorder
+    return function(*numbers) if recorder is None else recorder.computed(function, numbers)

@@ -10,6 +10,7 @@ layer a sub-key of its own, and names it in errors by its place.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ import numpy as np
 from fcnn import fusion
 from fcnn._check import whole
 from fcnn._freezing import FrozenParams, unmoved
-from fcnn._layer import EVAL, Context, Layer, Triple, layer, relocate
+from fcnn._layer import EVAL, Context, Layer, Triple, for_last_call, layer, relocate
 from fcnn._sharing import SHARED, Ties
 from fcnn._typing import ModelPullback, Tree
 from fcnn._walk import Part, combinator, facts, naming, parts_of, step_of
@@ -116,16 +117,22 @@ def chained(parts: Sequence[Part]) -> Triple:
             if start + len(stage.layers) > first:
                 pullbacks.append((stage, own, pullback))
 
-        def pullback_all(dy: Any) -> tuple[Tree, Any]:
-            grads, dx = [*map(unmoved, flat[:first]), *flat[first:]], dy
-            for stage, own, pullback in reversed(pullbacks):
+        def backward(pullbacks: list[Any], is_last: bool, dx: Any) -> tuple[Tree, Any]:
+            grads = [*map(unmoved, flat[:first]), *flat[first:]]
+            while pullbacks:
+                stage, own, pullback = pullbacks.pop()
                 try:
-                    grads[own], dx = pullback(dx)
+                    grads[own], dx = (for_last_call(pullback) if is_last else pullback)(dx)
                 except Exception as error:
                     stage.blame(error)
             dparams = tuple(grads) if is_flat else _scatter(iter(grads), nesting)
             return ties.add(dparams) if ties else dparams, dx if ctx.input_grad else None
 
+        def pullback_all(dy: Any) -> tuple[Tree, Any]:
+            return backward(list(pullbacks), False, dy)
+
+        last = functools.partial(backward, pullbacks, True)
+        pullback_all.last = last  # type: ignore[attr-defined]
         return x, pullback_all
 
     return init, apply, vjp

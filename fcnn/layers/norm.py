@@ -121,9 +121,9 @@ class BatchNorm:
         check_floats(x)
         self.check(params, x.shape, x.dtype, True)
         y, seen = normalise(x, params.scale, params.bias, self.eps, epilogue)
+        out = None if epilogue is None else y
 
         def pullback(dy: Array) -> tuple[BatchNormParams, Array]:
-            out = None if epilogue is None else y
             dscale, dbias, dx = normalise_adjoint(x, params.scale, dy, seen, out, epilogue)
             m = x.size // x.shape[-1]
             seen_mean = Observation(seen.mean.astype(x.dtype), self.momentum)
@@ -136,9 +136,10 @@ class BatchNorm:
         self, params: BatchNormParams, x: Array, ctx: Context, epilogue: Epilogue | None
     ) -> tuple[Array, ModelPullback]:
         y = self.apply(params, x, ctx, epilogue)
+        out = None if epilogue is None else y
 
         def pullback(dy: Array) -> tuple[BatchNormParams, Array]:
-            dz = dy if epilogue is None else epilogue.adjoint(y, dy)
+            dz = dy if epilogue is None or out is None else epilogue.adjoint(out, dy)
             rows, drows = x.reshape(-1, x.shape[-1]), dz.reshape(-1, x.shape[-1])
             inverse = 1 / np.sqrt(params.var + self.eps)
             dscale = (drows * (rows - params.mean)).sum(axis=0) * inverse

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fcnn import tree
+from fcnn._ops.memory import array, asarray, is_array
 from fcnn._typing import Tree
 from fcnn.errors import DTypeError, FcnnError, TreeError
 from fcnn.tree import Observation
@@ -149,7 +150,7 @@ def _map(function: Any, at_statistic: Any, first: T, *rest: Tree) -> T:
         if more:
             more = tuple([each if alike(leaf, each) else cast(leaf, each) for each in more])
         made = function(leaf, other, *more)
-        if type(leaf) is type(made) is np.ndarray and made.dtype is leaf.dtype:
+        if is_array(leaf) and is_array(made) and made.dtype is leaf.dtype:
             made.setflags(write=False)
             return made
         return of_kind(leaf, made)
@@ -163,7 +164,8 @@ def _map(function: Any, at_statistic: Any, first: T, *rest: Tree) -> T:
 def alike(leaf: Any, other: Any) -> bool:
     """Whether both are arrays of one dtype and one shape, as most are."""
     return (
-        type(leaf) is type(other) is np.ndarray
+        is_array(leaf)
+        and is_array(other)
         and leaf.dtype is other.dtype
         and leaf.shape == other.shape
     )
@@ -173,17 +175,17 @@ def cast(leaf: Any, other: Any) -> Any:
     """Return ``other`` in the dtype of ``leaf``."""
     _check(leaf, other)
     check_floats(leaf)
-    is_array = isinstance(leaf, np.ndarray | np.generic)
-    return np.asarray(other, leaf.dtype) if is_array else other
+    has_dtype = isinstance(leaf, np.ndarray | np.generic)
+    return asarray(other, leaf.dtype) if has_dtype else other
 
 
 def of_kind(leaf: Any, made: Any) -> Any:
     """Return a result as what ``leaf`` is: an array of its dtype, a NumPy scalar or a number."""
     check_floats(leaf)
     if isinstance(leaf, np.ndarray):  # NumPy makes scalars of arrays without axes
-        array = np.array(made, leaf.dtype)
-        array.setflags(write=False)
-        return array
+        copied = array(made, leaf.dtype)
+        copied.setflags(write=False)
+        return copied
     if isinstance(leaf, np.generic):
         return leaf.dtype.type(made)
     return float(made) if isinstance(leaf, int | float) else made
@@ -235,7 +237,7 @@ def observed(stored: Any, *others: Any) -> Any:
 
 def mixed(stored: Any, *others: Any) -> Any:
     """Return a statistic with an observation, the last leaf, mixed in."""
-    return of_kind(stored, tree.mix(np.asarray(stored), observed(stored, *others)))
+    return of_kind(stored, tree.mix(asarray(stored), observed(stored, *others)))
 
 
 def _with_path(refused: RefusedError, at_statistic: Any, first: Tree, *rest: Tree) -> FcnnError:

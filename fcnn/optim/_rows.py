@@ -76,7 +76,7 @@ def _collect_others(
     """Do what `_collect` does where the first tree is no array, tuple or node, as most are."""
     inside = [children_of(each) for each in trees]
     if inside[0] is None:
-        if not isinstance(trees[0], np.generic | int | float):
+        if not isinstance(trees[0], np.ndarray | np.generic | int | float):
             raise DifferError
         found.append(trees)
         marks.append(marked)

@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from fcnn import tree
+from fcnn._ops.memory import array, asarray
 from fcnn._typing import Array, Tree
 from fcnn.errors import FcnnError, TreeError
 from fcnn.optim._leaves import (
@@ -139,7 +140,7 @@ class _Plan:
         if found is None:
             found, first = [], 0
             for stage in self.stages:
-                numbers = tuple([np.array(number, dtype) for number in stage.numbers])
+                numbers = tuple([array(number, dtype) for number in stage.numbers])
                 last = first + len(stage.moments)
                 found.append((stage.at, numbers, stage.flags, stage.fresh, first, last))
                 first = last
@@ -224,12 +225,12 @@ def _fitted(p: Any, other: Any) -> Any:
         raise DifferError
     if getattr(other, "dtype", None) != getattr(p, "dtype", None):
         check_floats(p)
-    return np.atleast_1d(np.asarray(other, getattr(p, "dtype", np.float64)))
+    return np.atleast_1d(asarray(other, getattr(p, "dtype", np.float64)))
 
 
 def _like(p: Any, made: Array) -> Any:
     """Return a result as what the weight is: an array or a number."""
-    if type(p) is np.ndarray and p.ndim:
+    if isinstance(p, np.ndarray) and p.ndim:
         return made
     return of_kind(p, made.reshape(np.shape(p)))
 

@@ -51,8 +51,8 @@ class ScaleByLearningRateState:
         learning_rate: the rate of the last step; before the first step, that of the first.
     """
 
-    count: int
-    learning_rate: float
+    count: int = tree.number()
+    learning_rate: float = tree.number()
 
 
 @tree.node
@@ -65,7 +65,7 @@ class ParamsEmaState:
         inner_state: the state of the optimizer.
     """
 
-    count: int
+    count: int = tree.number()
     ema: Any = attrs.field(converter=kept)
     inner_state: Any = attrs.field(converter=kept)
 

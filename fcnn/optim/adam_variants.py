@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from fcnn import _check, tree
+from fcnn._ops.values import computed, decide
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import Init, Update, transform
 from fcnn.optim._leafwise import leafwise
@@ -34,7 +35,7 @@ class ScaleByAmsgradState:
         nu_max: the largest that it was.
     """
 
-    count: int
+    count: int = tree.number()
     mu: Any = attrs.field(converter=kept)
     nu: Any = attrs.field(converter=kept)
     nu_max: Any = attrs.field(converter=kept)
@@ -51,8 +52,8 @@ class ScaleByNadamState:
         nu: the moving average of their squares.
     """
 
-    count: int
-    momentum_product: float
+    count: int = tree.number()
+    momentum_product: float = tree.number()
     mu: Any = attrs.field(converter=kept)
     nu: Any = attrs.field(converter=kept)
 
@@ -98,7 +99,7 @@ def scale_by_adamax(
     def begin(state: Any) -> Stage:
         expect(state, ScaleByAdamState)
         count = state.count + 1
-        numbers = b1, 1 - b1, b2, eps, 1 / (1 - b1**count)
+        numbers = b1, 1 - b1, b2, eps, computed(lambda t: 1 / (1 - b1**t), count)
 
         def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
             return ScaleByAdamState(count, mu, nu)
@@ -161,10 +162,13 @@ def scale_by_amsgrad(
         zeros = tree.zeros_like(params)
         return ScaleByAmsgradState(0, zeros, zeros, zeros)
 
+    def corrections(t: int) -> tuple[float, float]:
+        return 1 / (1 - b1**t), 1 / math.sqrt(1 - b2**t)
+
     def begin(state: Any) -> Stage:
         expect(state, ScaleByAmsgradState)
         count = state.count + 1
-        numbers = b1, 1 - b1, b2, 1 - b2, 1 / (1 - b1**count), 1 / math.sqrt(1 - b2**count), eps
+        numbers = b1, 1 - b1, b2, 1 - b2, *computed(corrections, count), eps
 
         def after(mu: Tree, nu: Tree, nu_max: Tree) -> ScaleByAmsgradState:
             return ScaleByAmsgradState(count, mu, nu, nu_max)
@@ -243,13 +247,17 @@ def scale_by_nadam(
         zeros = tree.zeros_like(params)
         return ScaleByNadamState(0, 1.0, zeros, zeros)
 
+    def factors(t: int, product: float) -> tuple[float, float, float, float]:
+        now, ahead = momentum(t), momentum(t + 1)
+        product *= now
+        per_u, per_mu = (1 - now) / (1 - product), ahead / (1 - product * ahead)
+        return product, per_u, per_mu, 1 / math.sqrt(1 - b2**t)
+
     def begin(state: Any) -> Stage:
         expect(state, ScaleByNadamState)
         count = state.count + 1
-        now, ahead = momentum(count), momentum(count + 1)
-        product = state.momentum_product * now
-        per_u, per_mu = (1 - now) / (1 - product), ahead / (1 - product * ahead)
-        numbers = b1, 1 - b1, b2, 1 - b2, per_u, per_mu, 1 / math.sqrt(1 - b2**count), eps
+        product, *by = computed(factors, count, state.momentum_product)
+        numbers = b1, 1 - b1, b2, 1 - b2, *by, eps
 
         def after(mu: Tree, nu: Tree) -> ScaleByNadamState:
             return ScaleByNadamState(count, product, mu, nu)
@@ -314,22 +322,26 @@ def scale_by_radam(
     b1, b2, eps = _ranges(b1, b2, eps)
     most = 2 / (1 - b2) - 1
 
+    def rectification(t: int) -> tuple[bool, float]:
+        rest = 1 - b2**t
+        length = most - 2 * t * b2**t / rest
+        factor = 1 / (1 - b1**t)
+        if length <= 5:
+            return False, factor
+        ratio = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
+        return True, factor * math.sqrt(ratio * rest)
+
     def begin(state: Any) -> Stage:
         expect(state, ScaleByAdamState)
         count = state.count + 1
-        rest = 1 - b2**count
-        length = most - 2 * count * b2**count / rest
-        factor = 1 / (1 - b1**count)
-        rectified = length > 5
-        if rectified:
-            ratio = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
-            factor *= math.sqrt(ratio * rest)
+        rectified, factor = computed(rectification, count)
+        at = _rectified if decide(rectified) else _early
         numbers = b1, 1 - b1, b2, 1 - b2, factor, eps
 
         def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
             return ScaleByAdamState(count, mu, nu)
 
-        return Stage(_rectified if rectified else _early, after, (state.mu, state.nu), numbers)
+        return Stage(at, after, (state.mu, state.nu), numbers)
 
     return restrict(_init, leafwise(begin), mask)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 from fcnn import _check, tree
+from fcnn._ops.values import computed
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Step, Transform, check_transform, optimizer, updated
@@ -39,8 +40,8 @@ class ScheduleFreeState:
     """
 
     b1: float
-    weight_sum: float
-    largest_rate: float
+    weight_sum: float = tree.number()
+    largest_rate: float = tree.number()
     rate_state: ScaleByLearningRateState
     z: Any = attrs.field(converter=kept)
     inner_state: Any = attrs.field(converter=kept)
@@ -91,23 +92,28 @@ def schedule_free(
         rate = ScaleByLearningRateState(0, rate_at(0))
         return ScheduleFreeState(b1, 0.0, 0.0, rate, params, transform.init(params))
 
+    def weights(count: int, largest: float, weight_sum: float) -> tuple[float, ...]:
+        rate = rate_at(count)
+        largest = max(largest, rate)
+        weight_sum += largest**power
+        return rate, largest, weight_sum, largest**power / weight_sum if weight_sum else 0.0
+
     def step(params: Tree, grads: Tree, state: Any) -> tuple[Tree, ScheduleFreeState]:
         expect(state, ScheduleFreeState)
         count = state.rate_state.count
-        rate = rate_at(count)
-        largest = max(state.largest_rate, rate)
-        weight_sum = state.weight_sum + largest**power
-        c = largest**power / weight_sum if weight_sum else 0.0
+        rate, largest, weight_sum, c = computed(
+            weights, count, state.largest_rate, state.weight_sum
+        )
         updates, inner_state = updated(transform, grads, state.inner_state, params)
 
         def iterate(z: Array, u: Array) -> Array:
-            new = u * -rate
+            new: Array = u * -rate
             new += z
             return new
 
         def between(y: Array, old: Array, new: Array) -> Array:
             # (1 - b1) z + b1 ((1 - c) x + c z), with the old x = (y - (1 - b1) old) / b1
-            moved = (1 - c) * y
+            moved: Array = (1 - c) * y
             moved += (1 - b1 + b1 * c) * new
             moved -= (1 - c) * (1 - b1) * old
             return moved

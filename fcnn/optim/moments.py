@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from fcnn import _check, tree
+from fcnn._ops.values import computed
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import Init, Update, transform
 from fcnn.optim._leafwise import leafwise
@@ -43,7 +44,7 @@ class EmaState:
         ema: the moving average, a tree like the params.
     """
 
-    count: int
+    count: int = tree.number()
     ema: Any = attrs.field(converter=kept)
 
 
@@ -57,7 +58,7 @@ class ScaleByAdamState:
         nu: the moving average of their squares.
     """
 
-    count: int
+    count: int = tree.number()
     mu: Any = attrs.field(converter=kept)
     nu: Any = attrs.field(converter=kept)
 
@@ -152,7 +153,7 @@ def ema(decay: float, *, debias: bool = True, mask: Mask | None = None) -> tuple
     def begin(state: Any) -> Stage:
         expect(state, EmaState)
         count = state.count + 1
-        factor = 1 / (1 - decay**count) if debias else 1.0
+        factor = computed(lambda t: 1 / (1 - decay**t), count) if debias else 1.0
         numbers = decay, 1 - decay, factor
         return Stage(_ema, lambda average: EmaState(count, average), (state.ema,), numbers)
 
@@ -205,10 +206,13 @@ def scale_by_adam(
         zeros = tree.zeros_like(params)
         return ScaleByAdamState(0, zeros, zeros)
 
+    def corrections(t: int) -> tuple[float, float]:
+        return 1 / (1 - b1**t), 1 / math.sqrt(1 - b2**t)
+
     def begin(state: Any) -> Stage:
         expect(state, ScaleByAdamState)
         count = state.count + 1
-        numbers = b1, 1 - b1, b2, 1 - b2, 1 / (1 - b1**count), 1 / math.sqrt(1 - b2**count), eps
+        numbers = b1, 1 - b1, b2, 1 - b2, *computed(corrections, count), eps
 
         def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
             return ScaleByAdamState(count, mu, nu)

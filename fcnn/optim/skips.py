@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from fcnn import _check, tree
+from fcnn._ops.values import decide
 from fcnn._typing import Tree
 from fcnn.optim._contracts import (
     Transform,
@@ -93,4 +94,4 @@ def skip_nonfinite(inner: TransformOrOptimizer, max_consecutive: int = 5) -> Tra
 
 def _is_finite(leaf: Any) -> bool:
     values = leaf.value if isinstance(leaf, Observation) else leaf
-    return bool(np.isfinite(values).all())
+    return decide(np.isfinite(values).all())

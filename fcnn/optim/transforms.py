@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fcnn import _check, tree
+from fcnn._ops.values import called, computed, decide, number
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Update, transform
@@ -23,6 +24,7 @@ from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, ScaleByLearningRateState, expect
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.schedules import as_schedule
+from fcnn.tree._node import walk
 
 
 @tree.node
@@ -33,7 +35,7 @@ class ScaleByScheduleState:
         count: the number of steps taken.
     """
 
-    count: int
+    count: int = tree.number()
 
 
 def positive(value: Any, what: str) -> float:
@@ -100,7 +102,8 @@ def scale_by_schedule(
     def begin(state: Any) -> Stage:
         expect(state, ScaleByScheduleState)
         after = ScaleByScheduleState(state.count + 1)
-        return Stage(_scaled, lambda: after, numbers=(float(schedule(state.count)),))
+        factor = computed(lambda count: float(schedule(count)), state.count)
+        return Stage(_scaled, lambda: after, numbers=(factor,))
 
     return restrict(lambda params: ScaleByScheduleState(0), leafwise(begin), mask)
 
@@ -127,7 +130,7 @@ def scale_by_learning_rate(
 
     def begin(state: Any) -> Stage:
         expect(state, ScaleByLearningRateState)
-        rate = rate_at(state.count)
+        rate = computed(rate_at, state.count)
         after = ScaleByLearningRateState(state.count + 1, rate)
         return Stage(_scaled, lambda: after, numbers=(-rate,))
 
@@ -209,12 +212,18 @@ def clip_by_global_norm(max_norm: float, *, mask: Mask | None = None) -> tuple[I
 
     def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
         expect(state, EmptyState)
-        norm = tree.norm(updates)
-        if norm <= max_norm:
+        weights = [leaf for _, leaf, is_statistic in walk(updates) if not is_statistic]
+        norm = number(called(_norm, *weights))
+        if decide(norm <= max_norm):
             return updates, state
         return transformed(_shortening(max_norm, norm), updates, params), state
 
     return restrict(empty, update, mask)
+
+
+def _norm(*weights: Any) -> np.float64:
+    """Return the norm of all weights together."""
+    return np.float64(tree.norm(weights))
 
 
 def _shortening(max_norm: float, norm: float) -> Callable[[Any, Array], Array]:
@@ -223,20 +232,21 @@ def _shortening(max_norm: float, norm: float) -> Callable[[Any, Array], Array]:
     A float32 gradient may have a norm of 1e39, and 1 / 1e39 is a float32 of few bits: below
     2⁻¹³ the factor is split into a fraction and a power of two, which is applied last.
     """
-    top, top_exponent = math.frexp(max_norm)
-    bottom, bottom_exponent = math.frexp(norm)
-    exponent = top_exponent - bottom_exponent
-    if exponent > -13 or not math.isfinite(norm):
-        factor = max_norm / norm
 
-        def shorten(p: Any, u: Array) -> Array:
-            with np.errstate(invalid="ignore"):  # inf · 0
-                return u * factor
-    else:
-        fraction = top / bottom / 2  # in (1/4, 1), so that nothing overflows
+    def factors(norm: float) -> tuple[bool, float, int]:
+        top, top_exponent = math.frexp(max_norm)
+        bottom, bottom_exponent = math.frexp(norm)
+        exponent = top_exponent - bottom_exponent
+        if exponent > -13 or not math.isfinite(norm):
+            return True, max_norm / norm, 0
+        return False, top / bottom / 2, exponent + 1  # in (1/4, 1), so that nothing overflows
 
-        def shorten(p: Any, u: Array) -> Array:
-            shortened: Array = np.ldexp(u * fraction, exponent + 1)
-            return shortened
+    is_one, factor, exponent = computed(factors, norm)
+    is_one = decide(is_one)
+
+    def shorten(p: Any, u: Array) -> Array:
+        with np.errstate(invalid="ignore"):  # inf · 0
+            shortened: Array = u * factor
+        return shortened if is_one else called(np.ldexp, shortened, exponent)
 
     return shorten

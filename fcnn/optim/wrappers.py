@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from fcnn import _check, tree
+from fcnn._ops.values import computed
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import (
     Init,
@@ -152,7 +153,7 @@ def params_ema(optimizer: Optimizer, decay: float) -> tuple[Init, Step]:
         expect(state, ParamsEmaState)
         params, inner_state = optimizer.step(params, grads, state.inner_state)
         count = state.count + 1
-        new = (1 - decay) / (1 - decay**count)
+        new = computed(lambda t: (1 - decay) / (1 - decay**t), count)
 
         def average(mean: Array, p: Array) -> Array:
             blend: Array = (1 - new) * mean + new * p

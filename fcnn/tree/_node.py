@@ -13,7 +13,7 @@ from fcnn.errors import TreeError
 from fcnn.tree._observation import Observation
 
 T = TypeVar("T")
-_STATISTIC = "fcnn.statistic"
+_STATISTIC, _NUMBER = "fcnn.statistic", "fcnn.number"
 
 
 def _freeze(value: Any) -> Any:
@@ -50,12 +50,28 @@ def statistic() -> Any:
     return attrs.field(metadata={_STATISTIC: True})
 
 
+def number() -> Any:
+    """Declare a field of a node as a Python number that changes, such as a count of steps.
+
+    `fcnn.jit` takes it as an argument, as it does arrays; a number elsewhere is recorded anew for
+    each of its values.
+
+    >>> from fcnn import tree
+    >>> @tree.node
+    ... class Counted:
+    ...     count: int = tree.number()
+    >>> Counted(3)
+    Counted(count=3)
+    """
+    return attrs.field(metadata={_NUMBER: True})
+
+
 def _with_converter(_cls: type, fields: list[Any]) -> list[Any]:
     return [field.evolve(converter=field.converter or _freeze) for field in fields]
 
 
 @dataclass_transform(
-    frozen_default=True, eq_default=False, field_specifiers=(attrs.field, statistic)
+    frozen_default=True, eq_default=False, field_specifiers=(attrs.field, statistic, number)
 )
 def node(cls: type[T]) -> type[T]:
     """Make a class a tree node: frozen attrs whose arrays are read-only views.
@@ -82,6 +98,7 @@ def node(cls: type[T]) -> type[T]:
     fields = attrs.fields(made)
     made.__node_fields__ = tuple(field.name for field in fields)
     made.__node_statistics__ = frozenset(f.name for f in fields if _STATISTIC in f.metadata)
+    made.__node_numbers__ = frozenset(f.name for f in fields if _NUMBER in f.metadata)
     # attrs shows the converter's type, Any, in the signature.
     made.__init__.__annotations__ = {field.name: field.type for field in fields}
     made.__eq__ = _node_eq

@@ -203,8 +203,8 @@ def _inference(
 
 
 def _options(jit: bool) -> dict[str, Any]:
-    """Return what turns replaying off; builds before it have nothing to turn off."""
-    return {} if jit or not hasattr(fcnn, "jit") else {"jit": False}
+    """Return what turns replaying on from the first calls on, or off; builds before had none."""
+    return {"jit": jit} if hasattr(fcnn, "jit") else {}
 
 
 def _training(

@@ -11,7 +11,7 @@ import fcnn
 from fcnn import losses, optim, parallel, tree
 from fcnn._evaluate import Applied
 from fcnn._jit import is_own
-from fcnn._jit._automatic import SEVERAL
+from fcnn._jit._automatic import CALLS
 from fcnn.autodiff import Shard
 from fcnn.data import Dataset
 from fcnn.errors import LabelError
@@ -52,30 +52,32 @@ def trained(model, **options):
 @pytest.mark.parametrize("shard_size", [None, 8])
 def test_a_run_has_the_same_bits_with_and_without(name, shard_size):
     expected = trained(MODELS[name], shard_size=shard_size, jit=False)
-    assert trained(MODELS[name], shard_size=shard_size) == expected
+    assert trained(MODELS[name], shard_size=shard_size, jit=True) == expected
 
 
 @pytest.mark.parametrize("pool", ["threads", "processes"])
 def test_also_in_workers(pool):
     expected = trained(NORMED, shard_size=4, jit=False)
     with getattr(parallel, pool)(2) as executor:
-        assert trained(NORMED, shard_size=4, executor=executor) == expected
+        assert trained(NORMED, shard_size=4, executor=executor, jit=True) == expected
 
 
-def test_the_second_call_is_recorded_and_later_ones_are_replayed():
-    shard = Shard(PLAIN, losses.softmax_cross_entropy, False, True)
-    params, _ = PLAIN.init(KEY, (8, 8, 2))
-    for call in range(3):
+@pytest.mark.parametrize(("jit", "before"), [(True, 1), (None, CALLS)])
+def test_a_call_is_recorded_and_later_ones_are_replayed(jit, before):
+    model = fcnn.serial(fcnn.flatten, fcnn.dense(3))
+    shard = Shard(model, losses.softmax_cross_entropy, False, jit)
+    params, _ = model.init(KEY, (8, 8, 2))
+    for call in range(before + 2):
         x, target = examples(4, call)
         shard.compute(params, x, target, fcnn.training(fcnn.fold_in(KEY, call)), 1.0)
         (slot,) = shard.compute._slots.values()
-        assert (slot.plan is not None) == (call >= 1)
+        assert (slot.plan is not None) == (call >= before)
     shard.compute(params, *examples(5), fcnn.training(KEY), 1.0)
     assert len(shard.compute._slots) == 2
 
 
 def test_the_result_of_a_call_is_not_changed_by_later_ones():
-    f = fcnn.value_and_grad(PLAIN, losses.softmax_cross_entropy)
+    f = fcnn.value_and_grad(PLAIN, losses.softmax_cross_entropy, jit=True)
     params, _ = PLAIN.init(KEY, (8, 8, 2))
     ctx = fcnn.training(KEY)
     found = [f(params, *examples(4, seed), ctx) for seed in range(6)]
@@ -186,7 +188,7 @@ def test_weighted_losses_of_shards_are_those_of_their_batch():
 
 def test_predictions_of_equal_models_share_a_recording():
     params, _ = PLAIN.init(KEY, (8, 8, 2))
-    expected = [PLAIN.apply(params, examples(1, seed)[0]) for seed in range(SEVERAL + 4)]
+    expected = [PLAIN.apply(params, examples(1, seed)[0]) for seed in range(CALLS + 4)]
     for seed, right in enumerate(expected):
         again = pickle.loads(pickle.dumps(PLAIN))
         found = fcnn.predict(again, params, examples(1, seed)[0])
@@ -214,7 +216,7 @@ def test_models_with_functions_of_the_caller_are_not_taken_for_the_librarys():
 
 
 def test_threads_that_call_at_once_get_their_own_results():
-    f = fcnn.value_and_grad(NORMED, losses.softmax_cross_entropy)
+    f = fcnn.value_and_grad(NORMED, losses.softmax_cross_entropy, jit=True)
     plain = fcnn.value_and_grad(NORMED, losses.softmax_cross_entropy, jit=False)
     params, _ = NORMED.init(KEY, (8, 8, 2))
     expected = {seed: tree.digest(plain(params, *examples(4, seed))) for seed in range(8)}
