@@ -1,6 +1,6 @@
 """Triples of element-wise functions without params.
 
-An element-wise function keeps for its pullback either its output, from which its derivative
+An element-wise function keeps for its pullback its output or its input, from which its derivative
 follows, or the derivative itself, which is computed along with the output.
 """
 
@@ -46,16 +46,29 @@ def by_output(function: Epilogue) -> Triple:
     def pull(y: Array, dy: Array, dx: Array) -> None:
         function.adjoint(y, dy, out=dx)
 
+    return _triple(run, pull, of_output=True)
+
+
+def by_input(run: Callable[..., None], pull: Callable[..., None]) -> Triple:
+    """Return the triple of ``y = f(x)`` whose ``dx`` follows from x and dy.
+
+    ``run(x, y)`` writes f(x) into y, and ``pull(x, dy, dx)`` the product ``dy · f'(x)`` into dx.
+    """
+    return _triple(run, pull, of_output=False)
+
+
+def _triple(run: Callable[..., None], pull: Callable[..., None], *, of_output: bool) -> Triple:
     def apply(params: tuple[()], x: Array, ctx: Context = EVAL) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             return piecewise(run, x)[0]
 
     def vjp(params: tuple[()], x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
         y = apply(params, x)
+        kept = y if of_output else x
 
         def pullback(dy: Array) -> tuple[tuple[()], Array]:
             with np.errstate(over="ignore", invalid="ignore"):
-                return (), piecewise(pull, y, dy)[0]
+                return (), piecewise(pull, kept, dy)[0]
 
         return y, pullback
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcnn._ops import memory
 from fcnn._ops.epilogue import Epilogue
 from fcnn._ops.relu import select
 from fcnn._typing import Array
@@ -27,14 +28,15 @@ def leaky(slope: float) -> Epilogue:
         return y
 
     def adjoint(y: Array, dy: Array, out: Array | None = None) -> Array:
-        d = np.greater(y, 0).astype(y.dtype)
+        d = memory.empty_like(y) if out is None else out
+        np.copyto(d, np.greater(y, 0))
         if slope <= 1:
             np.clip(d, slope, 1, out=d)
         else:
             d *= slope - 1
             np.subtract(slope, d, out=d)
-        dz: Array = np.multiply(d, dy, out=d if out is None else out)
-        return dz
+        d *= dy
+        return d
 
     return Epilogue(apply, adjoint)
 
@@ -66,7 +68,11 @@ def exponential(alpha: float, *, width: float = 1.0, gain: float = 1.0) -> Epilo
         if width != 1:
             low /= width
         np.expm1(low, out=low)
-        low *= gain * alpha
+        if gain * alpha != 1:
+            low *= gain * alpha
+        if at_zero <= gain == 1:  # then low is above z below 0
+            above: Array = np.maximum(z, low, out=out)
+            return above
         y: Array = np.clip(z, 0, np.inf, out=out)
         if gain != 1:
             y *= gain
@@ -74,7 +80,7 @@ def exponential(alpha: float, *, width: float = 1.0, gain: float = 1.0) -> Epilo
         return y
 
     def adjoint(y: Array, dy: Array, out: Array | None = None) -> Array:
-        d = np.clip(y, -np.inf, 0)
+        d: Array = np.clip(y, -np.inf, 0, out=out)
         if width != 1:
             d /= width
         d += at_zero
@@ -82,8 +88,8 @@ def exponential(alpha: float, *, width: float = 1.0, gain: float = 1.0) -> Epilo
             above = np.greater(y, 0).astype(y.dtype)
             above *= gain - at_zero
             d += above
-        dz: Array = np.multiply(d, dy, out=d if out is None else out)
-        return dz
+        d *= dy
+        return d
 
     return Epilogue(apply, adjoint)
 

@@ -7,7 +7,9 @@ import numpy as np
 from fcnn._check import number
 from fcnn._layer import Triple, layer
 from fcnn._ops import rectifiers
-from fcnn._pointwise import by_derivative, by_output
+from fcnn._ops.epilogue import Epilogue
+from fcnn._ops.relu import select
+from fcnn._pointwise import by_input, by_output
 from fcnn._typing import Array
 from fcnn._value import as_value
 from fcnn._walk import facts
@@ -48,15 +50,20 @@ def hard_sigmoid() -> Triple:
     https://arxiv.org/abs/1905.02244.
     """
 
-    def run(x: Array, y: Array, d: Array | None = None) -> None:
-        np.add(x, 3, out=y)
-        np.clip(y, 0, 6, out=y)
-        if d is not None:
-            np.copyto(d, _inside(y))
-            d /= 6
-        y /= 6
+    def apply(x: Array, out: Array) -> Array:
+        np.add(x, 3, out=out)
+        np.clip(out, 0, 6, out=out)
+        out /= 6
+        return out
 
-    return by_derivative(run)
+    def adjoint(y: Array, dy: Array, out: Array) -> Array:
+        inside = y > 0
+        inside &= y < 1
+        select(inside, dy, out)
+        out /= 6
+        return out
+
+    return by_output(Epilogue(apply, adjoint))
 
 
 @as_value
@@ -74,25 +81,22 @@ def hard_swish() -> Triple:
     https://arxiv.org/abs/1905.02244.
     """
 
-    def run(x: Array, y: Array, d: Array | None = None) -> None:
+    def run(x: Array, y: Array) -> None:
         np.add(x, 3, out=y)
         np.clip(y, 0, 6, out=y)
-        if d is not None:
-            np.subtract(y, 3, out=d)  # x where |x| < 3
-            d *= _inside(y)
-            d += y
-            d /= 6
         y *= x
         y /= 6
 
-    return by_derivative(run)
+    def pull(x: Array, dy: Array, dx: Array) -> None:
+        v = x / 3
+        np.clip(v, -1, 1, out=v)
+        np.trunc(v, out=dx)  # 0 where |x| < 3, else -1 or 1
+        dx *= -0.5
+        dx += v
+        dx += 0.5  # v + 1/2 where |x| < 3, else 0 or 1
+        dx *= dy
 
-
-def _inside(t: Array) -> Array:
-    """Return where the clipped numbers t have a slope."""
-    inside: Array = t > 0
-    inside &= t < 6
-    return inside
+    return by_input(run, pull)
 
 
 @layer

@@ -1,6 +1,7 @@
 """Smooth activations: what lets large inputs through and small ones not, and their like.
 
-Each computes its derivative along with its output, and keeps that for the pullback.
+Each computes its derivative along with its output, and keeps that for the pullback, or computes
+it of its input in the pullback, where that takes less time than to write and read an array.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import functools
 from fcnn._check import number
 from fcnn._layer import Triple, layer
 from fcnn._ops import smooth
-from fcnn._pointwise import by_derivative
+from fcnn._pointwise import by_derivative, by_input
 from fcnn._value import as_value
 from fcnn._walk import facts
 from fcnn.errors import ArgumentError
@@ -22,7 +23,7 @@ def gelu(approximate: str = "none") -> Triple:
 
     Φ is the normal distribution function, ``Φ(x) = (1 + erf(x / √2)) / 2``, and ``dx =
     dy · (Φ(x) + x · exp(-x²/2) / √(2π))``. In float64 Φ is `scipy.special.ndtr`; in float32
-    a polynomial whose relative error is 2e-7.
+    a continued fraction whose relative error is 2e-7, and 2e-6 in the tail at -13.
 
     Args:
         approximate: ``"none"``, or ``"tanh"`` for
@@ -96,7 +97,10 @@ def softplus(beta: float = 1.0) -> Triple:
     option pricing", 2000, https://papers.nips.cc/paper/1920.
     """
     sharpness = number(beta, "beta", 1e-30)
-    return by_derivative(functools.partial(smooth.softplus, beta=sharpness))
+    return by_input(
+        functools.partial(smooth.softplus, beta=sharpness),
+        functools.partial(smooth.softplus_adjoint, beta=sharpness),
+    )
 
 
 @as_value
@@ -108,7 +112,7 @@ def log_sigmoid() -> Triple:
     >>> fcnn.log_sigmoid.apply((), np.array([[-50.0, 0.0]])).round(3)
     array([[-50.   ,  -0.693]])
     """
-    return by_derivative(smooth.log_sigmoid)
+    return by_input(smooth.log_sigmoid, smooth.log_sigmoid_adjoint)
 
 
 @as_value
@@ -123,7 +127,7 @@ def softsign() -> Triple:
     Source: J. Bergstra et al., "Quadratic polynomials learn better image features", 2009,
     technical report 1337, Université de Montréal.
     """
-    return by_derivative(smooth.softsign)
+    return by_input(smooth.softsign, smooth.softsign_adjoint)
 
 
 for _smooth in (gelu, silu, mish, softplus, log_sigmoid, softsign):

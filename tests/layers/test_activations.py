@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fcnn
+from fcnn._ops.pieces import PIECE
 from fcnn.errors import ArgumentError, DTypeError, ShapeError
 
 
@@ -80,9 +81,11 @@ def test_the_tail_of_gelu_keeps_its_digits():
     np.testing.assert_allclose(fcnn.gelu().apply((), single), exact, rtol=1e-5, atol=1e-37)
 
 
-def test_pieces_and_layouts_give_the_same_bits(rng):
-    x = rng.normal(size=(300, 10, 10, 4)).astype(np.float32)  # longer than a piece
-    for layer in (fcnn.gelu(), fcnn.mish, fcnn.leaky_relu(), fcnn.selu, fcnn.hard_swish):
+@pytest.mark.parametrize("n", [30, 300])
+def test_pieces_and_layouts_give_the_same_bits(n, rng):
+    x = rng.normal(size=(n, 10, 10, 5)).astype(np.float32)
+    assert (x.nbytes > PIECE) == (n == 300)
+    for layer in (fcnn.gelu(), fcnn.mish, fcnn.leaky_relu(), fcnn.elu(), fcnn.hard_swish):
         y, pullback = layer.vjp((), x)
         dx = pullback(x)[1]
         turned = x.transpose(1, 3, 2, 0).copy().transpose(3, 0, 2, 1)
@@ -91,6 +94,18 @@ def test_pieces_and_layouts_give_the_same_bits(rng):
         np.testing.assert_array_equal(its_y, y)
         np.testing.assert_array_equal(its_pullback(x)[1], dx)
         np.testing.assert_array_equal(np.concatenate([layer.apply((), x[:7]), y[7:]]), y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_slopes_of_hard_activations_change_at_three(dtype):
+    half = np.array([3 - 1e-6, 3, 3 + 1e-6], dtype)
+    x = np.concatenate([-half, half])[None]
+    for layer, slopes in [
+        (fcnn.hard_swish, [-0.5, 0, 0, 1.5, 1, 1]),
+        (fcnn.hard_sigmoid, [1 / 6, 0, 0, 1 / 6, 0, 0]),
+    ]:
+        dx = layer.vjp((), x)[1](np.ones_like(x))[1]
+        np.testing.assert_allclose(dx, [slopes], rtol=1e-6)
 
 
 def test_prelus_sum_over_many_rows_is_accurate_in_float32(rng):
