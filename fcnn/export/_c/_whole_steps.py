@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from fcnn._typing import Array, Shape
+from fcnn.export._c._conv import PLACES, TAPS, along_row, taps_of, window_of
 from fcnn.export._c._elementwise import merged
 from fcnn.export._c._operands import Operation
 from fcnn.export._c._shapes import axes_of
 from fcnn.export._c._tables import Tables
 from fcnn.export._c._text import Lines, index, loop_names, number, strides_of
-from fcnn.export._c._windows import PLACES, TAPS, along_row, taps_of, window_of
 
 
 class WholeSteps:
