@@ -72,15 +72,11 @@ def taps_of(
     op: Operation, outer: Sequence[Axis], places: Sequence[str], taps: Sequence[str]
 ) -> None:
     """Open a loop over the taps of each axis but the last, with the place ``iy`` that they read."""
-    for (out, size, kernel, stride, dilation, pad), place, tap in zip(
-        outer, places, taps, strict=True
-    ):
-        op.lines.open(f"for (int {tap} = 0; {tap} < {kernel}; {tap}++)")
-        at = index((place, stride), (tap, dilation)) + (f" - {pad}" if pad else "")
-        op.lines.add(f"const int i{place} = {at};")
-        most = (out - 1) * stride + (kernel - 1) * dilation - pad
-        if pad or most >= size:
-            op.lines.add(f"if (i{place} < 0 || i{place} >= {size}) continue;")
+    for axis, place, tap in zip(outer, places, taps, strict=True):
+        op.lines.open(f"for (int {tap} = 0; {tap} < {axis[2]}; {tap}++)")
+        op.lines.add(f"const int i{place} = {reads(axis, place, tap)};")
+        if not is_inside(axis):
+            op.lines.add(f"if (i{place} < 0 || i{place} >= {axis[1]}) continue;")
 
 
 def conv(op: Operation) -> None:
@@ -227,10 +223,16 @@ def _rows(op: Operation, axes: list[Axis], groups: int, fan: int) -> None:
                 lines.close()
 
 
-def reads(axis: Axis) -> str:
-    """Return where column ``x`` and tap ``kx`` read."""
+def reads(axis: Axis, place: str = "x", tap: str = "kx") -> str:
+    """Return where a place of the output and a tap read."""
     _, _, _, stride, dilation, pad = axis
-    return index(("x", stride), ("kx", dilation)) + (f" - {pad}" if pad else "")
+    return index((place, stride), (tap, dilation)) + (f" - {pad}" if pad else "")
+
+
+def is_inside(axis: Axis) -> bool:
+    """Whether all taps lie inside at every place."""
+    out, size, taps, stride, dilation, pad = axis
+    return pad == 0 and (out - 1) * stride + (taps - 1) * dilation < size
 
 
 def _row(axis: Axis) -> tuple[str, str, str]:
