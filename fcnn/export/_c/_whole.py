@@ -27,9 +27,10 @@ static inline uint8_t {prefix}_quantized(float x, float step, float zero)
 /* A sum at another scale: floor(total * multiplier / 2^shift + 1 / 2) + zero, in 8 bits. */
 static inline uint8_t {prefix}_rescaled(int64_t total, int32_t multiplier, int shift, int zero)
 {{
-    const int64_t moved = total * multiplier + ((int64_t)1 << (shift - 1));
-    const int64_t all = ((int64_t)1 << shift) - 1; /* C leaves >> of negative numbers open */
-    const int64_t whole = (moved >= 0 ? moved >> shift : -((-moved + all) >> shift)) + zero;
+    const uint64_t moved = (uint64_t)(total * multiplier + ((int64_t)1 << (shift - 1)));
+    /* C leaves >> of negative numbers open: shift them as numbers that are 2^63 larger. */
+    const int64_t floored = (int64_t)((moved + ((uint64_t)1 << 63)) >> shift);
+    const int64_t whole = floored - ((int64_t)1 << (63 - shift)) + zero;
     return (uint8_t)(whole < 0 ? 0 : whole > 255 ? 255 : whole);
 }}
 """
@@ -45,6 +46,7 @@ class WholeBody(WholeSteps):
         self.tables, self.lines = Tables(prefix), Lines()
         self.shapes: dict[str, Shape] = dict(model.shapes)
         self.sums = 0  # elements of the row that sums are added up in
+        self.patch = 0  # elements of the largest window that is copied
         self._types = {step.output: _type_of(step) for step in model.steps}
         self._types |= {f"{each.name}.whole": "uint8_t" for each in model.inputs}
         self._outputs = {of: name for name, of in model.results.items()}
@@ -75,12 +77,14 @@ class WholeBody(WholeSteps):
             for kind, what in kinds
             if self.sizes[kind]
         ]
+        if self.patch:
+            found.append(f"static uint8_t {self.prefix}_patch[{self.patch}];")
         return found + ([f"static int32_t {self.prefix}_sums[{self.sums}];"] if self.sums else [])
 
     @property
     def size(self) -> int:
         """The bytes of the static arrays."""
-        return self.sizes["uint8_t"] + 4 * self.sizes["float"] + 4 * self.sums
+        return self.sizes["uint8_t"] + 4 * self.sizes["float"] + 4 * self.sums + self.patch
 
     def _place(self, kind: str) -> int:
         """Give each value of a type its place; return how many elements its array has."""

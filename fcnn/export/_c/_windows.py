@@ -1,4 +1,4 @@
-"""Convolutions, pools and matrix products in C.
+"""Transposed convolutions, pools and matrix products in C.
 
 A row of the output is added up in place, one weight after the other, so that the innermost loop
 runs along the row and a compiler can compute several elements at a time: with the sum of one
@@ -7,103 +7,13 @@ element innermost it could not, for that would change the order of the additions
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fcnn._typing import Shape
+from fcnn.export._c._conv import CHANNELS, PLACES, TAPS, block_of, in_blocks, taps_of, window_of
 from fcnn.export._c._operands import Operation
-from fcnn.export._c._text import Lines, index, number, strides_of
-
-PLACES, TAPS = ("z", "y", "x"), ("kz", "ky", "kx")
-
-
-def window_of(op: Operation, out: Shape, image: Shape) -> list[tuple[int, int, int, int, int, int]]:
-    """Return ``out, size, kernel, stride, dilation, padding before`` along each axis."""
-    rank = len(image)
-    kernel, stride = op.get("kernel_shape"), op.get("strides")
-    dilation = op.get("dilations", [1] * rank)
-    pads = op.get("pads")
-    return [(out[i], image[i], kernel[i], stride[i], dilation[i], pads[i]) for i in range(rank)]
-
-
-def _row(axis: tuple[int, int, int, int, int, int]) -> tuple[str, str, str]:
-    """Return the first and the last column that a tap ``kx`` reaches, and where it reads."""
-    out, size, taps, stride, dilation, pad = axis
-    tap = index(("kx", dilation))
-    read = index(("x", stride), ("kx", dilation)) + (f" - {pad}" if pad else "")
-    low, high = "0", str(out)
-    if pad:
-        low = f"{tap} < {pad} ? ({pad + stride - 1} - {tap}) / {stride} : 0"
-    if (out - 1) * stride + (taps - 1) * dilation - pad >= size:
-        high = f"({size - 1 + pad + stride} - {tap}) / {stride}"
-        high = f"{high} < {out} ? {high} : {out}"
-    return low, high, read
-
-
-@contextlib.contextmanager
-def along_row(lines: Lines, axis: tuple[int, int, int, int, int, int]) -> Iterator[str]:
-    """Open a loop over the columns that a tap reaches; yield where it reads."""
-    low, high, read = _row(axis)
-    head = f"for (int x = {low}; x < {high}; x++)"
-    if low != "0" or high != str(axis[0]):
-        lines.add(f"const int low = {low}, high = {high};")
-        head = "for (int x = low; x < high; x++)"
-    with lines.block(head):
-        yield read
-
-
-def conv(op: Operation) -> None:
-    """Write a convolution of one to three axes, in groups."""
-    (_, c_in, *image), (_, filters, *out) = op.shapes[0], op.out
-    groups = op.get("group", 1)
-    weight = op.array(1)
-    per_group, fan = filters // groups, c_in // groups
-    name = op.constant(1, weight, "filter")
-    bias = op.constant(2, op.array(2), "bias") if 2 in op.arrays else None
-    axes = window_of(op, tuple(out), tuple(image))
-    *outer, last = axes
-    places, taps = PLACES[-len(axes) : -1], TAPS[-len(axes) : -1]
-    lines, wide, taps_x = op.lines, last[0], last[2]
-    steps_out, steps_in = strides_of((filters, *out)), strides_of((c_in, *image))
-    steps_w = strides_of(weight.shape)
-    with lines.loops(("f", filters), *zip(places, [each[0] for each in outer], strict=True)):
-        row = [("f", steps_out[0]), *zip(places, steps_out[1:-1], strict=True)]
-        lines.add(f"{op.kind} *row = {op.y} + {index(*row)};")
-        with lines.loops(("x", wide)):
-            lines.add(f"row[x] = {f'{bias}[f]' if bias else '0.0f'};")
-        with lines.loops(("c", fan)):
-            taps_of(op, outer, places, taps)
-            group = [(f"(f / {per_group})", fan * steps_in[0])] if groups > 1 else []
-            at = [*group, ("c", steps_in[0])]
-            at += [(f"i{each}", step) for each, step in zip(places, steps_in[1:-1], strict=True)]
-            lines.add(f"const {op.kind} *from = {op.x} + {index(*at)};")
-            at = [("f", steps_w[0]), ("c", steps_w[1]), *zip(taps, steps_w[2:-1], strict=True)]
-            lines.add(f"const float *by = {name} + {index(*at)};")
-            with lines.loops(("kx", taps_x)), along_row(lines, last) as read:
-                lines.add(f"row[x] += by[kx] * from[{read}];")
-            for _ in outer:
-                lines.close()
-
-
-def taps_of(
-    op: Operation,
-    outer: Sequence[tuple[int, int, int, int, int, int]],
-    places: Sequence[str],
-    taps: Sequence[str],
-) -> None:
-    """Open a loop over the taps of each axis but the last, with the place ``iy`` that they read."""
-    for (out, size, kernel, stride, dilation, pad), place, tap in zip(
-        outer, places, taps, strict=True
-    ):
-        op.lines.open(f"for (int {tap} = 0; {tap} < {kernel}; {tap}++)")
-        at = index((place, stride), (tap, dilation)) + (f" - {pad}" if pad else "")
-        op.lines.add(f"const int i{place} = {at};")
-        most = (out - 1) * stride + (kernel - 1) * dilation - pad
-        if pad or most >= size:
-            op.lines.add(f"if (i{place} < 0 || i{place} >= {size}) continue;")
+from fcnn.export._c._text import index, number, strides_of
 
 
 def conv_transpose(op: Operation) -> None:
@@ -196,12 +106,17 @@ def gemm(op: Operation) -> None:
     units, n_in = op.shapes[1]
     name = op.constant(1, op.array(1).T, "weight")
     bias = op.constant(2, np.broadcast_to(op.array(2), units), "bias")
-    with op.lines.loops(("u", units)):
-        op.lines.add(f"{op.y}[u] = {bias}[u];")
-    with op.lines.loops(("i", n_in)):
-        op.lines.add(f"const float a = {op.x}[i];")
-        with op.lines.loops(("u", units)):
-            op.lines.add(f"{op.y}[u] += a * {name}[{index(('i', units), ('u', 1))}];")
+    size, lines = block_of(units, 4 * CHANNELS), op.lines
+    with in_blocks(lines, "f", units, size):
+        lines.add(f"float sums[{size}];")
+        with lines.loops(("u", size)):
+            lines.add(f"sums[u] = {bias}[f + u];")
+        with lines.loops(("i", n_in)):
+            lines.add(f"const float a = {op.x}[i], *by = {name} + {index(('i', units), ('f', 1))};")
+            with lines.loops(("u", size)):
+                lines.add("sums[u] += a * by[u];")
+        with lines.loops(("u", size)):
+            lines.add(f"{op.y}[f + u] = sums[u];")
 
 
 def matmul(op: Operation) -> None:

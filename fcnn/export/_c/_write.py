@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from fcnn._typing import Array, Shape
+from fcnn.export._c._conv import conv
 from fcnn.export._c._elementwise import (
     EXPRESSIONS,
     batch_norm,
@@ -30,7 +31,7 @@ from fcnn.export._c._operands import Operation
 from fcnn.export._c._shapes import BINARY
 from fcnn.export._c._tables import Tables
 from fcnn.export._c._text import Lines
-from fcnn.export._c._windows import conv, conv_transpose, gemm, matmul, pool, whole_pool
+from fcnn.export._c._windows import conv_transpose, gemm, matmul, pool, whole_pool
 from fcnn.export._graph import Node
 
 WRITERS: dict[str, Callable[[Operation], None]] = {
