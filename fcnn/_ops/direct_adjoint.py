@@ -9,7 +9,8 @@ which are a matrix as they lie; rows of zeros above and below dz (the *halo*) se
 Nothing is multiplied by the zeros that a transposed convolution would insert. The result for each
 kernel column is added to the columns of dx that it reaches. Under a stride the columns may be
 treated as the rows are: neighbouring columns of dz are copied side by side, and the results for
-several kernel columns come from one product and are added at once.
+several kernel columns come from one product and are added at once. Columns of few images are too
+short to be added one by one: then dx keeps those of each phase side by side until it is complete.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from fcnn._ops.blocks import Block
 from fcnn._ops.direct import as_matrices
 from fcnn._ops.gemm import product, product_of_rows
 from fcnn._ops.im2col import im2col, im2col_blocks
-from fcnn._ops.layout import nhwc
+from fcnn._ops.layout import nhwc, runs
 from fcnn._ops.strided import strided
 from fcnn._ops.window import Pair, Window, inside
 from fcnn._typing import Array
+
+FEW = range(2, 16)  # images whose columns are short; one image has whole rows instead
 
 
 class _Filters(NamedTuple):
@@ -64,7 +67,8 @@ class DirectAdjoint:
         self.halo = 0
         if input_grad:
             self._prepare(weight.reshape(*weight.shape[:2], c // groups, groups, -1)[::-1], n)
-            self._dx = memory.zeros((h, c, w, n), x.dtype)
+            apart = window.stride[1] if n in FEW and window.kernel[1] > 1 else 1
+            self._dx = memory.zeros((apart, h, c, -(-w // apart), n), x.dtype)  # by phases
 
     def _prepare(self, weight: Array, n: int) -> None:
         """Arrange the filters for dx: ``weight (kh, kw, c, g, o)``, kernel rows last to first."""
@@ -137,8 +141,9 @@ class DirectAdjoint:
         """Add to dx the part of these filters, for ``dz ([g,] rows, o, cols, n)`` with its halo."""
         groups, window, halo = self._groups, self._window, self.halo
         *_, lines, o, width, n = dz.shape
-        h, c, w, _ = self._dx.shape
-        dx = self._dx.reshape(h, groups, c // groups, w, n)
+        _, h, w, c = self._x.shape
+        apart, _, _, across, _ = self._dx.shape
+        dx = self._dx.reshape(apart, h, groups, c // groups, across, n)
         (sh, sw), (dh, _), ((top, _), (left, _)) = window.stride, window.dilation, window.pads
         run, v = width * n, dz.itemsize
         line = o * run * v
@@ -154,7 +159,8 @@ class DirectAdjoint:
             parts = parts.swapaxes(0, 1)
             from_rows, to_rows = inside(block.rows.start * sh + i * dh - top, sh, count, h)
             for j, (from_cols, to_cols) in enumerate(cols):
-                target = dx[to_rows, :, :, to_cols]
+                at = slice(to_cols.start // apart, to_cols.stop // apart, sw // apart)
+                target = dx[to_cols.start % apart, to_rows, :, :, at]
                 np.add(target, parts[from_rows, :, j, :, from_cols], out=target)
 
     def dweight(self) -> Array:
@@ -169,7 +175,14 @@ class DirectAdjoint:
 
     def take_dx(self) -> Array:
         """Return the gradient of the input, which was asked for."""
-        return nhwc(self._dx)
+        if len(self._dx) == 1:
+            return nhwc(self._dx[0])
+        _, h, w, c = self._x.shape
+        dx = memory.empty((h, c, w, len(self._x)), self._dx.dtype)
+        for phase, columns in enumerate(self._dx):
+            target = dx[:, :, phase :: len(self._dx)]
+            np.copyto(runs(target), runs(columns[:, :, : target.shape[2]]))
+        return nhwc(dx)
 
 
 def _side_by_side(dz: Array, count: int) -> Array:
