@@ -174,20 +174,24 @@ class Jitted(Generic[P, R]):
         plan.release()
         result = self._function(*args, **kwargs)
         try:
-            replayed = plan(leaves)
+            differs = differences(result, plan(leaves))
         except DeviationError:
-            return self._noted(slot, args, kwargs, leaves, result)
-        if differences(result, replayed):
-            self._give_up(slot, args, kwargs, leaves, result, plan)
+            pass
         else:
-            plan.saw(new)
-        return result
+            if differs:
+                self._give_up(slot, args, kwargs, leaves, result, plan)
+            else:
+                plan.saw(new)
+            return result
+        return self._noted(slot, args, kwargs, leaves, result)  # its error no longer holds an arena
 
     def _noted(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> R:
         """Count a call whose values took another path; record that path if it is the usual one."""
         with slot.lock:
             slot.deviations += 1
             if slot.deviations >= DEVIATIONS:
+                if slot.plan is not None:
+                    slot.plan.release()
                 slot.deviations, slot.plan = 0, None
                 self._record(slot, args, kwargs, leaves, result)
         return result
