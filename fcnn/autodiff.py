@@ -89,11 +89,11 @@ def value_and_grad(
         executor: what computes the shards (see `fcnn.parallel`); this thread if None. The
             bits of the result are the same for all.
         jit: record a call, and replay what was recorded in later ones with the same shapes, with
-            the same bits (see `fcnn.jit`). None: after 100 calls, so that short runs are not
-            slowed down, where model and loss are of this library throughout. True: the second
-            call, with layers and losses of your own too, which must be pure functions of their
-            arguments in plain NumPy; what cannot be recorded runs as it is, after a warning that
-            names the call. False: never.
+            the same bits (see `fcnn.jit`). None: where model and loss are of this library
+            throughout, and only after 100 calls, so that short loops are not slowed down. True:
+            the second call, with layers and losses of your own too, which must be pure functions
+            of their arguments in plain NumPy; what cannot be recorded runs as it is, after a
+            warning that names the call. False: never.
 
     Returns:
         ``f(params, x, target, ctx=EVAL) -> (value, grads)``, or

@@ -45,7 +45,8 @@ class Jitted(Generic[P, R]):
 
     Args:
         function: the function.
-        after: how many calls with a signature run unrecorded before it is recorded.
+        skip: how many calls run before signatures are looked at.
+        after: how many calls with a signature run unrecorded then, before it is recorded.
         quiet: run the function where it cannot be recorded, with one warning, instead of raising.
         name: gives the function's name in warnings; its repr if None.
     """
@@ -54,11 +55,13 @@ class Jitted(Generic[P, R]):
         self,
         function: Callable[P, R],
         *,
+        skip: int = 0,
         after: int = 0,
         quiet: bool = False,
         name: Callable[[], str] | None = None,
     ) -> None:
         self._function, self._after, self._quiet = function, after, quiet
+        self._skip = self._to_skip = skip
         self._name = name or functools.partial(repr, function)
         self._is_given_up = False
         self._slots: OrderedDict[Any, _Slot] = OrderedDict()
@@ -67,7 +70,8 @@ class Jitted(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns."""
-        if RECORDING.recorder is not None or self._is_given_up:
+        if self._to_skip or RECORDING.recorder is not None or self._is_given_up:
+            self._to_skip = max(0, self._to_skip - 1)
             return self._function(*args, **kwargs)
         leaves: list[Any] = []
         signature: list[Any] = []
@@ -101,7 +105,7 @@ class Jitted(Generic[P, R]):
         return f"jit({self._function!r})"
 
     def __reduce__(self) -> Any:
-        return _made, (self._function, self._after, self._quiet, self._name)
+        return _made, (self._function, self._skip, self._after, self._quiet, self._name)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return a report on the plan for these arguments: its calls, their time, its memory."""
@@ -174,20 +178,24 @@ class Jitted(Generic[P, R]):
         plan.release()
         result = self._function(*args, **kwargs)
         try:
-            replayed = plan(leaves)
+            differs = differences(result, plan(leaves))
         except DeviationError:
-            return self._noted(slot, args, kwargs, leaves, result)
-        if differences(result, replayed):
-            self._give_up(slot, args, kwargs, leaves, result, plan)
+            pass
         else:
-            plan.saw(new)
-        return result
+            if differs:
+                self._give_up(slot, args, kwargs, leaves, result, plan)
+            else:
+                plan.saw(new)
+            return result
+        return self._noted(slot, args, kwargs, leaves, result)  # its error no longer holds an arena
 
     def _noted(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> R:
         """Count a call whose values took another path; record that path if it is the usual one."""
         with slot.lock:
             slot.deviations += 1
             if slot.deviations >= DEVIATIONS:
+                if slot.plan is not None:
+                    slot.plan.release()
                 slot.deviations, slot.plan = 0, None
                 self._record(slot, args, kwargs, leaves, result)
         return result
@@ -213,9 +221,9 @@ class Jitted(Generic[P, R]):
 
 
 def _made(
-    function: Callable[P, R], after: int, quiet: bool, name: Callable[[], str]
+    function: Callable[P, R], skip: int, after: int, quiet: bool, name: Callable[[], str]
 ) -> Jitted[P, R]:
-    return Jitted(function, after=after, quiet=quiet, name=name)
+    return Jitted(function, skip=skip, after=after, quiet=quiet, name=name)
 
 
 def _unforeseen(error: Exception) -> TraceError:

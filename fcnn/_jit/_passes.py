@@ -11,7 +11,7 @@ from fcnn._jit._spans import ALIGNED, Owner
 SEGMENT = 4 << 20
 """Bytes of a piece of the arena, unless an array is longer.
 
-Pieces find room in the memory that the C library kept of the unrecorded steps, where one piece would
+Pieces find room in the memory that the C library kept of unrecorded steps, where one piece would
 not: that came from the system, beside it.
 """
 

@@ -130,7 +130,8 @@ class Program:
             scope[name] = at(place, memory[segment], start)
         scope |= {"probe": probe, "errstate": np.errstate}
         exec(self._code[probed], scope)  # the source is made above, of names alone
-        replay: Callable[[list[Any]], Any] = scope["replay"]
+        # Its globals do not hold it, so that its memory is freed with it, not by a collection.
+        replay: Callable[[list[Any]], Any] = scope.pop("replay")
         return replay
 
     # Which owner has which home.

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from fcnn import parallel
 from fcnn._check import whole
 from fcnn._evaluate import Evaluation, evaluate
 from fcnn._layer import Layer
 from fcnn._scores import Metric
+from fcnn.autodiff import Shard
 from fcnn.errors import NonFiniteError
 from fcnn.losses import Loss
 from fcnn.optim import Optimizer
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from fcnn.data import Examples
+
+MANY = 64
+"""The fewest steps of a run that replays by itself: a recording is gained back in 20 to 50."""
 
 
 def epochs(
@@ -142,8 +148,21 @@ def watched(
     last = math.inf if epochs is None else whole(epochs, "epochs")
     settings |= {"executor": executor, "jit": jit}
     plan, state = begin(model, loss, optimizer, data, state, **settings)
+    if jit is None and epochs is not None:
+        plan = _for_length(plan, state, epochs)
     check_validation(plan, state.params, validation)
     return _epochs(plan, state, last, validation, executor, progress, watch)
+
+
+def _for_length(plan: Plan, state: State, epochs: int) -> Plan:
+    """Return the plan with replays from the second step on in a run of many steps, else without."""
+    left = plan.batches_after(state.seen) + (epochs - state.epoch - 1) * plan.batches_after(0)
+    jit = left >= MANY
+    if jit:
+        from fcnn._jit import is_own  # a short run need not import it
+
+        jit = is_own(plan.model) and is_own(plan.loss)
+    return attrs.evolve(plan, shard=Shard(plan.model, plan.loss, plan.shard.has_aux, jit))
 
 
 def _epochs(

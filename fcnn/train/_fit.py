@@ -92,7 +92,8 @@ def fit(
         metrics: functions ``(prediction, target) -> number`` by name; see `fcnn.train.epochs`.
         shard_size: see `fcnn.train.steps`.
         executor: see `fcnn.train.epochs`.
-        jit: see `fcnn.value_and_grad`.
+        jit: see `fcnn.value_and_grad`. None: in runs of 64 steps or more from the second step on,
+            where model and loss are of this library throughout; shorter runs would not gain.
         log: takes each epoch's line; None is silent, without a bar.
         checkpoint: a file, ``.npz`` or ``.safetensors``, that holds the run after each epoch, with
             the model, the shape of an input and the names of the classes (`fcnn.load_info`).

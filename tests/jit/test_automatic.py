@@ -10,11 +10,12 @@ import pytest
 import fcnn
 from fcnn import losses, optim, parallel, tree
 from fcnn._evaluate import Applied
-from fcnn._jit import is_own
-from fcnn._jit._automatic import CALLS
+from fcnn._jit import _function, is_own
+from fcnn._jit._automatic import CALLS, OWN
 from fcnn.autodiff import Shard
 from fcnn.data import Dataset
 from fcnn.errors import LabelError
+from fcnn.train._epochs import MANY
 
 KEY = fcnn.key(0)
 PLAIN = fcnn.serial(
@@ -62,7 +63,7 @@ def test_also_in_workers(pool):
         assert trained(NORMED, shard_size=4, executor=executor, jit=True) == expected
 
 
-@pytest.mark.parametrize(("jit", "before"), [(True, 1), (None, CALLS)])
+@pytest.mark.parametrize(("jit", "before"), [(True, 1), (None, CALLS + OWN)])
 def test_a_call_is_recorded_and_later_ones_are_replayed(jit, before):
     model = fcnn.serial(fcnn.flatten, fcnn.dense(3))
     shard = Shard(model, losses.softmax_cross_entropy, False, jit)
@@ -70,10 +71,33 @@ def test_a_call_is_recorded_and_later_ones_are_replayed(jit, before):
     for call in range(before + 2):
         x, target = examples(4, call)
         shard.compute(params, x, target, fcnn.training(fcnn.fold_in(KEY, call)), 1.0)
-        (slot,) = shard.compute._slots.values()
-        assert (slot.plan is not None) == (call >= before)
+        plans = [slot.plan for slot in shard.compute._slots.values()]
+        assert (len(plans) == 1 and plans[0] is not None) == (call >= before)
     shard.compute(params, *examples(5), fcnn.training(KEY), 1.0)
     assert len(shard.compute._slots) == 2
+
+
+@pytest.mark.parametrize(("steps", "recordings"), [(MANY - 1, 0), (MANY, 1)])
+def test_a_run_of_many_steps_is_replayed_and_a_short_one_is_not(monkeypatch, steps, recordings):
+    recorded = []
+
+    def counted(*args, **kwargs):
+        recorded.append(args[0])
+        return record(*args, **kwargs)
+
+    record = _function.record
+    monkeypatch.setattr(_function, "record", counted)
+    model, data = fcnn.serial(fcnn.flatten, fcnn.dense(3)), Dataset(*examples(steps))
+    sgd, loss = optim.sgd(0.1), losses.softmax_cross_entropy
+    run = fcnn.fit(model, loss, sgd, data, key=KEY, epochs=1, batch_size=1, log=None)
+    assert len(recorded) == recordings
+    again = {"state": run.state, "epochs": 2, "batch_size": steps, "log": None}
+    fcnn.fit(model, loss, sgd, data, **again)
+    assert len(recorded) == recordings
+    own = fcnn.serial(fcnn.flatten, fcnn.elementwise(lambda x: 2 * x, lambda x: 2 + 0 * x))
+    own = fcnn.serial(own, fcnn.dense(3))
+    fcnn.fit(own, loss, sgd, data, key=KEY, epochs=1, batch_size=1, log=None)
+    assert len(recorded) == recordings
 
 
 def test_the_result_of_a_call_is_not_changed_by_later_ones():
@@ -188,7 +212,7 @@ def test_weighted_losses_of_shards_are_those_of_their_batch():
 
 def test_predictions_of_equal_models_share_a_recording():
     params, _ = PLAIN.init(KEY, (8, 8, 2))
-    expected = [PLAIN.apply(params, examples(1, seed)[0]) for seed in range(CALLS + 4)]
+    expected = [PLAIN.apply(params, examples(1, seed)[0]) for seed in range(CALLS + OWN + 4)]
     for seed, right in enumerate(expected):
         again = pickle.loads(pickle.dumps(PLAIN))
         found = fcnn.predict(again, params, examples(1, seed)[0])
