@@ -19,15 +19,21 @@ import numpy as np
 
 from fcnn._ops import blocks, conv, conv_planes, memory
 from fcnn._ops.epilogue import Epilogue
-from fcnn._ops.layout import nhwc
+from fcnn._ops.layout import images_innermost, nhwc
 from fcnn._ops.window import Window, inside
 from fcnn._ops.winograd import volume
 from fcnn._typing import Array
 
 
 def arranged(x: Array) -> Array:
-    """Return ``x``, of which every pass makes a copy in its own order."""
-    return x
+    """Return ``x (n, d, h, w, c)`` with volumes innermost, if it is in C order and no large copy.
+
+    Every pass makes a copy in its own order, of runs of n elements.
+    """
+    if not x.flags.c_contiguous or len(x) == 1:
+        return x
+    n, d, h, w, c = x.shape
+    return images_innermost(x.reshape(n, d, h * w, c)).reshape(x.shape)
 
 
 def correlate(
@@ -39,6 +45,7 @@ def correlate(
     epilogue: Epilogue | None = None,
 ) -> tuple[Array, None]:
     """Do as `fcnn._ops.conv.correlate`, for ``weight (kd, kh, kw, c_in // groups, c_out)``."""
+    x = arranged(x)
     if volume.suits(x, weight, window, groups):
         y = conv_planes.correlate(x, weight, window, bias, epilogue)
         if y is not None:
@@ -67,6 +74,7 @@ def correlate_adjoints(
     columns: None = None,
 ) -> tuple[Array, Array | None, Array | None]:
     """Do as `fcnn._ops.conv.correlate_adjoints`."""
+    x, dy = arranged(x), arranged(dy)
     if volume.suits(x, weight, window, groups):
         grads = conv_planes.correlate_adjoints(x, weight, dy, window, y, epilogue, bias, input_grad)
         if grads is not None:
