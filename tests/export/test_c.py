@@ -213,6 +213,16 @@ def test_what_follows_the_last_layer_is_in_floats(tmp_path):
             np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-5)
 
 
+def test_outputs_in_whole_numbers_have_the_form_of_the_models():
+    model = fcnn.fanout(b=fcnn.dense(2), a=fcnn.fanout(fcnn.dense(3), fcnn.dense(4)))
+    params, x = drawn_params(model, (5,)), pictures((5,))
+    found = quantize.apply(quantize.calibrate(model, params, x), x)
+    right = model.apply(params, x)
+    assert tree.structure(found) == tree.structure(right)
+    for ours, exact in zip(tree.leaves(found), tree.leaves(right), strict=True):
+        np.testing.assert_allclose(ours, exact, atol=0.1)
+
+
 def digits_network():
     """Return the front door's kind of network, trained for an epoch on the embedded digits."""
     model = fcnn.serial(
