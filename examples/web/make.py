@@ -82,7 +82,8 @@ def main() -> None:
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help="where npm has installed onnxruntime-web")
     add("--network", type=Path, metavar="FILE", help="what fcnn.save has written; default: train")
-    add("--output", type=Path, default=Path("digits.html"), metavar="FILE")
+    add("--output", type=Path, default=Path("digits.html"), metavar="FILE",
+        help="the page; default: %(default)s")  # fmt: skip
     add("--quick", action="store_true", help="train for a few seconds")
     args = parser.parse_args()
     version, code, wasm = engine_in(args.engine)

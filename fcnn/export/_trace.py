@@ -9,6 +9,7 @@ import attrs
 
 from fcnn._layer import Layer, is_shape
 from fcnn._sharing import Ties
+from fcnn._typing import Shape
 from fcnn._walk import Attribute, Part, combinator_of
 from fcnn.errors import ArgumentError, FcnnError
 from fcnn.export._graph import Graph, Tensor
@@ -113,15 +114,18 @@ def _nested(keys: list[Any], items: list[Any]) -> Any:
 def inputs_of(graph: Graph, shape: Any, names: list[str], channels_first: bool) -> Any:
     """Add the model's inputs to a graph; return them as the tree that their shapes are."""
     left = iter(names)
+    return over_shapes(
+        lambda each: graph.input(next(left), each, channels_first=channels_first), shape
+    )
 
-    def make(each: Any) -> Any:
-        if is_shape(each):
-            return graph.input(next(left), each, channels_first=channels_first)
-        if isinstance(each, dict):
-            return {name: make(each[name]) for name in sorted(each)}
-        return tuple([make(child) for child in each])
 
-    return make(shape)
+def over_shapes(function: Callable[[Shape], Any], shape: Any) -> Any:
+    """Apply a function to each shape of a tuple or dict of shapes, in the order of its leaves."""
+    if is_shape(shape):
+        return function(shape)
+    if isinstance(shape, dict):
+        return {name: over_shapes(function, shape[name]) for name in sorted(shape)}
+    return tuple([over_shapes(function, each) for each in shape])
 
 
 def flat(tree: Any, is_leaf: Callable[[Any], bool], path: str = "") -> list[tuple[str, Any]]:

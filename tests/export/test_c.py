@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -136,6 +137,59 @@ def test_whole_numbers_have_the_bits_of_quantize_apply(tmp_path):
         assert spread < 0.2 * np.abs(expected).max(), stem
 
 
+def drawn_convolution(draw):
+    """Return a convolution of one to three axes with its shape, drawn from a generator."""
+    rank = int(draw.integers(1, 4))
+    groups = int(draw.choice([1, 1, 2, 3]))
+    kernel, stride = draw.integers(1, 6 - rank, rank), draw.integers(1, 4, rank)
+    dilation = 1 if rank == 3 else int(draw.integers(1, 3))
+    padding = str(draw.choice(["valid", "same"])) if draw.random() < 0.5 else int(draw.integers(4))
+    image = (kernel - 1) * dilation + draw.integers(1, 10 // rank + 3, rank)
+    conv = (fcnn.conv1d, fcnn.conv2d, fcnn.conv3d)[rank - 1]
+    filters = groups * int(draw.choice([1, 3, 4, 5, 7, 16, 18, 20, 33]))
+    layer = conv(
+        filters, tuple(kernel.tolist()) if rank > 1 else int(kernel[0]),
+        stride=tuple(stride.tolist()) if rank > 1 else int(stride[0]),
+        padding=padding, dilation=dilation, groups=groups,
+    )  # fmt: skip
+    return layer, (*image.tolist(), groups * int(draw.integers(1, 4)))
+
+
+@needs_gcc
+def test_convolutions_of_all_sizes(tmp_path):
+    """Blocks that overlap, columns at an edge, windows larger than the image, groups."""
+    draw, cases = np.random.default_rng(3), {}
+    for i in range(32):
+        layer, shape = drawn_convolution(draw)
+        params, x = drawn_params(layer, shape), draw.standard_normal((4, *shape)).astype("f4")
+        small = quantize.calibrate(layer, params, x)
+        fcnn.export.c(layer, params, shape, tmp_path / f"exact{i}.h")
+        fcnn.export.c(layer, params, shape, tmp_path / f"whole{i}.h", quantize=small)
+        cases[i] = layer, x, layer.apply(params, x), quantize.apply(small, x)
+    stems = [f"{kind}{i}" for i in cases for kind in ("exact", "whole")]
+    library = compiled(tmp_path, stems, *SANITIZED[1:], "-fsanitize=undefined")
+    for i, (layer, x, exact, whole) in cases.items():
+        (found,) = computed(library, f"exact{i}", [x[0]], [exact[0]])
+        np.testing.assert_allclose(found, exact[0], rtol=1e-5, atol=1e-5, err_msg=repr(layer))
+        (found,) = computed(library, f"whole{i}", [x[0]], [whole[0]])
+        np.testing.assert_array_equal(found, whole[0], err_msg=repr(layer))
+
+
+@needs_gcc
+def test_sums_that_are_almost_too_large(tmp_path):
+    """The zero point is not taken out of a sum that would then need more than 32 bits."""
+    model, n = fcnn.dense(2), 50000
+    params = attrs.evolve(model.init(KEY, (n,))[0], weight=np.ones((n, 2), np.float32))
+    x = np.linspace(-1, 1, 2 * n, dtype=np.float32).reshape(2, n)
+    small = quantize.calibrate(model, params, x)
+    fcnn.export.c(model, params, (n,), tmp_path / "large.h", quantize=small)
+    assert "in0[k] - 1" in (tmp_path / "large.h").read_text()
+    library = compiled(tmp_path, ["large"], *SANITIZED[1:], "-fsanitize=undefined")
+    right = quantize.apply(small, x)
+    (found,) = computed(library, "large", [x[1]], [right[1]])
+    np.testing.assert_array_equal(found, right[1])
+
+
 @needs_gcc
 def test_what_follows_the_last_layer_is_in_floats(tmp_path):
     """Batch norm that is not merged, and sums; the model that is written stays as it is."""
@@ -157,6 +211,16 @@ def test_what_follows_the_last_layer_is_in_floats(tmp_path):
         for image, right in zip(x, quantize.apply(small, x), strict=True):
             (found,) = computed(library, stem, [image], [right])
             np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-5)
+
+
+def test_outputs_in_whole_numbers_have_the_form_of_the_models():
+    model = fcnn.fanout(b=fcnn.dense(2), a=fcnn.fanout(fcnn.dense(3), fcnn.dense(4)))
+    params, x = drawn_params(model, (5,)), pictures((5,))
+    found = quantize.apply(quantize.calibrate(model, params, x), x)
+    right = model.apply(params, x)
+    assert tree.structure(found) == tree.structure(right)
+    for ours, exact in zip(tree.leaves(found), tree.leaves(right), strict=True):
+        np.testing.assert_allclose(ours, exact, atol=0.1)
 
 
 def digits_network():

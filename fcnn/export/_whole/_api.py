@@ -9,8 +9,10 @@ import numpy as np
 from fcnn import tree
 from fcnn._layer import Layer
 from fcnn._typing import Array, Tree
+from fcnn._walk import out_shape
 from fcnn.errors import ArgumentError, ShapeError
 from fcnn.export._onnx import traced
+from fcnn.export._trace import over_shapes
 from fcnn.export._whole._quantized import Quantized
 from fcnn.export._whole._ranges import complete
 from fcnn.export._whole._run import run
@@ -86,7 +88,7 @@ def calibrate(
 def apply(model: Quantized, x: Tree) -> Any:
     """Return the outputs of a model in whole numbers for examples ``(n, ...)``.
 
-    An array, or a tuple of them where the model has several outputs.
+    They are of the form that ``model.apply`` returns: an array, or a tuple or dict of them.
 
     Args:
         model: what `calibrate` returned.
@@ -112,10 +114,8 @@ def apply(model: Quantized, x: Tree) -> Any:
         for each, leaf in zip(model.inputs, given, strict=True)
     }
     found = run(model, inputs)
-    outputs = [_back(found[name], tensor.channels_first) for name, tensor in model.outputs]
-    if len(outputs) == 1:
-        return outputs[0]
-    return tuple(outputs)
+    outputs = iter([_back(found[name], each.channels_first) for name, each in model.outputs])
+    return over_shapes(lambda _: next(outputs), out_shape(model.model, model.shape))
 
 
 def _turned(x: Array, channels_first: bool) -> Array:
