@@ -72,6 +72,7 @@ class Engine(ABC):
 
 _ENGINES: dict[type | str, Engine | str] = {
     "fcnn.parallel._processes.Processes": "fcnn.parallel._own:Own",
+    "fcnn.parallel._ranks.Ranks": "fcnn.parallel._ranks:ByRanks",
     "distributed.cfexecutor.ClientExecutor": "fcnn.parallel._dask:Dask",
     "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._engines:InThreads",
 }
