@@ -2,14 +2,15 @@
 
     pip install '.[cluster]' && python examples/distributed.py
     python examples/distributed.py --address scheduler:8786
-    mpiexec -n 3 python -m mpi4py.futures examples/distributed.py --engine mpi
+    pip install '.[mpi]' && mpiexec -n 3 python examples/distributed.py --engine mpi
     python examples/distributed.py --engine pool
 
-Without an address, a Dask cluster of two worker processes is started on this machine; MPI (mpi4py,
-with Open MPI or MPICH) has its ranks but one as workers; "pool" is Python's own pool of two
-processes, which is also taken where Dask is not installed. Every batch is cut into shards of a
-fixed size, which the workers compute; a Dask worker that dies costs time only. At the end the same
-run is made in this process, and the SHA-256 of the two runs' parameters is compared.
+Without an address, a Dask cluster of two worker processes is started on this machine; with MPI
+(mpi4py, and Open MPI or MPICH) the ranks of all machines that mpiexec names compute; "pool" is
+Python's own pool of two processes, which is also taken where Dask is not installed. Every batch is
+cut into shards of a fixed size, which the workers compute; a Dask worker that dies costs time only.
+At the end the same run is made in this process, and the SHA-256 of the two runs' parameters is
+compared.
 """
 
 import contextlib
@@ -59,13 +60,13 @@ def dask(address: str | None) -> Iterator[Executor]:
 
 
 @contextlib.contextmanager
-def mpi(address: str | None) -> Iterator[Executor]:
-    """Yield the executor of the ranks that ``mpiexec`` has started."""
+def mpi(address: str | None) -> Iterator[Executor | None]:
+    """Yield the executor of all ranks that ``mpiexec`` has started: None but to rank 0."""
     from mpi4py import MPI
-    from mpi4py.futures import MPIPoolExecutor
 
-    with MPIPoolExecutor() as executor:
-        print(f"on {executor.num_workers} ranks of {MPI.Get_library_version().splitlines()[0]}")
+    with fcnn.parallel.mpi() as executor:
+        if executor is not None:
+            print(f"on {executor.size} ranks of {MPI.Get_library_version().splitlines()[0]}")
         yield executor
 
 
@@ -92,6 +93,8 @@ def main() -> None:
         engine = pool
     train, test = mnist("train", 1000 if args.quick else 5000), mnist("test")
     with engine(args.address) as executor:
+        if executor is None:  # a rank of MPI, which has served rank 0
+            return
         far = _common.learn(RECIPE, train, args, executor=executor)
     print("here")
     near = _common.learn(RECIPE, train, args)

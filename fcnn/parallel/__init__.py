@@ -46,7 +46,7 @@ is refused in a fork of it.
 
 from fcnn.parallel._cut import cut
 from fcnn.parallel._engine import Engine, register_engine
-from fcnn.parallel._pools import cores, processes, threads
+from fcnn.parallel._pools import cores, mpi, processes, threads
 from fcnn.parallel._shards import map_shards, one_blas_thread, sum_shards
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "cores",
     "cut",
     "map_shards",
+    "mpi",
     "one_blas_thread",
     "processes",
     "register_engine",

@@ -61,7 +61,7 @@ class Pickled(NamedTuple):
     data: bytes
     places: list[tuple[int, int]]
 
-    def load(self, memory: mmap.mmap) -> Any:
+    def load(self, memory: mmap.mmap | bytearray) -> Any:
         """Return the value; its arrays are read-only views of the memory."""
         whole = memoryview(memory).toreadonly()
         return pickle.loads(self.data, buffers=[whole[at : at + n] for at, n in self.places])
@@ -86,7 +86,9 @@ def lay(sizes: Sequence[int], start: int, alignment: int) -> tuple[list[tuple[in
 
 
 def write(
-    memory: mmap.mmap, buffers: Sequence[pickle.PickleBuffer], places: Sequence[tuple[int, int]]
+    memory: mmap.mmap | bytearray,
+    buffers: Sequence[pickle.PickleBuffer],
+    places: Sequence[tuple[int, int]],
 ) -> None:
     """Copy arrays to their places, and zeros into the gaps of less than `GRAIN` bytes."""
     for buffer, (at, size) in zip(buffers, places, strict=True):

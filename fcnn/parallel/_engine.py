@@ -72,7 +72,10 @@ class Engine(ABC):
 
 _ENGINES: dict[type | str, Engine | str] = {
     "fcnn.parallel._processes.Processes": "fcnn.parallel._own:Own",
+    "fcnn.parallel._ranks.Ranks": "fcnn.parallel._ranks:ByRanks",
     "distributed.cfexecutor.ClientExecutor": "fcnn.parallel._dask:Dask",
+    "concurrent.futures.process.ProcessPoolExecutor": "fcnn.parallel._lent:Lent",
+    "loky.process_executor.ProcessPoolExecutor": "fcnn.parallel._lent:Lent",
     "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._engines:InThreads",
 }
 """Engines by the executor's type or its name; a string is imported when it is first needed."""

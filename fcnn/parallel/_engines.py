@@ -42,8 +42,8 @@ def _run_threads(
     parts = [[shard] for shard in shards]
     BLAS.enter()
     try:
-        done = _results(executor, _plain, [(function, common, part) for part in parts])
-        return _joined(executor, function, common, parts, done)
+        done = results_of(executor, _plain, [(function, common, part) for part in parts])
+        return joined(executor, function, common, parts, done)
     finally:
         BLAS.leave()
 
@@ -57,17 +57,22 @@ def _run_processes(
     if hasattr(client, "scatter"):  # Dask: it balances single tasks, and pickles by value
         parts = [[shard] for shard in shards]
         done = _by_dask(executor, client, function, common, parts)
-        return _joined(executor, function, common, parts, done)
-    workers = getattr(executor, "_max_workers", None) or getattr(executor, "max_workers", None)
-    size = -(-len(shards) // min(len(shards), workers or len(shards)))
-    parts = [list(shards[part]) for part in cut(len(shards), size)]
+        return joined(executor, function, common, parts, done)
+    parts = split(executor, shards)
     if travels_by_value(function) and find_spec("cloudpickle"):
         arguments = [(dumps((function, common, part)),) for part in parts]
-        pickled = _results(executor, _by_value, arguments)
+        pickled = results_of(executor, _by_value, arguments)
         done = (data if isinstance(data, Exception) else pickle.loads(data) for data in pickled)
     else:
-        done = _results(executor, attempt, [(function, common, part) for part in parts])
-    return _joined(executor, function, common, parts, done)
+        done = results_of(executor, attempt, [(function, common, part) for part in parts])
+    return joined(executor, function, common, parts, done)
+
+
+def split(executor: Executor, shards: Sequence[Any]) -> list[list[Any]]:
+    """Return the shards of each worker; as many parts as shards if the workers are not known."""
+    workers = getattr(executor, "_max_workers", None) or getattr(executor, "max_workers", None)
+    size = -(-len(shards) // min(len(shards), workers or len(shards)))
+    return [list(shards[part]) for part in cut(len(shards), size)]
 
 
 def _plain(function: Function, common: Any, shards: Sequence[Any]) -> list[Any]:
@@ -85,10 +90,10 @@ def _by_dask(
         sent = client.scatter(common, broadcast=True, hash=False)
     except (CancelledError, OSError) as error:  # OSError: TimeoutError, when no worker is there
         return [error] * len(parts)
-    return _results(executor, attempt, [(function, sent, part) for part in parts])
+    return results_of(executor, attempt, [(function, sent, part) for part in parts])
 
 
-def _results(
+def results_of(
     executor: Executor, task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
 ) -> Iterator[Any]:
     """Yield what each task returns, or the exception that says that its worker was lost."""
@@ -128,7 +133,7 @@ def _check_engines(executor: Executor) -> None:
         raise BrokenExecutor("no engine is left")
 
 
-def _joined(
+def joined(
     executor: Executor,
     function: Function,
     common: Any,

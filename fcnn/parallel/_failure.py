@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fcnn._blas import BLAS
-from fcnn.parallel._pickling import dumps
+from fcnn.parallel._pickling import REMEDY, dumps
 
 
 class Failure(NamedTuple):
@@ -36,6 +36,16 @@ class Failure(NamedTuple):
         found: Exception = pickle.loads(self.pickled)
         found.add_note(self.where)
         return found
+
+
+def unloadable(error: Exception) -> Failure:
+    """Describe an exception that unpickling an order raised."""
+    if not isinstance(error, AttributeError | ImportError):
+        return Failure.of(error)
+    cause = f"{type(error).__name__}: {error}"
+    refusal = TypeError(f"expected what a worker process can import, got {cause}; {REMEDY}")
+    refusal.__cause__ = error
+    return Failure.of(refusal)
 
 
 def attempt(

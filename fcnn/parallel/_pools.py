@@ -10,8 +10,12 @@ from fcnn._check import whole
 
 if TYPE_CHECKING:  # `import fcnn` need not import them
     from concurrent.futures import ThreadPoolExecutor
+    from contextlib import AbstractContextManager
+
+    from mpi4py.MPI import Intracomm
 
     from fcnn.parallel._processes import Processes
+    from fcnn.parallel._ranks import Ranks
 
 
 def cores() -> int:
@@ -90,6 +94,44 @@ def processes(workers: int | None = None) -> Processes:
     from fcnn.parallel._processes import Processes
 
     return Processes(count)
+
+
+def mpi(comm: Intracomm | None = None) -> AbstractContextManager[Ranks | None]:
+    """Have the ranks of an MPI communicator compute for its rank 0.
+
+    All ranks call it. Rank 0 is given an executor; the others serve it until the with statement of
+    rank 0 ends, and are given None, as with mpi4py's MPICommExecutor::
+
+        with fcnn.parallel.mpi() as executor:  # mpiexec -n 4 python script.py
+            if executor is not None:
+                run = fcnn.fit(..., executor=executor)
+
+    The params are broadcast once a step, as one buffer. Each rank computes a run of shards, rank 0
+    too; then the sum passes from rank to rank in blocks, each adding its own gradients, and back
+    to rank 0. All ranks must have defined or imported what they are sent when they call this. The
+    arrays that a function is given on the other ranks are read-only, and are overwritten after it
+    has returned. A rank that waits keeps its core busy, as is usual with MPI.
+
+    An exception of the function is raised on rank 0, with its type. An exception that leaves the
+    with statement of rank 0 lets the other ranks go on behind theirs. If rank 0 is interrupted
+    while the others wait for it, or another rank is, all are ended (``MPI_Abort``).
+
+    Args:
+        comm: an intracommunicator of mpi4py; ``MPI.COMM_WORLD`` by default.
+
+    Raises:
+        ArgumentError: if ``comm`` is something else.
+        ImportError: if mpi4py is not installed (``pip install 'fcnn[mpi]'``).
+
+    >>> from fcnn.parallel import map_shards, mpi
+    >>> with mpi() as executor:  # doctest: +SKIP
+    ...     if executor is not None:
+    ...         print(map_shards(max, 2, [1, 2, 3], executor))
+    [2, 2, 3]
+    """
+    from fcnn.parallel._ranks import ranks
+
+    return ranks(comm)
 
 
 def _count(workers: int | None) -> int:

@@ -19,6 +19,7 @@ from fcnn import tree
 from fcnn._batch import add_gradients
 from fcnn.parallel._arena import GRAIN, Arena, Pickled, aligned, lay, put, sizes_of, write
 from fcnn.parallel._exchange import ask_all, exchange, join
+from fcnn.parallel._flat import array_of, form_of
 from fcnn.parallel._pickling import dumps
 from fcnn.parallel._work import Shards, Slice
 from fcnn.parallel._worker import Worker
@@ -65,7 +66,7 @@ def reduce(
         done = join(function, common, parts, outcomes)
         total = add_gradients([gradient for _, gradient in done], weights)
         return Outcome([rest for rest, _ in done], total, lost)
-    plan = _Plan(arena, data, buffers, parts)
+    plan = Plan(arena, data, buffers, parts)
     code = dumps(function)
     orders = [
         Shards(code, plan.common, part, plan.slots[i], plan.room)
@@ -83,9 +84,9 @@ def reduce(
     if not lost:
         total = _by_slices(workers, arena, plan, gradients, weights)
     if total is None:
-        found = [_loaded(gradient, plan.memory) for gradient in gradients]
+        found = [loaded(gradient, plan.memory) for gradient in gradients]
         total = add_gradients(found, weights)
-    arena.slot = max(arena.slot, _size(gradients[-1]))
+    arena.slot = max(arena.slot, size_of(gradients[-1]))
     return Outcome(rests, total, lost)
 
 
@@ -93,7 +94,7 @@ def _count_lost(parts: Sequence[Sequence[Any]], outcomes: Sequence[Any]) -> int:
     return sum(len(part) for part, done in zip(parts, outcomes, strict=True) if done is None)
 
 
-class _Plan:
+class Plan:
     """Where everything of a call lies in the arena; the common argument is written."""
 
     def __init__(
@@ -118,30 +119,28 @@ class _Plan:
         self.common = Pickled(data, places)
 
 
-def _loaded(gradient: Any, memory: Any) -> Any:
+def loaded(gradient: Any, memory: Any) -> Any:
+    """Return a gradient; its arrays are views of the memory if it lies there."""
     return gradient.load(memory) if type(gradient) is Pickled else gradient
 
 
-def _size(gradient: Any) -> int:
+def size_of(gradient: Any) -> int:
+    """Return the bytes that a gradient needs in a slot."""
     if type(gradient) is Pickled:
         return sum(aligned(n, GRAIN) for _, n in gradient.places)
-    return sum(aligned(np.asarray(_array(leaf)).nbytes, GRAIN) for leaf in tree.leaves(gradient))
-
-
-def _array(leaf: Any) -> Any:
-    return leaf.value if type(leaf) is tree.Observation else leaf
+    return sum(aligned(np.asarray(array_of(leaf)).nbytes, GRAIN) for leaf in tree.leaves(gradient))
 
 
 def _by_slices(
     workers: Sequence[Worker],
     arena: Arena,
-    plan: _Plan,
+    plan: Plan,
     gradients: Sequence[Any],
     weights: Sequence[float],
 ) -> Any:
     """Return the sum, or None where slices do not pay or the gradients are not alike."""
     others = gradients[plan.first :]
-    size = _size(others[0])
+    size = size_of(others[0])
     takeover = (len(others) - 1) * size * len(workers) // (len(workers) + 1)
     if len(workers) < FEWEST or takeover < LEAST:
         return None
@@ -164,7 +163,7 @@ def _common_dtype(gradient: Any) -> str | None:
     marked = zip(tree.leaves(gradient), tree.statistics(gradient), strict=True)
     if any((type(leaf) is tree.Observation) is not is_marked for leaf, is_marked in marked):
         return None
-    leaves = [_array(leaf) for leaf in tree.leaves(gradient)]
+    leaves = [array_of(leaf) for leaf in tree.leaves(gradient)]
     dtypes = {leaf.dtype if type(leaf) is np.ndarray else None for leaf in leaves}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
     is_plain = dtype is not None and dtype.kind == "f" and dtype.itemsize <= GRAIN
@@ -173,49 +172,36 @@ def _common_dtype(gradient: Any) -> str | None:
 
 def _are_alike(
     first: Pickled,
-    plan: _Plan,
+    plan: Plan,
     own: Sequence[Any],
     others: Sequence[Pickled],
     slots: Sequence[int],
 ) -> bool:
     """Whether all are the same tree of arrays of the same shapes, each at the same place."""
-    places, form = first.shifted(plan.own), _form(own[0])
+    places, form = first.shifted(plan.own), form_of(own[0])
     return (
         len(places) == len(form[1])
-        and all(_form(gradient) == form for gradient in own[1:])
+        and all(form_of(gradient) == form for gradient in own[1:])
         and all(
             other.shifted(slot) == places
-            and (other.data == first.data or _form(other.load(plan.memory)) == form)
+            and (other.data == first.data or form_of(other.load(plan.memory)) == form)
             for other, slot in zip(others, slots, strict=True)
         )
     )
 
 
-def _form(gradient: Any) -> tuple[Any, list[Any]]:
-    """Return all that is known of a gradient but its numbers."""
-    forms: list[Any] = []
-    for leaf in tree.leaves(gradient):
-        array = _array(leaf)
-        if type(array) is np.ndarray:
-            flags = array.flags.c_contiguous, array.flags.f_contiguous
-            forms.append((type(leaf), array.dtype, array.shape, flags))
-        else:
-            forms.append(None)
-    return tree.structure(gradient), forms
-
-
-def _add_own(first: Pickled, plan: _Plan, gradients: Sequence[Any]) -> None:
+def _add_own(first: Pickled, plan: Plan, gradients: Sequence[Any]) -> None:
     """Add this process's other gradients to its first one's copy in its slot."""
-    leaves = [_array(leaf) for leaf in tree.leaves(first.load(plan.memory))]
+    leaves = [array_of(leaf) for leaf in tree.leaves(first.load(plan.memory))]
     for gradient in gradients:
         for (at, _), old, leaf in zip(first.places, leaves, tree.leaves(gradient), strict=True):
             held = np.ndarray(old.shape, old.dtype, plan.memory, at, old.strides)
             with np.errstate(all="ignore"):
-                np.add(held, _array(leaf), out=held)
+                np.add(held, array_of(leaf), out=held)
 
 
 def _add(
-    workers: Sequence[Worker], arena: Arena, plan: _Plan, dtype: str, slots: list[int], total: Any
+    workers: Sequence[Worker], arena: Arena, plan: Plan, dtype: str, slots: list[int], total: Any
 ) -> None:
     """Add the slots into ``total``: a slice here, the others in the workers."""
     count, n = total.size, len(workers) + 1
@@ -240,16 +226,16 @@ def _add(
 
 
 def _rebuilt(
-    first: Pickled, plan: _Plan, found: Any, gradients: Sequence[Any], weights: Sequence[float]
+    first: Pickled, plan: Plan, found: Any, gradients: Sequence[Any], weights: Sequence[float]
 ) -> Any:
     """Return the tree of the total; its observations are averaged from all gradients."""
     view = memoryview(found)
     buffers = [view[at : at + n] for at, n in first.shifted(plan.own)]
     total = pickle.loads(first.data, buffers=buffers)
-    loaded = [_loaded(gradient, plan.memory) for gradient in gradients]
+    every = [loaded(gradient, plan.memory) for gradient in gradients]
     return tree.map(
         lambda leaf, *each: leaf if leaf.ndim else leaf[()],
         total,
-        *(loaded if any(tree.statistics(total)) else []),
+        *(every if any(tree.statistics(total)) else []),
         statistic=lambda leaf, *each: tree.average(each, weights),
     )

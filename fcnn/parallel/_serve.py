@@ -15,9 +15,8 @@ from multiprocessing import spawn
 from typing import Any
 
 from fcnn._blas import BLAS
-from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._failure import Failure, attempt, unloadable
 from fcnn.parallel._link import PATIENCE, Link, Received
-from fcnn.parallel._pickling import REMEDY
 from fcnn.parallel._work import Shards, Slice, Whole, function_of
 
 READY = "ready"
@@ -67,13 +66,8 @@ def _prepare(preparation: dict[str, Any]) -> None:
 def _computed(link: Link, received: Received) -> list[Any] | Failure:
     try:
         call = _prepared(received.unpickled(), link)
-    except (AttributeError, ImportError) as error:
-        cause = f"{type(error).__name__}: {error}"
-        refusal = TypeError(f"expected what a worker process can import, got {cause}; {REMEDY}")
-        refusal.__cause__ = error
-        return Failure.of(refusal)
     except Exception as error:
-        return Failure.of(error)
+        return unloadable(error)
     return call()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from typing import Any
 
+import _rank
 import numpy as np
 from _idle import idle
 from _serve import Run, serve
@@ -52,8 +55,38 @@ def pool(engine: str, workers: int) -> Any:
                 n_workers=workers, threads_per_worker=1, dashboard_address=None
             )
             return Client(cluster).get_executor()  # type: ignore[no-untyped-call]
+        case "MPIPoolExecutor":
+            allow_mpi()
+            from mpi4py.futures import MPIPoolExecutor
+
+            return MPIPoolExecutor(workers)
+        case "mpi":
+            return ranks(workers)
     raise ValueError(f"expected an engine, got {engine!r}")
 
+
+def allow_mpi() -> None:
+    """Let Open MPI start more ranks than cores, and as root."""
+    names = "ALLOW_RUN_AS_ROOT", "ALLOW_RUN_AS_ROOT_CONFIRM", "MCA_rmaps_base_oversubscribe"
+    os.environ.update({f"OMPI_{name}": "1" for name in names})
+
+
+def ranks(count: int) -> Any:
+    """Return the executor of so many ranks, which this process starts but for itself."""
+    allow_mpi()
+    from mpi4py import MPI
+
+    comm = MPI.COMM_SELF
+    if count > 1:
+        others = MPI.COMM_SELF.Spawn(sys.executable, [_rank.__file__], count - 1)
+        comm = others.Merge(high=False)
+    manager = parallel.mpi(comm)
+    KEPT.append(manager)
+    return manager.__enter__()
+
+
+KEPT: list[Any] = []
+"""Contexts that end with the process."""
 
 if __name__ == "__main__":
     serve(prepare)

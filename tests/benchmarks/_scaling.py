@@ -13,7 +13,11 @@ LARGE = "PyTorch example", "ResNet-20"
 BATCH, BATCHES = 64, (64, 256)
 SHARDS = 1, 2, 4, 8, 16, 32, 64
 PARAMS = 1_200_000
-POOLS = "this thread", "threads", "processes", "concurrent.futures", "loky", "Dask"
+POOLS = (
+    "this thread",
+    *("threads", "processes", "concurrent.futures", "loky"),
+    *("Dask", "MPIPoolExecutor", "mpi"),
+)
 
 
 def workers(bench: Bench) -> None:
