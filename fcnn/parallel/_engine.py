@@ -73,7 +73,7 @@ class Engine(ABC):
 _ENGINES: dict[type | str, Engine | str] = {
     "fcnn.parallel._processes.Processes": "fcnn.parallel._own:Own",
     "distributed.cfexecutor.ClientExecutor": "fcnn.parallel._dask:Dask",
-    "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._engines:InThreads",
+    "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._in_threads:InThreads",
 }
 """Engines by the executor's type or its name; a string is imported when it is first needed."""
 
