@@ -123,7 +123,7 @@ COMPOSED = [
     (fcnn.conv2d(16, 8), fcnn.conv2d(8, 4, stride=2)),
     (fcnn.conv2d(16, 5, bias=None), fcnn.conv2d(2, 2, stride=2, bias="untied"), fcnn.relu),
     (fcnn.conv2d(9, 4, stride=2, padding="same", flip=True), fcnn.conv2d(2, 2, bias=None)),
-    (fcnn.conv2d(9, (4, 3), stride=(3, 1), padding=2), fcnn.conv2d(2, 1, flip=True), fcnn.elu()),
+    (fcnn.conv2d(16, (4, 3), stride=(3, 1), padding=2), fcnn.conv2d(2, 2, flip=True), fcnn.elu()),
     (fcnn.conv2d(9, 5, padding=2, padding_mode="reflect"), fcnn.conv2d(1, 2), fcnn.relu),
     (fcnn.conv2d(9, 3, bias=None), fcnn.conv2d(1, 2, bias=None), fcnn.max_pool2d((3, 2))),
     (fcnn.conv2d(12, 3), fcnn.conv2d(2, 1, padding=0), fcnn.relu, fcnn.max_pool2d(2)),
@@ -144,6 +144,7 @@ def test_two_convolutions_are_one(layers):
     ("first", "second"),
     [
         (fcnn.conv2d(16, 3), fcnn.conv2d(8, 3)),  # more multiplications as one
+        (fcnn.conv2d(16, 3), fcnn.conv2d(4, 3)),  # not less than half
         (fcnn.conv2d(2, 8), fcnn.conv2d(1, 1, stride=1, padding=1)),
         (fcnn.conv2d(16, 8), fcnn.conv2d(8, 4, stride=2, padding="same")),
         (fcnn.conv2d(16, 8, bias="untied"), fcnn.conv2d(8, 4, stride=2)),
