@@ -5,6 +5,7 @@ import operator
 import os
 import pickle
 import threading
+import time
 from concurrent.futures import (
     BrokenExecutor,
     ProcessPoolExecutor,
@@ -122,6 +123,62 @@ def test_what_an_interrupted_call_asked_for_is_not_taken_for_another_answer(data
 def test_no_shards_have_no_results():
     with parallel.threads(2) as pool:
         assert parallel.map_shards(operator.add, 1, [], pool) == []
+
+
+def test_the_calling_thread_is_one_of_a_pool_of_threads():
+    both = threading.Barrier(2, timeout=10)
+
+    def meet(common, shard):
+        both.wait()
+        return threading.current_thread() is threading.main_thread(), np.geterr()["over"]
+
+    with parallel.threads(2) as pool, np.errstate(over="raise"):
+        seen = parallel.map_shards(meet, None, range(6), pool)
+    assert sorted(seen) == [(False, "raise")] * 3 + [(True, "raise")] * 3
+    with parallel.threads(1) as pool:
+        seen = parallel.map_shards(lambda *_: threading.get_ident(), None, range(3), pool)
+    assert len(set(seen)) == 1
+    assert threading.get_ident() not in seen
+
+
+def test_the_first_shard_that_fails_is_told_and_the_last_are_not_begun():
+    begun, first_waits = [], threading.Event()
+
+    def fail(common, shard):
+        begun.append(shard)
+        if shard == 0:
+            first_waits.wait(10)
+        else:
+            first_waits.set()
+        raise ValueError(shard)
+
+    with parallel.threads(2) as pool:
+        with pytest.raises(ValueError, match=r"^0$"):
+            parallel.map_shards(fail, None, range(9), pool)
+        assert sorted(begun) == [0, 1]
+
+
+def test_a_pool_that_is_busy_is_not_waited_for():
+    with parallel.threads(2) as pool:
+        done = threading.Event()
+        others = [pool.submit(done.wait, 10) for _ in range(2)]
+        assert parallel.map_shards(operator.add, 1, [1, 2, 3], pool) == [2, 3, 4]
+        done.set()
+        assert all(each.result() for each in others)
+
+
+def test_an_interrupt_begins_no_other_shard():
+    begun = []
+
+    def interrupt(common, shard):
+        begun.append(shard)
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.02)
+
+    with parallel.threads(2) as pool, pytest.raises(KeyboardInterrupt):
+        parallel.map_shards(interrupt, None, range(99), pool)
+    assert len(begun) < 50
 
 
 POOLS = [lambda: None, parallel.threads, lambda: ProcessPoolExecutor(2), parallel.processes]

@@ -166,7 +166,7 @@ FAMILIES = {
     "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
     "standardized",
 }  # fmt: skip
-COMMON = {"_convolution", "_sliding", "_transposed"}
+COMMON = {"_composition", "_convolution", "_sliding", "_transposed"}
 """What layers of several families, or of several ranks, are made of."""
 
 

@@ -76,7 +76,7 @@ _ENGINES: dict[type | str, Engine | str] = {
     "distributed.cfexecutor.ClientExecutor": "fcnn.parallel._dask:Dask",
     "concurrent.futures.process.ProcessPoolExecutor": "fcnn.parallel._lent:Lent",
     "loky.process_executor.ProcessPoolExecutor": "fcnn.parallel._lent:Lent",
-    "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._engines:InThreads",
+    "concurrent.futures.thread.ThreadPoolExecutor": "fcnn.parallel._in_threads:InThreads",
 }
 """Engines by the executor's type or its name; a string is imported when it is first needed."""
 

@@ -1,4 +1,4 @@
-"""Compute shards by threads, or by an executor of another library whose workers may die."""
+"""Compute shards by an executor of another library, whose workers may die."""
 
 from __future__ import annotations
 
@@ -16,16 +16,6 @@ from fcnn.parallel._loss import LOSING, is_loss, warn_if_slow, warn_of_loss
 from fcnn.parallel._pickling import dumps, travels_by_value
 
 
-class InThreads(Engine):
-    """Computes in the threads of a pool."""
-
-    def map(
-        self, executor: Any, function: Function, common: Any, shards: Sequence[Any]
-    ) -> list[Any]:
-        """Return the results in the order of the shards."""
-        return _run_threads(executor, function, common, shards)
-
-
 class BySubmit(Engine):
     """Computes by ``submit``, in processes that may die."""
 
@@ -34,18 +24,6 @@ class BySubmit(Engine):
     ) -> list[Any]:
         """Return the results in the order of the shards."""
         return _run_processes(executor, function, common, shards)
-
-
-def _run_threads(
-    executor: Executor, function: Function, common: Any, shards: Sequence[Any]
-) -> list[Any]:
-    parts = [[shard] for shard in shards]
-    BLAS.enter()
-    try:
-        done = results_of(executor, _plain, [(function, common, part) for part in parts])
-        return joined(executor, function, common, parts, done)
-    finally:
-        BLAS.leave()
 
 
 def _run_processes(

@@ -47,8 +47,11 @@ def is_loss(error: Exception) -> bool:
     return isinstance(error, BrokenExecutor | CancelledError) or bool(names & LOST)
 
 
-def warn_of_loss(executor: Executor, error: Exception) -> None:
-    """Warn that a worker was lost, unless the caller was warned in the call before."""
+def warn_of_loss(executor: Executor, error: Exception, frames: int = 6) -> None:
+    """Warn that a worker was lost, unless the caller was warned in the call before.
+
+    The caller's is the last of so many frames.
+    """
     if not LOSING.add(executor):
         return
     why = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -59,7 +62,7 @@ def warn_of_loss(executor: Executor, error: Exception) -> None:
     warnings.warn(
         f"a worker of {type(executor).__name__} died ({why}): {advice}",
         RuntimeWarning,
-        stacklevel=6,
+        stacklevel=frames,
     )
 
 

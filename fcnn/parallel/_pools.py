@@ -33,6 +33,8 @@ def cores() -> int:
 def threads(workers: int | None = None) -> ThreadPoolExecutor:
     """Make a pool of threads: NumPy releases Python's lock while it computes.
 
+    In calls of this library the calling thread computes too, in the place of one of them.
+
     On free-threaded Python (3.13t or later) there is no lock, and threads are what
     `fcnn.fit` uses by default.
 

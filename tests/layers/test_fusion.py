@@ -119,6 +119,73 @@ def test_a_batch_norm_folds_into_the_convolution_in_evaluation_alone(layers, dty
     assert_near(f(params, x, zero), f(params, x, zero, unfused(fcnn.EVAL)), 100 * close)
 
 
+COMPOSED = [
+    (fcnn.conv2d(16, 8), fcnn.conv2d(8, 4, stride=2)),
+    (fcnn.conv2d(16, 5, bias=None), fcnn.conv2d(2, 2, stride=2, bias="untied"), fcnn.relu),
+    (fcnn.conv2d(9, 4, stride=2, padding="same", flip=True), fcnn.conv2d(2, 2, bias=None)),
+    (fcnn.conv2d(16, (4, 3), stride=(3, 1), padding=2), fcnn.conv2d(2, 2, flip=True), fcnn.elu()),
+    (fcnn.conv2d(9, 5, padding=2, padding_mode="reflect"), fcnn.conv2d(1, 2), fcnn.relu),
+    (fcnn.conv2d(9, 3, bias=None), fcnn.conv2d(1, 2, bias=None), fcnn.max_pool2d((3, 2))),
+    (fcnn.conv2d(12, 3), fcnn.conv2d(2, 1, padding=0), fcnn.relu, fcnn.max_pool2d(2)),
+    (fcnn.conv2d(12, 3), fcnn.conv2d(2, 2, bias=None), fcnn.max_pool2d(2), fcnn.relu6),
+]
+
+
+@pytest.mark.parametrize("layers", COMPOSED, ids=repr)
+def test_two_convolutions_are_one(layers):
+    model, shape = fcnn.serial(*layers), (13, 12, 3)
+    for train in (True, False):
+        assert [len(stage.layers) for stage in plan(model, train=train)] == [len(layers)]
+    fcnn.testing.check_fusion(model, shape)
+    fcnn.testing.check_layer(model, shape)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (fcnn.conv2d(16, 3), fcnn.conv2d(8, 3)),  # more multiplications as one
+        (fcnn.conv2d(16, 3), fcnn.conv2d(4, 3)),  # not less than half
+        (fcnn.conv2d(2, 8), fcnn.conv2d(1, 1, stride=1, padding=1)),
+        (fcnn.conv2d(16, 8), fcnn.conv2d(8, 4, stride=2, padding="same")),
+        (fcnn.conv2d(16, 8, bias="untied"), fcnn.conv2d(8, 4, stride=2)),
+        (fcnn.conv2d(16, 8, dilation=2), fcnn.conv2d(1, 1)),
+        (fcnn.conv2d(16, 8), fcnn.conv2d(1, 2, dilation=2)),
+        (fcnn.conv2d(16, 8, groups=2), fcnn.conv2d(1, 2)),
+        (fcnn.conv2d(16, 8), fcnn.conv2d(2, 2, groups=2)),
+        (fcnn.conv2d(64, 2, stride=3), fcnn.conv2d(1, 2)),
+    ],
+    ids=repr,
+)
+def test_two_convolutions_stay_two(first, second):
+    assert len(plan(fcnn.serial(first, second), train=False)) == 2
+
+
+def test_nan_goes_where_two_convolutions_put_it():
+    model = fcnn.serial(fcnn.conv2d(9, (3, 4), stride=3), fcnn.conv2d(2, 2))
+    params, _ = model.init(fcnn.key(0), (12, 13, 1))
+    x = np.random.default_rng(0).standard_normal((5, 12, 13, 1)).astype(np.float32)
+    x[1, 4, 5], x[3, 9, 9] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        y, expected = [model.apply(params, x, c) for c in (fcnn.EVAL, unfused(fcnn.EVAL))]
+    np.testing.assert_array_equal(np.isfinite(y), np.isfinite(expected))
+    assert 0 < np.isfinite(y).mean() < 1
+
+
+def test_an_error_in_two_convolutions_names_the_one():
+    model = fcnn.serial(*COMPOSED[0])
+    params, _ = model.init(fcnn.key(0), (13, 12, 3))
+    x = np.ones((1, 13, 12, 3), np.float32)
+    for call in (model.apply, model.vjp):
+        with pytest.raises(ShapeError, match=r"^serial\[0\] conv2d\(16, 8\): expected images"):
+            call(params, x[..., :2])
+        with pytest.raises(ShapeError, match=r"^serial\[1\] conv2d\(8, 4, stride=2\): expected i"):
+            call((params[0], params[0]), x)
+        with pytest.raises(
+            ShapeError, match=r"^serial\[1\] conv2d\(8, 4, stride=2\): expected a w"
+        ):
+            call(params, x[:, :10])
+
+
 CONV, NORM, POOL, RELU = fcnn.conv2d(4, 3), fcnn.batch_norm(), fcnn.max_pool2d(2), fcnn.relu
 OTHER = fcnn.dropout(0.5)
 

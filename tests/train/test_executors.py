@@ -118,8 +118,9 @@ def test_fit_leaves_the_slow_executor(slow):
     )  # fmt: skip
     tried, rest = places[: 4 * TRIES], places[4 * TRIES :]  # of two shards a step
     assert set(tried) == {"this thread", "the pool"}
-    assert (len(rest), len(set(rest))) == (24, 1)
-    assert slow not in rest
+    assert len(rest) == 24
+    # This thread works for the pool too, while another sleeps or computes.
+    assert ("the pool" in rest) == (slow == "this thread")
 
 
 def sizes(statistics, n, batch_size, **options):
