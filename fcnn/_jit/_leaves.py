@@ -95,7 +95,8 @@ def is_supported(leaf: Any) -> bool:
         return not is_abstract(leaf)
     if not leaf.dtype.isnative or leaf.dtype.hasobject or leaf.dtype.kind not in "biufc":
         return False
-    return bool(leaf.size == 0 or leaf.copy("K").strides == leaf.strides)
+    copied = zip(leaf.shape, leaf.strides, leaf.copy("K").strides, strict=True)
+    return leaf.size == 0 or all(size == 1 or one == other for size, one, other in copied)
 
 
 def replaced(value: Any, replace: Callable[[Any], Any]) -> Any:

@@ -19,11 +19,11 @@ from fcnn._ops.window import Pair, Window
 from fcnn._ops.winograd import (
     FewAdjoint,
     FewForward,
-    OneForward,
+    PlainForward,
     WinogradAdjoint,
     WinogradForward,
     is_few,
-    is_one,
+    is_plain,
     suits,
 )
 from fcnn._typing import Array
@@ -81,8 +81,8 @@ DIRECT = Algorithm(DirectForward, DirectAdjoint)
 SEQUENCE = Algorithm(DirectForward, SequenceAdjoint)
 WINOGRAD = Algorithm(WinogradForward, WinogradAdjoint)
 WINOGRAD_FEW = Algorithm(FewForward, FewAdjoint)
-WINOGRAD_ONE = Algorithm(OneForward, FewAdjoint)
-WINOGRADS = WINOGRAD, WINOGRAD_FEW, WINOGRAD_ONE
+WINOGRAD_ADJOINT = Algorithm(PlainForward, FewAdjoint)
+WINOGRADS = WINOGRAD, WINOGRAD_FEW, WINOGRAD_ADJOINT
 
 
 def algorithm_for(
@@ -93,8 +93,8 @@ def algorithm_for(
         return SEQUENCE
     if not suits(x, weight, window, groups, pool):
         return DIRECT
-    if is_one(x, weight, window):
-        return WINOGRAD_ONE
+    if is_plain(x, weight, window):
+        return WINOGRAD_ADJOINT
     return WINOGRAD_FEW if is_few(x, window) else WINOGRAD
 
 

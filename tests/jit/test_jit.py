@@ -66,6 +66,14 @@ def test_split_keys_and_every_draw():
     assert len(jitted._slots) == 1
 
 
+def test_an_axis_of_one_element_may_have_any_stride():
+    jitted = fcnn.jit(MODEL.apply)
+    for i in range(3):
+        x = drawn(i, 8, 8, 2)[None]  # has a stride of 0
+        same(MODEL.apply(PARAMS, x), jitted(PARAMS, x))
+    assert plan_of(jitted) is not None
+
+
 def test_other_shapes_dtypes_and_contexts_are_recorded_again():
     jitted = fcnn.jit(MODEL.apply)
     double = fcnn.tree.astype(PARAMS, np.float64)

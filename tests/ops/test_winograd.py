@@ -12,7 +12,7 @@ from fcnn._ops import algorithm, blocks, conv
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU
 from fcnn._ops.window import slide
-from fcnn._ops.winograd import is_few, matrices, suits
+from fcnn._ops.winograd import is_few, is_plain, matrices, suits
 
 
 def test_transforms_are_exact():
@@ -69,6 +69,18 @@ def test_images_are_turned_where_a_row_of_their_tiles_is_short(images, size, few
     assert is_few(x, view((size, size), ((1, 1), (1, 1)))) is few
 
 
+@pytest.mark.parametrize(
+    ("images", "size", "channels", "plain"),
+    [(1, 32, 16, True), (1, 16, 32, True), (1, 23, 32, False), (2, 32, 16, True),
+     (2, 16, 32, False), (4, 32, 31, True), (5, 32, 16, False)],
+)  # fmt: skip
+def test_few_images_of_few_channels_are_transformed_for_the_adjoint_alone(
+    images, size, channels, plain
+):
+    x, weight = np.empty((images, size, size, 64)), np.empty((3, 3, 64, channels))
+    assert is_plain(x, weight, view((size, size), ((1, 1), (1, 1)))) is plain
+
+
 def draw(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape)
 
@@ -93,7 +105,7 @@ def both_ways(function, budget, order):
         mock.patch.object(blocks, "BUDGET", budget),
         mock.patch.object(algorithm, "suits") as fits,
         mock.patch.object(algorithm, "is_few", return_value=order == "few"),
-        mock.patch.object(algorithm, "is_one", return_value=order == "one"),
+        mock.patch.object(algorithm, "is_plain", return_value=order == "plain"),
     ):
         fits.return_value = True
         fewer = function()
@@ -102,7 +114,7 @@ def both_ways(function, budget, order):
     return fewer, plain
 
 
-ORDERS = ["few", "one", "many"]
+ORDERS = ["few", "plain", "many"]
 
 
 SIZE = st.integers(1, 14)

@@ -3,10 +3,10 @@
 from fcnn._ops.winograd.adjoint import WinogradAdjoint as WinogradAdjoint
 from fcnn._ops.winograd.few import FewAdjoint as FewAdjoint
 from fcnn._ops.winograd.few import FewForward as FewForward
-from fcnn._ops.winograd.few import OneForward as OneForward
+from fcnn._ops.winograd.few import PlainForward as PlainForward
 from fcnn._ops.winograd.forward import WinogradForward as WinogradForward
 from fcnn._ops.winograd.tiling import is_few as is_few
-from fcnn._ops.winograd.tiling import is_one as is_one
+from fcnn._ops.winograd.tiling import is_plain as is_plain
 from fcnn._ops.winograd.tiling import suits as suits
 from fcnn._ops.winograd.volume import VolumeForward as VolumeForward
 from fcnn._ops.winograd.volume_adjoint import VolumeAdjoint as VolumeAdjoint

@@ -52,11 +52,11 @@ class FewForward:
         return pixels
 
 
-class OneForward(DirectForward):
-    """A `fcnn._ops.algorithm.Forward` of one image by the definition.
+class PlainForward(DirectForward):
+    """A `fcnn._ops.algorithm.Forward` of one image, or of few channels, by the definition.
 
-    To transform the filters costs as much as it saves, but for the adjoint, which saves more. That
-    one cuts tiles of its own, so no columns are handed on.
+    The transforms cost as much as they save, but for the adjoint, which saves more. That one cuts
+    tiles of its own, so no columns are handed on.
     """
 
     def compute(self, block: Block, out: Array, bias: Array | None) -> None:

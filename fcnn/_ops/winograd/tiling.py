@@ -15,6 +15,7 @@ IMAGES = 8, 16  # fewer are turned, channels innermost: runs of images are short
 RUN = 64  # tiles in a row of all images, up to which numbers of images between these are turned
 PIXELS = 48  # of output at least, in all images: fewer do not pay for the filters' transform
 ONE = 32, 512  # channels and pixels, for one image forward
+FOUR = 4, 32  # images up to which channels at least, for several forward
 WASTE = 0.4  # at most, of the plain multiplications; tiles that reach over the border waste some
 
 
@@ -40,10 +41,12 @@ def is_few(x: Array, window: Window) -> bool:
     return len(x) < few or (len(x) < many and len(x) * tiles(window.out[1]) <= RUN)
 
 
-def is_one(x: Array, weight: Array, window: Window) -> bool:
-    """Whether ``x (n, h, w, c)`` is one image, too small to pay for the filters' transform."""
-    *_, c, o = weight.shape
-    return len(x) == 1 and (min(c, o) < ONE[0] or window.out[0] * window.out[1] < ONE[1])
+def is_plain(x: Array, weight: Array, window: Window) -> bool:
+    """Whether ``x (n, h, w, c)`` is so small that only the adjoint pays for the transforms."""
+    channels, pixels = min(weight.shape[2:]), window.out[0] * window.out[1]
+    if len(x) == 1:
+        return channels < ONE[0] or pixels < ONE[1]
+    return len(x) <= FOUR[0] and channels < FOUR[1]
 
 
 def tile_blocks(window: Window, x: Array, filters: int, pool: Pair) -> list[Block]:
