@@ -9,7 +9,7 @@ import numpy as np
 
 from fcnn._ops import memory
 from fcnn._ops.layout import hcwn, nhwc, runs
-from fcnn._ops.pool.windows import reduce_by
+from fcnn._ops.pool.windows import reduce_by, together
 from fcnn._ops.spatial import contiguous
 from fcnn._ops.window import Pair
 from fcnn._typing import Array
@@ -33,8 +33,9 @@ def repeat_adjoint(dy: Array, tile: Pair) -> Array:
     tall, c, wide, n = rows.shape
     tiles = rows.reshape(tall // f, f, c, wide // g, g, n)
     lines = reduce_by(np.add, [tiles[:, i] for i in range(f)])
+    columns = [together(lines[:, :, :, j]) for j in range(g)]
     dx = memory.empty((tall // f, c, wide // g, n), dy.dtype)
-    return nhwc(reduce_by(np.add, [lines[:, :, :, j] for j in range(g)], dx))
+    return nhwc(reduce_by(np.add, columns, dx))
 
 
 def shuffle(x: Array, tile: Pair) -> Array:

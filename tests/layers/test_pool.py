@@ -228,3 +228,44 @@ def test_nothing_is_shared_where_nothing_changes(rng, layer, is_innermost):
     assert not np.shares_memory(dx, x)
     assert not np.shares_memory(dx, y)
     assert not np.shares_memory(layer.apply((), x), x)
+
+
+@pytest.mark.parametrize("n", [2, 5, 24])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        fcnn.max_pool2d(2),
+        fcnn.max_pool2d((3, 2), stride=(2, 3)),
+        fcnn.max_pool2d(3, stride=2, padding=1),
+        fcnn.avg_pool2d(2),
+        fcnn.avg_pool2d((2, 3), stride=(3, 2), padding=1),
+        fcnn.upsample2d((2, 3)),
+    ],
+)
+def test_few_images_are_pooled_as_each_alone(layer, n, rng):
+    x = rng.integers(-4, 4, (n, 9, 11, 3)) / 4  # with ties
+    x[0, 2, 3] = np.nan
+    dy = rng.integers(-9, 9, layer.vjp((), x)[0].shape) * 1.0  # whose sums are exact
+
+    def both(x, dy):
+        y, pullback = layer.vjp((), x)
+        return y, pullback(dy)[1], fcnn.jit(lambda x, dy: layer.vjp((), x)[1](dy)[1])(x, dy)
+
+    for got, *each in zip(
+        both(x, dy), *(both(x[i : i + 1], dy[i : i + 1]) for i in range(n)), strict=True
+    ):
+        np.testing.assert_array_equal(got, np.concatenate(each))
+    y, pullback = layer.vjp((), x[1:])
+    for i in range(1, n):
+        one, pull = layer.vjp((), x[i : i + 1])
+        np.testing.assert_array_equal(y[i - 1 : i], one)
+        np.testing.assert_array_equal(pullback(dy[1:])[1][i - 1 : i], pull(dy[i : i + 1])[1])
+
+
+@pytest.mark.parametrize("layer", [fcnn.max_pool2d(2), fcnn.avg_pool2d(2)])
+def test_few_large_images_in_c_order(layer, rng):
+    x = rng.random((3, 260, 256, 3), np.float32)  # too many bytes to be copied as a whole
+    y, pullback = layer.vjp((), x)
+    other, its_pullback = layer.vjp((), nhwc(hcwn(x).copy()))
+    np.testing.assert_array_equal(y, other)
+    np.testing.assert_array_equal(pullback(y)[1], its_pullback(y)[1])

@@ -10,7 +10,14 @@ from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.pool.geometry import counts
-from fcnn._ops.pool.windows import padded_bands, reduce_by, window_columns, window_rows
+from fcnn._ops.pool.windows import (
+    add_to,
+    padded_bands,
+    reduce_by,
+    together,
+    window_columns,
+    window_rows,
+)
 from fcnn._ops.window import Window
 from fcnn._typing import Array
 
@@ -43,7 +50,8 @@ def _pool(x: Array, window: Window, weights: Array | None) -> Array:
     (kh, kw), (oh, ow) = window.kernel, window.out
     y = memory.empty((oh, x.shape[3], ow, len(x)), x.dtype)
     for band, image in padded_bands(x, window, 0.0):
-        lines = reduce_by(np.add, [window_columns(image, window, j) for j in range(kw)])
+        columns = [together(window_columns(image, window, j)) for j in range(kw)]
+        lines = reduce_by(np.add, columns)
         reduce_by(np.add, [window_rows(lines, window, i) for i in range(kh)], y[band])
         if weights is not None:
             np.multiply(y[band], weights[band], out=y[band])
@@ -62,8 +70,7 @@ def _pool_adjoint(dy: Array, window: Window, weights: Array | None) -> Array:
             target = window_rows(lines, window, i)
             np.add(target, share, out=target)
         for j in range(window.kernel[1]):
-            target = window_columns(dx[band.start * sh :][: len(lines)], window, j)
-            np.add(target, lines, out=target)
+            add_to(window_columns(dx[band.start * sh :][: len(lines)], window, j), lines)
     return nhwc(dx[top : top + h, :, left : left + w])
 
 

@@ -17,7 +17,16 @@ import numpy as np
 from fcnn._ops import memory
 from fcnn._ops.finite import all_finite
 from fcnn._ops.layout import hcwn, nhwc
-from fcnn._ops.pool.windows import padded_bands, reduce_by, window_columns, window_rows
+from fcnn._ops.pool.windows import (
+    add_to,
+    is_short,
+    padded_bands,
+    reduce_by,
+    together,
+    window_columns,
+    window_rows,
+    write_to,
+)
 from fcnn._ops.relu import as_bits, select, select_bits
 from fcnn._ops.window import Pair, Window, slide
 from fcnn._typing import Array
@@ -32,8 +41,9 @@ def max_pool(x: Array, window: Window) -> Array:
     (kh, kw), (oh, ow) = window.kernel, window.out
     y = memory.empty((oh, x.shape[3], ow, len(x)), x.dtype)
     for band, image in padded_bands(x, window, -math.inf):
-        lines = reduce_by(np.maximum, [window_columns(image, window, j) for j in range(kw)])
-        reduce_by(np.maximum, [window_rows(lines, window, i) for i in range(kh)], y[band])
+        lines = reduce_by(np.maximum, [window_rows(image, window, i) for i in range(kh)])
+        columns = [together(window_columns(lines, window, j)) for j in range(kw)]
+        reduce_by(np.maximum, columns, y[band])
     return nhwc(y)
 
 
@@ -53,14 +63,13 @@ def max_pool_adjoint(x: Array, y: Array, dy: Array, window: Window) -> Array:
         dx[kh * window.out[0] :] = 0
         dx[:, :, kw * window.out[1] :] = 0
     for band, image in padded_bands(x, window, -math.inf):
-        lines = reduce_by(np.maximum, [window_columns(image, window, j) for j in range(kw)])
+        columns = [together(window_columns(image, window, j)) for j in range(kw)]
+        lines = reduce_by(np.maximum, columns)
         dimage = dx[band.start * window.stride[0] :][: len(image)]
         dlines = make(lines.shape, dx.dtype)
         rows = [(window_rows(lines, window, i), window_rows(dlines, window, i)) for i in range(kh)]
         _distribute(rows, y[band], dybits[band], apart)
-        cols = [
-            (window_columns(image, window, j), window_columns(dimage, window, j)) for j in range(kw)
-        ]
+        cols = [(each, window_columns(dimage, window, j)) for j, each in enumerate(columns)]
         _distribute(cols, lines, as_bits(dlines), apart)
     return nhwc(padded[top : top + h, :, left : left + w])
 
@@ -69,7 +78,7 @@ def pool_tiles(image: Array, pool: Pair, out: Array) -> Array:
     """Write the maximum of each ``pool`` of ``image (h, c, w, n)``, without rest, to out."""
     ph, pw = pool
     lines = reduce_by(np.maximum, [image[i::ph] for i in range(ph)])
-    return reduce_by(np.maximum, [lines[:, :, j::pw] for j in range(pw)], out)
+    return reduce_by(np.maximum, [together(lines[:, :, j::pw]) for j in range(pw)], out)
 
 
 def pool_tiles_adjoint(image: Array, dmost: Array, pool: Pair, out: Array, finite: bool) -> None:
@@ -79,12 +88,14 @@ def pool_tiles_adjoint(image: Array, dmost: Array, pool: Pair, out: Array, finit
         window = slide((len(image), image.shape[2]), pool, pool, (1, 1), "valid")
         np.copyto(out, _adjoint_by_index(image, dmost, window))
         return
-    lines = reduce_by(np.maximum, [image[:, :, j::pw] for j in range(pw)])
+    columns = [together(image[:, :, j::pw]) for j in range(pw)]
+    lines = reduce_by(np.maximum, columns)
     most = reduce_by(np.maximum, [lines[i::ph] for i in range(ph)])
     dmost, dimage = as_bits(dmost.astype(out.dtype, copy=False)), as_bits(out)
     dlines = memory.empty(lines.shape, dimage.dtype)
     _distribute([(lines[i::ph], dlines[i::ph]) for i in range(ph)], most, dmost)
-    _distribute([(image[:, :, j::pw], dimage[:, :, j::pw]) for j in range(pw)], lines, dlines)
+    cols = [(each, dimage[:, :, j::pw]) for j, each in enumerate(columns)]
+    _distribute(cols, lines, dlines)
 
 
 def _distribute(
@@ -99,17 +110,17 @@ def _distribute(
     for value, gradient in first:
         part = select_bits(np.equal(value, most), rest)
         if not apart:
-            np.add(gradient, part.view(gradient.dtype), out=gradient)
+            add_to(gradient, part.view(gradient.dtype))
         else:
-            np.copyto(gradient, part)
-            if len(places) == 2:
+            write_to(gradient, part)
+            if len(places) == 2 and not is_short(last):
                 np.subtract(rest, part, out=last)
                 return
         rest = rest - part
     if apart:
-        np.copyto(last, rest)
+        write_to(last, rest)
     else:
-        np.add(last, rest.view(last.dtype), out=last)
+        add_to(last, rest.view(last.dtype))
 
 
 def _adjoint_by_index(image: Array, dy: Array, window: Window) -> Array:
