@@ -1,7 +1,8 @@
 """An array as blocks ``(c, pixels)`` that stay in the cache, in either order of memory.
 
 Two orders are worked on where they lie: channels innermost, in which arrays come from outside, and
-images innermost (`fcnn._ops.layout`), in which the kernels leave them. Others are copied.
+images innermost (`fcnn._ops.layout`), in which the kernels leave them. Others are copied, and so
+are images innermost whose rows are short, because a block is a row.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fcnn._typing import Array
 
 PIXELS = 1 / 4  # of the budget, for a block with channels innermost
 ROWS = 1  # with images innermost: parts of a row are read at half the speed of a whole one
+LONG = 512  # elements of a row of images, from which it makes a block
 
 
 @attrs.frozen
@@ -29,8 +31,10 @@ class Order:
 
     @classmethod
     def of(cls, x: Array) -> Order:
-        """Return the order of ``x (n, ..., c)``; channels innermost if it is neither."""
-        return cls(not x.flags.c_contiguous and channel_rows(x).flags.c_contiguous)
+        """Return the order in which to work on ``x (n, ..., c)``."""
+        rows = channel_rows(x)
+        is_row = not x.flags.c_contiguous and rows.flags.c_contiguous
+        return cls(is_row and rows[0, 0].size >= LONG)
 
     def run(self, x: Array) -> int:
         """Return the number of elements of a block's rows in memory."""

@@ -49,7 +49,7 @@ def shuffle(x: Array, tile: Pair) -> Array:
     y = memory.empty((h, f, c, w, g, n), x.dtype)
     for i in range(f):
         for j in range(g):
-            y[:, i, :, :, j] = rows[:, i * g + j :: f * g]
+            _copy(y[:, i, :, :, j], rows[:, i * g + j :: f * g])
     return nhwc(y.reshape(h * f, c, w * g, n))
 
 
@@ -60,5 +60,12 @@ def unshuffle(y: Array, tile: Pair) -> Array:
     x = memory.empty((h // f, c * f * g, w // g, n), y.dtype)
     for i in range(f):
         for j in range(g):
-            x[:, i * g + j :: f * g] = rows[i::f, :, j::g]
+            _copy(x[:, i * g + j :: f * g], rows[i::f, :, j::g])
     return nhwc(x)
+
+
+def _copy(target: Array, source: Array) -> None:
+    if source.strides[3] == source.itemsize:
+        runs(target)[...] = runs(source)
+    else:
+        np.copyto(target, source)

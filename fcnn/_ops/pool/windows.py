@@ -69,8 +69,8 @@ def together(column: Array) -> Array:
 
 
 def write_to(column: Array, values: Array) -> None:
-    """Write contiguous values to a column."""
-    if is_short(column):
+    """Write values to a column."""
+    if is_short(column) and values.strides[3] == values.itemsize:
         runs(column)[...] = runs(values)
     else:
         np.copyto(column, values)
