@@ -14,8 +14,10 @@ block, so that a look at one row tells whether to compute directly.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +34,14 @@ from fcnn._typing import Array, Shape
 CHANNELS, SIZE, TERMS = 8, 1 << 17, 72  # see `is_depthwise`
 SHARE = 1 / 2  # of the budget, for the products of a band
 TILE = 2  # rows of a band
+
+
+class Band(NamedTuple):
+    """Some rows, the rows that they see, and which row of the filter, or -1, connects two."""
+
+    target: slice
+    source: slice
+    places: Array
 
 
 def is_depthwise(x: Array, weight: Array, groups: int) -> bool:
@@ -55,7 +65,7 @@ def depthwise(x: Array, weight: Array, window: Window, bias: Array | None = None
     y = memory.empty((oh, filters, ow, len(x)), x.dtype)
     offset = memory.zeros(filters, x.dtype) if bias is None else bias
     with passes_over(ow * len(x)):
-        _banded(rows, kernel, _filter_rows(window), _columns(window), offset, y)
+        _banded(rows, kernel, _bands(window), _columns(window), offset, y)
         if not all(all_finite(row) for row in y[::TILE]):
             _direct(rows, kernel, window, offset, y)
     return nhwc(y)
@@ -73,9 +83,9 @@ def depthwise_adjoints(
         if not input_grad:
             return dweight, dbias, None
         dx = memory.empty(rows.shape, x.dtype)
-        places, zero = _filter_rows(window).T, memory.zeros(x.shape[3], x.dtype)
-        columns = [(theirs, mine) for mine, theirs in reversed(_columns(window))]
-        _banded(drows, kernel[:, ::-1], places, columns, zero, dx)
+        bands, zero = _bands(window, of_image=True), memory.zeros(x.shape[3], x.dtype)
+        columns = [(theirs, mine) for mine, theirs in _columns(window)]
+        _banded(drows, kernel, bands, columns, zero, dx)
         if not all(all_finite(row) for row in dx[::TILE]):
             _direct_adjoint(drows, kernel, window, dx)
     return dweight, dbias, nhwc(dx)
@@ -104,19 +114,23 @@ def _columns(window: Window) -> list[tuple[slice, slice]]:
     ]
 
 
-def _bands(places: Array) -> Iterator[tuple[slice, slice, Array]]:
-    """Yield rows of the target, the rows of the source that they see, and the places of these."""
+@functools.lru_cache(maxsize=256)
+def _bands(window: Window, of_image: bool = False) -> tuple[Band, ...]:
+    """Return the rows of y, or of the image, in bands."""
+    places, bands = _filter_rows(window), []
+    places = places.T if of_image else places
     for low in range(0, len(places), TILE):
         target = slice(low, min(low + TILE, len(places)))
         seen = np.flatnonzero((places[target] >= 0).any(axis=0))
         source = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 1)
-        yield target, source, places[target, source]
+        bands.append(Band(target, source, places[target, source]))
+    return tuple(bands)
 
 
 def _banded(
     source: Array,
     kernel: Array,
-    places: Array,
+    bands: tuple[Band, ...],
     columns: list[tuple[slice, slice]],
     offset: Array,
     out: Array,
@@ -130,6 +144,9 @@ def _banded(
     h, channels, w, n = source.shape
     targets, kw, filters = out.shape[1], kernel.shape[1], kernel.shape[2]
     base = min(channels, targets)
+    # a column of the filter that sees all columns of the target sets what others are added to
+    order = sorted(range(kw), key=lambda k: columns[k][0] != slice(0, out.shape[2], 1))
+    columns, kernel = [columns[k] for k in order], kernel[:, order]
     # (filters, kw, kh + 1): the last row of the filter, with number -1, is 0
     padded = memory.zeros((filters, kw, len(kernel) + 1), kernel.dtype)
     padded[:, :, :-1] = kernel.transpose(2, 1, 0)
@@ -142,7 +159,7 @@ def _banded(
         sources = own if channels == filters else slice(None)
         outs = own if targets == filters else slice(None)
         is_first = targets == filters or j == 0
-        for target, rows, at in _bands(places):
+        for target, rows, at in bands:
             matrices = padded[own][:, :, at].reshape(base, -1, at.shape[1])
             for first in range(0, base, width):
                 part = slice(first, min(first + width, base))
@@ -161,17 +178,15 @@ def _sum_shifted(
 
     Without an offset, add the sum to what is there.
     """
-    todo = list(zip(made, columns, strict=True))
-    if offset is not None:
-        level, width = offset[:, None, None], into.shape[2]
-        whole = [k for k, (mine, _) in enumerate(columns) if mine.indices(width) == (0, width, 1)]
-        if whole:
-            products, (_, theirs) = todo.pop(whole[0])
-            np.add(products[:, :, theirs], level, out=into)
-        else:
+    for k, (mine, theirs) in enumerate(columns):
+        products, part = made[k, :, :, theirs], into[:, :, mine]
+        if k == 0 and offset is not None:
+            level = offset[:, None, None]
+            if part.shape == into.shape:
+                np.add(products, level, out=part)
+                continue
             into[...] = level
-    for products, (mine, theirs) in todo:
-        np.add(into[:, :, mine], products[:, :, theirs], out=into[:, :, mine])
+        np.add(part, products, out=part)
 
 
 def _taps(window: Window) -> Iterator[tuple[int, int, slice, slice, slice, slice]]:
@@ -215,7 +230,7 @@ def _weight_adjoint(rows: Array, drows: Array, window: Window) -> tuple[Array, A
         for mine, theirs in _columns(window)
     ]
     alike: dict[tuple[bytes, Shape], tuple[Array, Array]] = {}
-    for target, source, at in _bands(_filter_rows(window)):
+    for target, source, at in _bands(window):
         dbias += row_sums(channel_lines(drows[target])).sum(axis=0, dtype=np.float64)
         start = at, memory.zeros((kw, filters, *at.shape))
         products = alike.setdefault((at.tobytes(), at.shape), start)[1]
