@@ -2,9 +2,9 @@
 
 With images innermost, one channel of an image is a matrix of rows ``(h, w*n)``. Along h the
 correlation is a product with a banded matrix for each column of the filter, ``(rows of y, rows of
-x) @ (rows of x, w*n)``; along w it is a sum of these products, shifted. Banded matrices of a few
-rows of y waste little: with 4 rows and a 3x3 filter, 6 products an element and column instead of 3,
-all by BLAS, where passes of products and sums would be 18. The adjoint with respect to x has the
+x) @ (rows of x, w*n)``; along w it is a sum of these products, shifted. Banded matrices of two
+rows of y waste little: with a 3x3 filter, 4 products an element and column instead of 3, all by
+BLAS, where passes of products and sums would be 18. The adjoint with respect to x has the
 transposed matrices and the opposite shifts; that with respect to the weight is the products of rows
 of x and of dy.
 
@@ -14,22 +14,34 @@ block, so that a look at one row tells whether to compute directly.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from fcnn._ops import memory
 from fcnn._ops.blocks import within
-from fcnn._ops.channels import channel_lines, sums
+from fcnn._ops.channels import channel_lines
 from fcnn._ops.finite import all_finite
 from fcnn._ops.layout import nhwc, rows_of
 from fcnn._ops.passes import passes_over
+from fcnn._ops.vector import row_sums
 from fcnn._ops.window import Window, inside
 from fcnn._typing import Array, Shape
 
 CHANNELS, SIZE, TERMS = 8, 1 << 17, 72  # see `is_depthwise`
 SHARE = 1 / 2  # of the budget, for the products of a band
+TILE = 2  # rows of a band
+
+
+class Band(NamedTuple):
+    """Some rows, the rows that they see, and which row of the filter, or -1, connects two."""
+
+    target: slice
+    source: slice
+    places: Array
 
 
 def is_depthwise(x: Array, weight: Array, groups: int) -> bool:
@@ -52,11 +64,9 @@ def depthwise(x: Array, weight: Array, window: Window, bias: Array | None = None
     (oh, ow), filters = window.out, weight.shape[3]
     y = memory.empty((oh, filters, ow, len(x)), x.dtype)
     offset = memory.zeros(filters, x.dtype) if bias is None else bias
-    places = _filter_rows(window)
-    tile = _tile(window)
     with passes_over(ow * len(x)):
-        _banded(rows, kernel, places, _columns(window), tile, offset, y)
-        if not all(all_finite(row) for row in y[::tile]):
+        _banded(rows, kernel, _bands(window), _columns(window), offset, y)
+        if not all(all_finite(row) for row in y[::TILE]):
             _direct(rows, kernel, window, offset, y)
     return nhwc(y)
 
@@ -68,23 +78,17 @@ def depthwise_adjoints(
     rows, drows = rows_of(x), rows_of(dy)
     kernel = weight[:, :, 0]
     with passes_over(window.image[1] * len(x)):
-        dweight = _weight_adjoint(rows, drows, window).astype(x.dtype)[:, :, None]
-        dbias = sums(channel_lines(drows)).astype(x.dtype)
+        dweight, dbias = _weight_adjoint(rows, drows, window)
+        dweight, dbias = dweight.astype(x.dtype)[:, :, None], dbias.astype(x.dtype)
         if not input_grad:
             return dweight, dbias, None
         dx = memory.empty(rows.shape, x.dtype)
-        places, zero = _filter_rows(window).T, memory.zeros(x.shape[3], x.dtype)
-        columns = [(theirs, mine) for mine, theirs in reversed(_columns(window))]
-        tile = _tile(window)
-        _banded(drows, kernel[:, ::-1], places, columns, tile, zero, dx)
-        if not all(all_finite(row) for row in dx[::tile]):
+        bands, zero = _bands(window, of_image=True), memory.zeros(x.shape[3], x.dtype)
+        columns = [(theirs, mine) for mine, theirs in _columns(window)]
+        _banded(drows, kernel, bands, columns, zero, dx)
+        if not all(all_finite(row) for row in dx[::TILE]):
             _direct_adjoint(drows, kernel, window, dx)
     return dweight, dbias, nhwc(dx)
-
-
-def _tile(window: Window) -> int:
-    """Return how many rows a banded matrix has: a few more than the filter."""
-    return window.kernel[0] + 1
 
 
 def _filter_rows(window: Window) -> Array:
@@ -110,21 +114,24 @@ def _columns(window: Window) -> list[tuple[slice, slice]]:
     ]
 
 
-def _bands(places: Array, tile: int) -> Iterator[tuple[slice, slice, Array]]:
-    """Yield rows of the target, the rows of the source that they see, and the places of these."""
-    for low in range(0, len(places), tile):
-        target = slice(low, min(low + tile, len(places)))
+@functools.lru_cache(maxsize=256)
+def _bands(window: Window, of_image: bool = False) -> tuple[Band, ...]:
+    """Return the rows of y, or of the image, in bands."""
+    places, bands = _filter_rows(window), []
+    places = places.T if of_image else places
+    for low in range(0, len(places), TILE):
+        target = slice(low, min(low + TILE, len(places)))
         seen = np.flatnonzero((places[target] >= 0).any(axis=0))
         source = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 1)
-        yield target, source, places[target, source]
+        bands.append(Band(target, source, places[target, source]))
+    return tuple(bands)
 
 
 def _banded(
     source: Array,
     kernel: Array,
-    places: Array,
+    bands: tuple[Band, ...],
     columns: list[tuple[slice, slice]],
-    tile: int,
     offset: Array,
     out: Array,
 ) -> None:
@@ -137,18 +144,22 @@ def _banded(
     h, channels, w, n = source.shape
     targets, kw, filters = out.shape[1], kernel.shape[1], kernel.shape[2]
     base = min(channels, targets)
+    # a column of the filter that sees all columns of the target sets what others are added to
+    order = sorted(range(kw), key=lambda k: columns[k][0] != slice(0, out.shape[2], 1))
+    columns, kernel = [columns[k] for k in order], kernel[:, order]
     # (filters, kw, kh + 1): the last row of the filter, with number -1, is 0
     padded = memory.zeros((filters, kw, len(kernel) + 1), kernel.dtype)
     padded[:, :, :-1] = kernel.transpose(2, 1, 0)
     lines = source.reshape(h, channels, w * n).swapaxes(0, 1)
-    width = max(1, within(SHARE) // (kw * tile * w * n * source.itemsize))
-    buffer = memory.empty(kw * tile * min(width, base) * w * n, source.dtype)
+    width = max(1, within(SHARE) // (kw * TILE * w * n * source.itemsize))
+    width = -(-base // -(-base // width))
+    buffer = memory.empty(kw * TILE * width * w * n, source.dtype)
     for j in range(filters // base):
         own = slice(j, None, filters // base)
         sources = own if channels == filters else slice(None)
         outs = own if targets == filters else slice(None)
         is_first = targets == filters or j == 0
-        for target, rows, at in _bands(places, tile):
+        for target, rows, at in bands:
             matrices = padded[own][:, :, at].reshape(base, -1, at.shape[1])
             for first in range(0, base, width):
                 part = slice(first, min(first + width, base))
@@ -167,17 +178,15 @@ def _sum_shifted(
 
     Without an offset, add the sum to what is there.
     """
-    todo = list(zip(made, columns, strict=True))
-    if offset is not None:
-        level, width = offset[:, None, None], into.shape[2]
-        whole = [k for k, (mine, _) in enumerate(columns) if mine.indices(width) == (0, width, 1)]
-        if whole:
-            products, (_, theirs) = todo.pop(whole[0])
-            np.add(products[:, :, theirs], level, out=into)
-        else:
+    for k, (mine, theirs) in enumerate(columns):
+        products, part = made[k, :, :, theirs], into[:, :, mine]
+        if k == 0 and offset is not None:
+            level = offset[:, None, None]
+            if part.shape == into.shape:
+                np.add(products, level, out=part)
+                continue
             into[...] = level
-    for products, (mine, theirs) in todo:
-        np.add(into[:, :, mine], products[:, :, theirs], out=into[:, :, mine])
+        np.add(part, products, out=part)
 
 
 def _taps(window: Window) -> Iterator[tuple[int, int, slice, slice, slice, slice]]:
@@ -207,20 +216,22 @@ def _direct_adjoint(drows: Array, kernel: Array, window: Window, dx: Array) -> N
             dx[h, :, w] += drows[o, k::each, p] * kernel[i, j, k::each, None, None]
 
 
-def _weight_adjoint(rows: Array, drows: Array, window: Window) -> Array:
-    """Return the sums of products of x and dy, ``(kh, kw, filters)``, in float64.
+def _weight_adjoint(rows: Array, drows: Array, window: Window) -> tuple[Array, Array]:
+    """Return dweight ``(kh, kw, filters)`` and dbias, in float64.
 
-    Two rows of y at a time are multiplied by all rows of x that they see; of these products, added
-    up for all such bands, those are taken that belong to an element of the filter.
+    A band of rows of dy is multiplied by all rows of x that it sees; of these products, added up
+    for all such bands, those are taken that belong to an element of the filter.
     """
     (kh, kw), filters = window.kernel, drows.shape[1]
     total, each = memory.zeros((kh, kw, filters)), filters // rows.shape[1]
+    dbias = memory.zeros(filters)
     columns = [
         (_merged(drows[:, :, mine]), _merged(rows[:, :, theirs]).swapaxes(1, 2))
         for mine, theirs in _columns(window)
     ]
     alike: dict[tuple[bytes, Shape], tuple[Array, Array]] = {}
-    for target, source, at in _bands(_filter_rows(window), 2):
+    for target, source, at in _bands(window):
+        dbias += row_sums(channel_lines(drows[target])).sum(axis=0, dtype=np.float64)
         start = at, memory.zeros((kw, filters, *at.shape))
         products = alike.setdefault((at.tobytes(), at.shape), start)[1]
         for k, (dys, xs) in enumerate(columns):
@@ -229,7 +240,7 @@ def _weight_adjoint(rows: Array, drows: Array, window: Window) -> Array:
     for at, products in alike.values():
         for i in range(kh):
             total[i] += products[:, :, at == i].sum(axis=2)
-    return total
+    return total, dbias
 
 
 def _merged(part: Array) -> Array:

@@ -17,18 +17,17 @@ goes through `fcnn._ops.values`.
 
 The module also lets the C library keep freed memory for the next step. A training step allocates
 the same arrays again and again. By default the GNU C library gives a block larger than 128 KiB
-back to the system when it is freed, and the next step maps it again, with a page fault for each
-4 KiB. On a virtual machine that took ten times as long as the arithmetic: 8 arrays of 2.8 MB
-filled with ones took 14.6 ms, and 1.7 ms without the faults.
-
-The library adapts: once a mapped block has been freed, blocks up to its size are kept from then
-on (mallopt(3), "dynamic mmap threshold"; at most 32 MiB). So one large block is allocated and
-freed, untouched, when the kernels are imported, which takes some microseconds. With another C
-library this has no effect.
+back to the system when it is freed, and later a free end of its heap of twice the largest such
+block, 64 MiB at most. The next step maps that again, with a page fault for each 4 KiB. On a
+virtual machine a fault took 4 us, ten times as long as the arithmetic. So it is told, when the
+kernels are imported, to take blocks of up to 32 MiB, the most that it allows, from its heap, and to
+keep 1 GiB of what is free there (mallopt(3)). Where the environment says how it shall be, or the C
+library is another, nothing is done.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, Protocol
 
@@ -36,7 +35,9 @@ import numpy as np
 
 from fcnn._typing import Array
 
-_LARGEST_KEPT = (32 << 20) - (64 << 10)
+_FROM_HEAP, _KEPT = 32 << 20, 1 << 30
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # what malloc.h calls M_MMAP_THRESHOLD and so on
+_SETTINGS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
 class Recorder(Protocol):
@@ -153,8 +154,15 @@ def array(x: Any, dtype: Any = None) -> Array:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep freed blocks of up to 32 MiB."""
-    np.empty(_LARGEST_KEPT, np.uint8)
+    """Let the GNU C library take blocks of up to 32 MiB from its heap, and keep 1 GiB of it."""
+    if os.name != "posix" or any(name in os.environ for name in _SETTINGS):
+        return
+    import ctypes  # NumPy imports it too
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    # The second alone would have blocks above 128 KiB mapped again.
+    if mallopt is not None and mallopt(_MMAP_THRESHOLD, _FROM_HEAP):
+        mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 keep_freed_memory()
