@@ -19,7 +19,7 @@ from typing import Any
 from fcnn._batch import add_gradients
 from fcnn.errors import ArgumentError
 from fcnn.parallel._arena import Pickled, lay, sizes_of, write
-from fcnn.parallel._chain import add_along
+from fcnn.parallel._chain import Chain
 from fcnn.parallel._cut import spread
 from fcnn.parallel._engine import Engine, Function
 from fcnn.parallel._failure import Failure
@@ -40,7 +40,7 @@ class Ranks(Executor):
     def __init__(self, comm: Any) -> None:
         self.size: int = comm.Get_size()
         self._comm, self._owner = comm, os.getpid()
-        self._memory = bytearray()
+        self._memory, self._chain = bytearray(), Chain(comm)
         self._lock = threading.Lock()
         self._is_open = True
         self._is_within = False  # a call, for whose next message the other ranks wait
@@ -108,7 +108,7 @@ class Ranks(Executor):
         way = _way(found)
         self._comm.bcast(way)
         if way == ALONG:
-            sums = add_along(self._comm, len(parts), [flat(each) or [] for each in gradients])
+            sums = self._chain.add(len(parts), [flat(each) or [] for each in gradients])
         elif way == WHOLE:
             others = self._replies(gradients, len(parts))
         self._is_within = False
