@@ -132,12 +132,13 @@ class Ranks(Executor):
         places, end = lay(sizes_of(buffers), 0, 64)
         if len(self._memory) < end:
             self._memory = bytearray(end)
-        write(self._memory, buffers, places)
+        memory = memoryview(self._memory)[:end]  # a slice of a bytearray would be set by a copy
+        write(memory, buffers, places)
         self._is_within = True
         comm = self._comm
         comm.bcast(Order(code, Pickled(data, places), end, len(parts), adds))
         if end:
-            comm.Bcast(memoryview(self._memory)[:end])
+            comm.Bcast(memory)
         comm.scatter(sent + [dumps([])] * (self.size - len(sent)))
         try:
             return [function(common, shard) for shard in parts[0]]
