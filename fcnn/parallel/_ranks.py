@@ -35,6 +35,9 @@ class Ranks(Executor):
 
     `fcnn.parallel.map_shards` and `fcnn.parallel.sum_shards` use all ranks. ``submit`` calls on
     this rank, and returns when that is done.
+
+    Attributes:
+        size: how many ranks compute, with this one.
     """
 
     def __init__(self, comm: Any) -> None:

@@ -31,7 +31,7 @@ def run(part, ranks):
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
