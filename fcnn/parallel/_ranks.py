@@ -77,6 +77,11 @@ class Ranks(Executor):
         self.check()
         is_free = self.size > 1 and self._lock.acquire(blocking=False)
         try:
+            if is_free and self._is_within:
+                raise RuntimeError(
+                    "expected ranks that wait for a call, got some in the middle of one, which "
+                    "was interrupted; leave the with statement of fcnn.parallel.mpi()"
+                )
             yield is_free
         finally:
             if is_free:

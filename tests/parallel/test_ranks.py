@@ -51,6 +51,12 @@ def test_a_rank_that_is_ended_ends_the_others():
     assert "SystemExit: 3" in done.stderr
 
 
+def test_after_an_interrupted_call_all_ranks_are_ended():
+    done = run("interrupted", 2)
+    assert done.returncode != 0
+    assert done.stdout == "refused\n"
+
+
 def test_without_mpi4py_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(ImportError, match=r"pip install 'fcnn\[mpi\]'"), parallel.mpi():
