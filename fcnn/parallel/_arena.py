@@ -86,7 +86,7 @@ def lay(sizes: Sequence[int], start: int, alignment: int) -> tuple[list[tuple[in
 
 
 def write(
-    memory: mmap.mmap | bytearray,
+    memory: mmap.mmap | memoryview,
     buffers: Sequence[pickle.PickleBuffer],
     places: Sequence[tuple[int, int]],
 ) -> None:

@@ -37,6 +37,11 @@ class _Held:
             for (at, size), each in zip(self.places, like, strict=True)
         ]
 
+    def fits(self, like: Sequence[Array]) -> bool:
+        """Return whether other flat arrays are like these."""
+        kinds = [(each.dtype, each.size) for each in like]
+        return kinds == [(each.dtype, each.size) for each in self.arrays]
+
     def span(self, run: Sequence[tuple[int, slice]]) -> Array:
         """Return the bytes from the first to the last of some pieces."""
         (first, begin), (last, end) = run[0], run[-1]
@@ -45,29 +50,37 @@ class _Held:
         return self.bytes[start:stop]
 
 
-def add_along(comm: Any, size: int, gradients: Sequence[Sequence[Array]]) -> list[Array]:
-    """Return on rank 0 the sum of the gradients of the first ``size`` ranks, in their order.
+class Chain:
+    """This rank's part in the sums; its memory is kept for the next one."""
 
-    Args:
-        comm: the communicator; each of these ranks calls this.
-        size: how many, 2 or more.
-        gradients: this rank's, as flat arrays; each rank has at least one.
-    """
-    rank = comm.Get_rank()
-    runs = list(pieces(gradients[0], BLOCK))
-    held = _Held(gradients[0])
-    arriving = held if rank else _Held(gradients[0])
-    receives = [comm.Irecv(arriving.span(run), (rank - 1) % size) for run in runs]
-    sends = []
-    for run, receive in zip(runs, receives, strict=True):
-        if rank:
-            receive.Wait()
-        for i, part in run:
-            _add(held.arrays[i][part], [each[i][part] for each in gradients], is_first=not rank)
-        sends.append(comm.Isend(held.span(run), (rank + 1) % size))
-    for request in (*sends, *receives):
-        request.Wait()
-    return arriving.arrays
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+        self._held: _Held | None = None
+
+    def add(self, size: int, gradients: Sequence[Sequence[Array]]) -> list[Array]:
+        """Return on rank 0 the sum of the gradients of the first ``size`` ranks, in their order.
+
+        Args:
+            size: how many, 2 or more; each of them calls this.
+            gradients: this rank's, one or more, as flat arrays.
+        """
+        comm, rank = self._comm, self._comm.Get_rank()
+        if self._held is None or not self._held.fits(gradients[0]):
+            self._held = _Held(gradients[0])
+        held = self._held
+        arriving = held if rank else _Held(gradients[0])  # on rank 0 the caller's own
+        runs = list(pieces(gradients[0], BLOCK))
+        receives = [comm.Irecv(arriving.span(run), (rank - 1) % size) for run in runs]
+        sends = []
+        for run, receive in zip(runs, receives, strict=True):
+            if rank:
+                receive.Wait()
+            for i, part in run:
+                _add(held.arrays[i][part], [each[i][part] for each in gradients], is_first=not rank)
+            sends.append(comm.Isend(held.span(run), (rank + 1) % size))
+        for request in (*sends, *receives):
+            request.Wait()
+        return arriving.arrays
 
 
 def _add(total: Array, arrays: Sequence[Array], *, is_first: bool) -> None:

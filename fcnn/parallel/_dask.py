@@ -56,7 +56,8 @@ def _chained(
     # A client of another machine may reach the scheduler alone.
     is_near = all(name.startswith(("tcp://127.0.0.1:", "inproc://")) for name in threads)
     direct = True if is_near else None
-    sent = client.scatter(common, broadcast=True, hash=False, direct=direct)
+    # In a list, since Dask sends the items of a tuple one by one, each from worker to worker.
+    [sent] = client.scatter([common], broadcast=True, hash=False, direct=direct)
     count = max(1, sum(threads.values()))
     parts = spread(len(shards), -(-len(shards) // count))
     done = [client.submit(attempt, function, sent, shards[part], **options) for part in parts]

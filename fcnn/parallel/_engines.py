@@ -65,7 +65,7 @@ def _by_dask(
     executor: Executor, client: Any, function: Function, common: Any, parts: Sequence[list[Any]]
 ) -> Iterable[Any]:
     try:
-        sent = client.scatter(common, broadcast=True, hash=False)
+        [sent] = client.scatter([common], broadcast=True, hash=False)  # not a tuple's items
     except (CancelledError, OSError) as error:  # OSError: TimeoutError, when no worker is there
         return [error] * len(parts)
     return results_of(executor, attempt, [(function, sent, part) for part in parts])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fcnn.errors import TreeError
 from fcnn.parallel._arena import Pickled
-from fcnn.parallel._chain import add_along
+from fcnn.parallel._chain import Chain
 from fcnn.parallel._failure import Failure, attempt, unloadable
 from fcnn.parallel._flat import flat, form_of, observed
 from fcnn.parallel._pickling import dumps
@@ -61,7 +61,7 @@ def _form(gradient: Any) -> Any:
 
 def serve(comm: Any) -> None:
     """Compute what rank 0 orders, until it sends None."""
-    memory = bytearray()
+    memory, chain = bytearray(), Chain(comm)
     with one_blas_thread():
         while (order := comm.bcast(None)) is not None:
             if len(memory) < order.size:
@@ -70,7 +70,7 @@ def serve(comm: Any) -> None:
                 comm.Bcast(memoryview(memory)[: order.size])
             found = _computed(order, memory, comm.scatter(None))
             if order.adds:
-                _add(comm, order, found)
+                _add(comm, chain, order, found)
             else:
                 comm.gather(_reply(found))
 
@@ -84,12 +84,12 @@ def _computed(order: Order, memory: bytearray, part: bytes) -> list[Any] | Failu
     return attempt(function, common, shards)
 
 
-def _add(comm: Any, order: Order, found: list[Any] | Failure) -> None:
+def _add(comm: Any, chain: Chain, order: Order, found: list[Any] | Failure) -> None:
     comm.gather(_reply(found if isinstance(found, Failure) else Summary.of(found)))
     way = comm.bcast(None)
     gradients = [] if isinstance(found, Failure) else [gradient for _, gradient in found]
     if way == ALONG and gradients:
-        add_along(comm, order.ranks, [flat(each) or [] for each in gradients])
+        chain.add(order.ranks, [flat(each) or [] for each in gradients])
     elif way == WHOLE:
         comm.gather(_reply(gradients))
 

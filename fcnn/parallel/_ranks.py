@@ -19,7 +19,7 @@ from typing import Any
 from fcnn._batch import add_gradients
 from fcnn.errors import ArgumentError
 from fcnn.parallel._arena import Pickled, lay, sizes_of, write
-from fcnn.parallel._chain import add_along
+from fcnn.parallel._chain import Chain
 from fcnn.parallel._cut import spread
 from fcnn.parallel._engine import Engine, Function
 from fcnn.parallel._failure import Failure
@@ -35,12 +35,15 @@ class Ranks(Executor):
 
     `fcnn.parallel.map_shards` and `fcnn.parallel.sum_shards` use all ranks. ``submit`` calls on
     this rank, and returns when that is done.
+
+    Attributes:
+        size: how many ranks compute, with this one.
     """
 
     def __init__(self, comm: Any) -> None:
         self.size: int = comm.Get_size()
         self._comm, self._owner = comm, os.getpid()
-        self._memory = bytearray()
+        self._memory, self._chain = bytearray(), Chain(comm)
         self._lock = threading.Lock()
         self._is_open = True
         self._is_within = False  # a call, for whose next message the other ranks wait
@@ -74,6 +77,11 @@ class Ranks(Executor):
         self.check()
         is_free = self.size > 1 and self._lock.acquire(blocking=False)
         try:
+            if is_free and self._is_within:
+                raise RuntimeError(
+                    "expected ranks that wait for a call, got some in the middle of one, which "
+                    "was interrupted; leave the with statement of fcnn.parallel.mpi()"
+                )
             yield is_free
         finally:
             if is_free:
@@ -108,7 +116,7 @@ class Ranks(Executor):
         way = _way(found)
         self._comm.bcast(way)
         if way == ALONG:
-            sums = add_along(self._comm, len(parts), [flat(each) or [] for each in gradients])
+            sums = self._chain.add(len(parts), [flat(each) or [] for each in gradients])
         elif way == WHOLE:
             others = self._replies(gradients, len(parts))
         self._is_within = False
@@ -132,12 +140,13 @@ class Ranks(Executor):
         places, end = lay(sizes_of(buffers), 0, 64)
         if len(self._memory) < end:
             self._memory = bytearray(end)
-        write(self._memory, buffers, places)
+        memory = memoryview(self._memory)[:end]  # a slice of a bytearray would be set by a copy
+        write(memory, buffers, places)
         self._is_within = True
         comm = self._comm
         comm.bcast(Order(code, Pickled(data, places), end, len(parts), adds))
         if end:
-            comm.Bcast(memoryview(self._memory)[:end])
+            comm.Bcast(memory)
         comm.scatter(sent + [dumps([])] * (self.size - len(sent)))
         try:
             return [function(common, shard) for shard in parts[0]]

@@ -151,6 +151,14 @@ def main(part):
             if pool is not None:
                 parallel.map_shards(leaves, None, range(9), pool)
         return
+    if part == "interrupted":  # within a call, of which no test can choose the moment
+        with parallel.mpi() as pool:
+            if pool is not None:
+                pool._is_within = True
+                with pytest.raises(RuntimeError, match="in the middle of one"):
+                    parallel.map_shards(max, 1, [0, 2], pool)
+                print("refused", flush=True)
+        return
     try:
         check_all(comm)
     except BaseException:  # the other ranks would wait

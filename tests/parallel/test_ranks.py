@@ -31,7 +31,7 @@ def run(part, ranks):
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -49,6 +49,12 @@ def test_a_rank_that_is_ended_ends_the_others():
     done = run("breaks", 2)
     assert done.returncode != 0
     assert "SystemExit: 3" in done.stderr
+
+
+def test_after_an_interrupted_call_all_ranks_are_ended():
+    done = run("interrupted", 2)
+    assert done.returncode != 0
+    assert done.stdout == "refused\n"
 
 
 def test_without_mpi4py_the_extra_is_named(monkeypatch):
