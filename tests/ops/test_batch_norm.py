@@ -9,7 +9,7 @@ from fcnn._ops.epilogue import RELU
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, NEAR**0.5 * 0.9, NEAR**0.5 * 1.1, 100.0, 3000.0])
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("shape", [(16, 12, 12, 3), (1, 48, 48, 3), (4000, 3)])
+@pytest.mark.parametrize("shape", [(16, 12, 12, 3), (1, 48, 48, 3), (1, 20000, 2, 3), (4000, 3)])
 def test_rounding_does_not_grow_with_the_mean(offset, relu, shape):
     rng = np.random.default_rng(0)
     x = (offset + rng.standard_normal(shape)).astype(np.float32)
