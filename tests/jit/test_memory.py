@@ -42,8 +42,9 @@ def keeping(held, seen):
 @pytest.fixture
 def chain():
     held, seen = [], []
-    layers = [keeping(held, seen) for _ in range(4)]
-    model = fcnn.serial(layers[0], fcnn.repeat(layers[1], 2), layers[2])
+    layers, tied = [keeping(held, seen) for _ in range(4)], fcnn.shared(fcnn.dense(3))
+    inner = fcnn.serial(tied, layers[1], tied, layers[2])  # runs by itself, for its shared params
+    model = fcnn.serial(layers[0], inner, layers[3])
     params, _ = model.init(fcnn.key(0), (3,))
     return model, params, held, seen
 
