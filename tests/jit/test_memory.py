@@ -1,5 +1,6 @@
 """What is held while a step runs, is recorded, and is replayed."""
 
+import gc
 import tracemalloc
 import weakref
 
@@ -10,6 +11,7 @@ import fcnn
 from fcnn import losses, tree
 from fcnn._jit import _plan
 from fcnn._layer import core, for_last_call
+from fcnn._ops import memory
 
 MIB = 1 << 20
 
@@ -40,8 +42,9 @@ def keeping(held, seen):
 @pytest.fixture
 def chain():
     held, seen = [], []
-    layers = [keeping(held, seen) for _ in range(4)]
-    model = fcnn.serial(layers[0], fcnn.repeat(layers[1], 2), layers[2])
+    layers, tied = [keeping(held, seen) for _ in range(4)], fcnn.shared(fcnn.dense(3))
+    inner = fcnn.serial(tied, layers[1], tied, layers[2])  # runs by itself, for its shared params
+    model = fcnn.serial(layers[0], inner, layers[3])
     params, _ = model.init(fcnn.key(0), (3,))
     return model, params, held, seen
 
@@ -124,3 +127,33 @@ def test_a_large_arena_is_given_up_while_the_function_runs_to_be_compared(monkey
         (slot,) = jitted._slots.values()
         assert len(slot.plan._free) == slot.plan._bound == 1
     assert free == [0]
+
+
+def test_an_arena_is_freed_with_its_replay_and_not_by_a_collection(monkeypatch):
+    monkeypatch.setattr(_plan, "LARGE", 1)
+    jitted, x = fcnn.jit(lambda x: (np.tanh(x) * 2).sum()), np.ones(MIB, np.float32)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        jitted(x)
+        (slot,) = jitted._slots.values()
+        held = tracemalloc.get_traced_memory()[0]
+        assert held > 4 * MIB
+        slot.plan.release()
+        assert held - tracemalloc.get_traced_memory()[0] > 4 * MIB
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def test_constants_of_the_same_bytes_are_one():
+    def f(x):
+        for _ in range(20):
+            x = x + memory.ones(x.shape, x.dtype)
+        return x
+
+    jitted, x = fcnn.jit(f), np.zeros(1000, np.float32)
+    jitted(x)
+    (slot,) = jitted._slots.values()
+    assert 4000 <= slot.plan.program.constant_bytes < 8000
