@@ -8,6 +8,7 @@ import numpy as np
 
 from fcnn._layer import EVAL, Context, Triple, check_dtype, layer
 from fcnn._ops.channels import channel_lines, channel_rows, dots
+from fcnn._ops.relu import put
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._walk import facts
 from fcnn.errors import ShapeError
@@ -68,9 +69,8 @@ def prelu(*, tied: bool = False, weight_init: Any = QUARTER) -> Triple:
             grads = PreluParams((seen.sum(keepdims=True) if tied else seen).astype(x.dtype))
             if not ctx.input_grad:
                 return grads, None
-            above = np.greater(x, 0)
             dx = dy * weight
-            np.copyto(dx, dy, where=above)
+            put(np.greater(x, 0), dy, dx)
             return grads, dx
 
         return y, pullback

@@ -118,6 +118,16 @@ def test_prelus_sum_over_many_rows_is_accurate_in_float32(rng):
         np.testing.assert_allclose(pullback(np.ones_like(x))[0].weight, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_prelus_gradient_of_any_number(dtype):
+    x = np.array([[-1.0, 1, np.nan, 0, -1, 1, -1, 1]], dtype)
+    dy = np.array([[8.0, 8, 8, -8, -1e30, 1e30, -0.0, np.nan]], dtype)
+    _, pullback = fcnn.prelu(tied=True).vjp(fcnn.PreluParams(np.full(1, 0.25, dtype)), x)
+    dx = pullback(dy)[1]
+    np.testing.assert_array_equal(dx, np.array([[2, 8, 2, -2, -0.25e30, 1e30, 0, np.nan]], dtype))
+    assert dx.dtype == dtype
+
+
 @pytest.mark.parametrize(
     ("f", "derivative", "error", "said"),
     [
