@@ -66,9 +66,13 @@ def pool(engine: str, workers: int) -> Any:
 
 
 def allow_mpi() -> None:
-    """Let Open MPI start more ranks than cores, and as root."""
-    names = "ALLOW_RUN_AS_ROOT", "ALLOW_RUN_AS_ROOT_CONFIRM", "MCA_rmaps_base_oversubscribe"
-    os.environ.update({f"OMPI_{name}": "1" for name in names})
+    """Let Open MPI start more ranks than cores, as root too, and bind none to a core."""
+    os.environ.update(
+        OMPI_ALLOW_RUN_AS_ROOT="1",
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+        OMPI_MCA_rmaps_base_oversubscribe="1",
+        OMPI_MCA_hwloc_base_binding_policy="none",  # this process is not bound either
+    )
 
 
 def ranks(count: int) -> Any:

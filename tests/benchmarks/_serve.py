@@ -42,6 +42,8 @@ def serve(prepare: Callable[..., Run]) -> None:
     """Answer commands until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not get among the answers
+    commands = os.fdopen(os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nor may Open MPI's daemon read the commands
     prepared: dict[int, Run] = {}
     count = itertools.count()
 
@@ -67,7 +69,7 @@ def serve(prepare: Callable[..., Run]) -> None:
                 return sys.modules[args["module"]].__file__
         return None
 
-    for line in sys.stdin:
+    for line in commands:
         try:
             reply = {"result": answer(**json.loads(line))}
         except Exception as error:  # sent to the driver, which leaves this contestant out
