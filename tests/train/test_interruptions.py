@@ -16,6 +16,14 @@ ADAM, KEY = optim.adam(0.01), fcnn.key(3)
 MODEL = fcnn.serial(fcnn.flatten, fcnn.dropout(0.2), fcnn.dense(3))
 
 
+@pytest.fixture(autouse=True)
+def _interrupts():
+    """Have SIGINT raise, also where the shell that started the tests ignores it, as for jobs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Stops:
     """An augmentation that does something at its n-th call, and nothing otherwise."""
 
