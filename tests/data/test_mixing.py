@@ -299,16 +299,19 @@ class TestInARun:
     def test_the_workers_do_the_work(self):
         import threading
 
-        where = set()
+        where, both = set(), threading.Barrier(2, timeout=30)
 
         @augment._augmentation.by_example
         def spy():
             def move(draws, images):
-                where.add(threading.current_thread().name)
+                name = threading.current_thread().name
+                if len(where) < 2 and name not in where:
+                    where.add(name)
+                    both.wait()  # for the other thread, which has a shard of its own
                 return images
 
             return move
 
         with fcnn.parallel.threads(2) as pool:
             self.run(spy(), executor=pool)
-        assert threading.main_thread().name not in where
+        assert len(where) == 2
