@@ -32,24 +32,24 @@ Parsl 2026.10.26                   Time only, if it dies while it computes: noti
 
 Gradients are added by `sum_shards` where that is cheapest, always in the order of the shards.
 What a step of 5 MB of params costs beside its computation (a layer whose gradient is its params,
-two shards, two workers, two cores, the least of many steps while other work ran beside them;
+two shards, two workers, two cores, one run of the benchmark, in which a step's time varies by half;
 ``python tests/benchmarks/training.py --sections overhead --workers 2`` measures it anew):
 
 ===================  =======  ===================================================================
 executor             ms       how params and gradients travel
 ===================  =======  ===================================================================
 None                 0.2      Not at all: this is the sum of two gradients.
-`threads`            0.25     Not at all.
-`processes`          1.1      The params are written once into shared memory, and each gradient
+`threads`            0.3      Not at all.
+`processes`          1.6      The params are written once into shared memory, and each gradient
                               into a slot of its own. Where gradients are large and many, each
                               process adds a slice of all slots.
-ProcessPoolExecutor  1.8      The same, but this thread adds all. Functions and params of types
+ProcessPoolExecutor  2.5      The same, but this thread adds all. Functions and params of types
                               that ``__main__`` defines are sent as by other executors.
 loky                 2.8      The same.
-`mpi`                3.2      One broadcast. The sum passes in blocks from rank to rank, each
+`mpi`                5.7      One broadcast. The sum passes in blocks from rank to rank, each
                               adding its own gradients.
-MPIPoolExecutor      20       Pickled, for each worker, and back for each shard.
-Dask                 37       Scattered once. The sum passes from worker to worker, and one result
+MPIPoolExecutor      12       Pickled, for each worker, and back for each shard.
+Dask                 35       Scattered once. The sum passes from worker to worker, and one result
                               comes back.
 ===================  =======  ===================================================================
 
