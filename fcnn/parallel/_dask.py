@@ -18,6 +18,7 @@ from fcnn.parallel._cut import spread
 from fcnn.parallel._engine import Function
 from fcnn.parallel._engines import BySubmit
 from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._flat import observed
 from fcnn.parallel._loss import is_loss
 
 
@@ -86,7 +87,7 @@ def _joined(before: Any, part: Any) -> State | Failure:
         rests, total, seen = before if isinstance(before, tuple) else _begun(before)
         gradients = [gradient for _, gradient in part]
         total = tree.map(sum_in_order, total, *gradients, statistic=lambda first, *others: first)
-        return [*rests, *[rest for rest, _ in part]], total, [*seen, *map(_observed, gradients)]
+        return [*rests, *[rest for rest, _ in part]], total, [*seen, *map(observed, gradients)]
     except Exception as error:
         return Failure.of(error)
 
@@ -101,10 +102,4 @@ def _begun(part: Any) -> State:
     total = first
     if others:
         total = tree.map(sum_in_order, *gradients, statistic=lambda first, *others: first)
-    return [rest for rest, _ in part], total, [_observed(gradient) for gradient in gradients]
-
-
-def _observed(gradient: Any) -> list[tree.Observation]:
-    """Return what stands in the places of statistics."""
-    marked = zip(tree.leaves(gradient), tree.statistics(gradient), strict=True)
-    return [leaf for leaf, is_statistic in marked if is_statistic]
+    return [rest for rest, _ in part], total, [observed(gradient) for gradient in gradients]
