@@ -94,6 +94,14 @@ def runs(x: Array) -> Array:
     return x.view(f"V{x.shape[-1] * x.itemsize}")[..., 0]
 
 
+def copy_runs(source: Array, target: Array) -> None:
+    """Copy by `runs`, or element by element where those of the source do not lie together."""
+    if source.strides[-1] == source.itemsize:
+        np.copyto(runs(target), runs(source))
+    else:
+        np.copyto(target, source)
+
+
 def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
     """Return a view with each example in another shape; images stay innermost where they were."""
     if x.flags.c_contiguous:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fcnn._ops import memory
-from fcnn._ops.layout import hcwn, nhwc, runs
+from fcnn._ops.layout import copy_runs, hcwn, nhwc, runs
 from fcnn._ops.pool.windows import reduce_by, together
 from fcnn._ops.spatial import contiguous
 from fcnn._ops.window import Pair
@@ -49,7 +49,7 @@ def shuffle(x: Array, tile: Pair) -> Array:
     y = memory.empty((h, f, c, w, g, n), x.dtype)
     for i in range(f):
         for j in range(g):
-            _copy(y[:, i, :, :, j], rows[:, i * g + j :: f * g])
+            copy_runs(rows[:, i * g + j :: f * g], y[:, i, :, :, j])
     return nhwc(y.reshape(h * f, c, w * g, n))
 
 
@@ -60,12 +60,5 @@ def unshuffle(y: Array, tile: Pair) -> Array:
     x = memory.empty((h // f, c * f * g, w // g, n), y.dtype)
     for i in range(f):
         for j in range(g):
-            _copy(x[:, i * g + j :: f * g], rows[i::f, :, j::g])
+            copy_runs(rows[i::f, :, j::g], x[:, i * g + j :: f * g])
     return nhwc(x)
-
-
-def _copy(target: Array, source: Array) -> None:
-    if source.strides[3] == source.itemsize:
-        runs(target)[...] = runs(source)
-    else:
-        np.copyto(target, source)

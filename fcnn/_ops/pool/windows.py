@@ -17,7 +17,7 @@ import numpy as np
 
 from fcnn._ops import memory
 from fcnn._ops.blocks import ELEMENTWISE, bands
-from fcnn._ops.layout import hcwn, images_innermost, runs
+from fcnn._ops.layout import copy_runs, hcwn, images_innermost
 from fcnn._ops.window import Window, inside
 from fcnn._typing import Array
 
@@ -64,14 +64,14 @@ def together(column: Array) -> Array:
     if not is_short(column):
         return column
     copy = memory.empty(column.shape, column.dtype)
-    runs(copy)[...] = runs(column)
+    copy_runs(column, copy)
     return copy
 
 
 def write_to(column: Array, values: Array) -> None:
     """Write values to a column."""
-    if is_short(column) and values.strides[3] == values.itemsize:
-        runs(column)[...] = runs(values)
+    if is_short(column):
+        copy_runs(values, column)
     else:
         np.copyto(column, values)
 
