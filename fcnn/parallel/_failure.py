@@ -48,6 +48,11 @@ def unloadable(error: Exception) -> Failure:
     return Failure.of(refusal)
 
 
+def unpicklable(error: TypeError) -> TypeError:
+    """Return what a caller is told where results do not pickle; ``error`` says which do not."""
+    return TypeError(f"expected a function whose results pickle, got {error.__cause__}")
+
+
 def attempt(
     function: Callable[[Any, Any], Any], common: Any, shards: Sequence[Any]
 ) -> list[Any] | Failure:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from fcnn.errors import TreeError
 from fcnn.parallel._arena import Pickled
 from fcnn.parallel._chain import Chain
-from fcnn.parallel._failure import Failure, attempt, unloadable
+from fcnn.parallel._failure import Failure, attempt, unloadable, unpicklable
 from fcnn.parallel._flat import flat, form_of, observed
 from fcnn.parallel._pickling import dumps
 from fcnn.parallel._shards import one_blas_thread
@@ -98,7 +98,4 @@ def _reply(value: Any) -> bytes:
     try:
         return dumps(value)
     except TypeError as error:
-        cause = error.__cause__
-        return dumps(
-            Failure.of(TypeError(f"expected a function whose results pickle, got {cause}"))
-        )
+        return dumps(Failure.of(unpicklable(error)))

@@ -15,7 +15,7 @@ from multiprocessing import spawn
 from typing import Any
 
 from fcnn._blas import BLAS
-from fcnn.parallel._failure import Failure, attempt, unloadable
+from fcnn.parallel._failure import Failure, attempt, unloadable, unpicklable
 from fcnn.parallel._link import PATIENCE, Link, Received
 from fcnn.parallel._work import Shards, Slice, Whole, function_of
 
@@ -83,7 +83,6 @@ def _reply(link: Link, reply: list[Any] | Failure) -> None:
     try:
         link.send(reply)
     except TypeError as error:
-        refusal = TypeError(f"expected a function whose results pickle, got {error.__cause__}")
-        link.send(Failure.of(refusal))
+        link.send(Failure.of(unpicklable(error)))
     except MemoryError as error:
         link.send(Failure.of(error))

@@ -11,7 +11,7 @@ import numpy as np
 
 from fcnn._typing import Array
 from fcnn.parallel._arena import Pickled, put
-from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._failure import Failure, attempt, unpicklable
 
 BLOCK = 1 << 15
 """Elements that are summed over all slots before the next ones, so that they stay in cache."""
@@ -118,7 +118,5 @@ def _put(gradient: Any, memory: Any, slot: int, room: int) -> Any:
     try:
         placed = put(gradient, memory, slot, room)
     except TypeError as error:
-        raise TypeError(
-            f"expected a function whose results pickle, got {error.__cause__}"
-        ) from error
+        raise unpicklable(error) from error
     return gradient if placed is None else placed
