@@ -70,7 +70,7 @@ def _nothing(*_: Any) -> None:
 LARGE = 16 << 20
 """Bytes of an arena that is not held while the function itself runs: it needs as much."""
 PATIENCE = 64
-"""Calls on which an argument of equal values is compared with those that were recorded."""
+"""Calls on which arguments of equal values are compared with those that were recorded."""
 
 
 class Plan:
@@ -113,14 +113,19 @@ class Plan:
                 self._bound -= 1
 
     def is_new(self, leaves: list[Any]) -> list[int]:
-        """Return the numbers of the arguments that differ for the first time."""
+        """Return the numbers of the arguments that differ for the first time.
+
+        A caller may write to an array and pass it again, so that an array is compared even if it
+        is the one that was recorded; after some calls only others are.
+        """
         unseen = self._unseen  # which another thread may replace meanwhile
-        others = [i for i, (leaf, _) in unseen.items() if leaves[i] is not leaf]
-        if others:
-            self._patience -= 1
+        self._patience -= 1
+        others = [
+            i for i, (leaf, _) in unseen.items() if self._patience > 0 or leaves[i] is not leaf
+        ]
         new = [i for i in others if not _same(leaves[i], unseen[i][1])]
         if self._patience <= 0 and not new:
-            self._unseen = {}
+            self._unseen = {i: each for i, each in unseen.items() if i not in others}
         return new
 
     @property

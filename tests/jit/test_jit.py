@@ -354,3 +354,11 @@ def test_python_numbers_of_losses_keep_the_precision_of_arrays():
         same(step(PARAMS, x, labels), jitted(PARAMS, x, labels))
     assert type(jitted(PARAMS, *batch(0))[0]) is float
     assert plan_of(jitted) is not None
+
+
+def test_an_array_that_its_caller_writes_to_is_compared_like_another():
+    jitted, x = fcnn.jit(lambda x: np.asarray(x) * 2), drawn(0, 3)  # a plain array for a traced one
+    jitted(x)
+    x[:] = 7
+    with pytest.warns(UserWarning, match="runs unrecorded"):
+        same(x * 2, jitted(x))
