@@ -11,7 +11,7 @@ from fcnn._layer import Context
 from fcnn.errors import ArgumentError
 from fcnn.prng import Key, is_abstract
 from fcnn.tree import Observation
-from fcnn.tree._node import is_namedtuple, rebuild, sorted_keys
+from fcnn.tree._node import is_namedtuple, rebuild
 
 _NUMBERS = (int, float)
 
@@ -19,7 +19,8 @@ _NUMBERS = (int, float)
 def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
     """Append the arrays and keys of a tree to ``leaves``, and all the rest to the signature.
 
-    Arrays count by shape, strides and dtype, keys by nothing, and what is no tree by its value.
+    Arrays count by shape, strides and dtype, keys by nothing, and what is no tree by its value;
+    the order of a dict counts too.
     A number in a field that is declared by `fcnn.tree.number` is an array of its own.
     """
     cls = type(value)
@@ -43,10 +44,9 @@ def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
         for child in value:
             flatten(child, leaves, signature)
     elif cls is dict:
-        names = sorted_keys(value)
-        signature.append((cls, *names))
-        for name in names:
-            flatten(value[name], leaves, signature)
+        signature.append((cls, *value))
+        for child in value.values():
+            flatten(child, leaves, signature)
     elif cls is Key:
         leaves.append(value)
         signature.append(cls)
@@ -59,6 +59,8 @@ def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
     elif isinstance(value, np.generic):
         leaves.append(np.asarray(value))
         signature.append((cls, value.dtype))
+    elif cls is float:
+        signature.append((cls, value.hex()))  # 0.0 equals -0.0, and NaN is not equal to itself
     else:
         signature.append((cls, value))
 
@@ -116,7 +118,7 @@ def replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
     if cls is tuple or cls is list or is_namedtuple(cls):
         return rebuild(cls, (), [replaced(child, replace) for child in value])
     if cls is dict:
-        return {name: replaced(value[name], replace) for name in sorted_keys(value)}
+        return {name: replaced(child, replace) for name, child in value.items()}
     if cls is Context:
         return Context(value.train, replaced(value.key, replace), value.input_grad, value.fuse)
     if cls is Observation:

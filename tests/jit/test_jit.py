@@ -362,3 +362,16 @@ def test_an_array_that_its_caller_writes_to_is_compared_like_another():
     x[:] = 7
     with pytest.warns(UserWarning, match="runs unrecorded"):
         same(x * 2, jitted(x))
+
+
+def test_the_sign_of_zero_counts_and_nan_is_one_number():
+    jitted, x = fcnn.jit(lambda x, by: x * by), np.ones(2)
+    for by in (-0.0, 0.0, np.nan, float("nan")):
+        same(x * by, jitted(x, by))
+    assert len(jitted._slots) == 3
+
+
+def test_a_dict_is_given_in_its_order():
+    jitted, a, b = fcnn.jit(lambda given: list(given.values())), drawn(0, 2), drawn(1, 2)
+    for given in ({"b": b, "a": a}, {"a": a, "b": b}, {"a": b, "b": a}, {"b": a, "a": a}):
+        same(list(given.values()), jitted(given))
