@@ -23,6 +23,7 @@ from fcnn._jit._traced import Traced, TracedKey, plain, refuse
 from fcnn._typing import Array
 from fcnn.errors import TraceError
 from fcnn.prng import Key
+from fcnn.tree._node import rebuild
 
 BASE: Literal["call"] = "call"
 """The error state outside of any `numpy.errstate` of the function: it tells the two apart."""
@@ -208,7 +209,7 @@ class Recorder:
         if func is np.empty_like:
             kwargs = {"subok": False, **kwargs}
             return self.allocated(func(*plain(args), **kwargs))
-        if func in _MADE_OF_OTHERS:
+        if func in _MADE_OF_OTHERS and kwargs.get("where", True) is True:
             return np.ndarray.__array_function__(first, func, types, args, kwargs)
         if func in _IN_PLACE:
             refuse(f"np.{func.__name__}()")
@@ -232,7 +233,7 @@ class Recorder:
         traced = [self._own(one) for one in made]
         if not all(known):
             self._record("host", function, tuple(args), tuple(made), kwargs)
-        return type(result)(traced) if several else traced[0]
+        return rebuild(type(result), (), traced) if several else traced[0]
 
     # What the methods of a traced array call.
 
@@ -265,9 +266,14 @@ class Recorder:
 
     def copied(self, array: Traced, result: Array, order: Any) -> Any:
         """Record the copy of an array into one of another shape."""
-        if order != "C":
-            return self._own_host(np.ndarray.ravel, (array, order), result)
         traced = self._own(result)
+        if order != "C":
+            if result.ndim == 1:
+                self._record("host", np.ndarray.ravel, (array, order), (result,))
+            else:
+                given = (array, *result.shape)
+                self._record("host", np.ndarray.reshape, given, (result,), {"order": order})
+            return traced
         self._record("copy", None, (array,), (result.reshape(array.shape),))
         return traced
 
@@ -290,11 +296,6 @@ class Recorder:
             alive = weakref.ref(base, lambda _: self._owners.pop(number, None))
             self._owners[number] = alive, Owner.of(base)
         return plain(made).view(self.kind)
-
-    def _own_host(self, function: Any, args: tuple[Any, ...], made: Array) -> Any:
-        traced = self._own(made)
-        self._record("host", function, args, (made,))
-        return traced
 
     def _copyto(
         self, target: Any, source: Any, casting: str = "same_kind", where: Any = True

@@ -375,3 +375,20 @@ def test_a_dict_is_given_in_its_order():
     jitted, a, b = fcnn.jit(lambda given: list(given.values())), drawn(0, 2), drawn(1, 2)
     for given in ({"b": b, "a": a}, {"a": a, "b": b}, {"a": b, "b": a}, {"b": a, "a": a}):
         same(list(given.values()), jitted(given))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.linalg.svd,
+        np.linalg.slogdet,
+        lambda x: x.reshape(2, 8, order="F"),
+        lambda x: x.T.reshape(-1, order="A"),
+        lambda x: np.mean(x, axis=1, where=x > -9),
+    ],
+)
+def test_calls_that_are_recorded_as_one(function):
+    jitted = fcnn.jit(function)
+    for i in range(3):
+        same(function(drawn(i, 4, 4)), jitted(drawn(i, 4, 4)))
+    assert plan_of(jitted) is not None
