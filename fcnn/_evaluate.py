@@ -71,7 +71,8 @@ class Evaluation:
 class Applied:
     """A model's ``apply``, replayed after some calls of the same shapes.
 
-    It pickles by its arguments, so that a worker takes what it recorded before.
+    It pickles by its arguments, and is one object in each process that it is sent to, so that a
+    worker takes what it recorded before.
     """
 
     def __init__(self, model: Layer, jit: bool | None) -> None:
@@ -79,11 +80,22 @@ class Applied:
         self._apply: Any = model.apply if jit is False else _replayed(model, jit)
 
     def __reduce__(self) -> Any:
-        return Applied, self._arguments
+        return _known, self._arguments
 
     def __call__(self, params: Tree, x: Tree) -> Any:
         """Return the model's output."""
         return self._apply(params, x)
+
+
+def _known(model: Layer, jit: bool | None) -> Applied:
+    """Return the `Applied` of these arguments in a worker."""
+    try:
+        return _kept(model, jit)
+    except TypeError:  # a part of the model does not hash
+        return Applied(model, jit)
+
+
+_kept = functools.lru_cache(maxsize=4)(Applied)
 
 
 def _replayed(model: Layer, jit: bool | None) -> Callable[..., Any]:
@@ -132,9 +144,10 @@ def predict(
         shard_size: the largest number of examples computed at a time, with one BLAS thread.
         executor: what computes the shards; this thread if None.
         jit: replay what was recorded in earlier calls with the same shapes, of equal models too,
-            with the same bits (see `fcnn.jit`). None: after 100 calls, where the model is of this
-            library throughout. True: from the second call on, with layers of your own too, see
-            `fcnn.value_and_grad`. False: never.
+            with the same bits (see `fcnn.jit`). A shard is a call. None: after 100 calls, where
+            the model is of this library throughout. True: from the second call on, with layers of
+            your own too, see `fcnn.value_and_grad`; of those, calls with the same model object
+            count. False: never.
 
     Raises:
         ArgumentError: if an argument is something else.

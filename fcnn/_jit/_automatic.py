@@ -96,15 +96,15 @@ def _is_of_library(function: Any) -> bool:
 def applied(model: Layer, jit: bool | None) -> Callable[..., Any]:
     """Return a model's ``apply``, replayed if ``jit`` says so; see `fcnn.predict`.
 
-    It is the same for equal models of this library.
+    It is the same for equal models of this library, and for one model with layers of the caller's.
     """
     own = is_own(model)
     if not wanted(jit, own):
         return model.apply
     try:
-        return _kept(model, jit) if own else _applied(model, jit)
+        return _kept(model if own else _Same(model), jit)
     except TypeError:  # a part of the model does not hash
-        return _applied(model, jit)
+        return _kept(_Same(model), jit)
 
 
 def wanted(jit: bool | None, is_own: bool) -> bool:
@@ -113,9 +113,6 @@ def wanted(jit: bool | None, is_own: bool) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _kept(model: Layer, jit: bool | None) -> Callable[..., Any]:
-    return _applied(model, jit)
-
-
-def _applied(model: Layer, jit: bool | None) -> Callable[..., Any]:
-    return replayed(model.apply, "apply", model, jit)
+def _kept(model: Layer | _Same, jit: bool | None) -> Callable[..., Any]:
+    found: Layer = model.value if isinstance(model, _Same) else model
+    return replayed(found.apply, "apply", found, jit)

@@ -86,7 +86,7 @@ def epochs(
             the same for all.
         changed: see `steps`.
         progress: show a bar for each epoch, on a terminal or in a notebook.
-        jit: see `fcnn.value_and_grad`.
+        jit: see `fcnn.fit`; where ``epochs`` is None, see `fcnn.value_and_grad`.
 
     Raises:
         ArgumentError: if an argument is something else.

@@ -145,6 +145,16 @@ def bounded(limit):
     return init, apply, vjp
 
 
+@fcnn.layer
+def unchanged():
+    """Return what it is given."""
+    return (
+        lambda key, shape: ((), shape),
+        lambda params, x, ctx=fcnn.EVAL: 1 * x,
+        lambda params, x, ctx=fcnn.EVAL: (1 * x, lambda dy: ((), 1 * dy)),
+    )
+
+
 def test_a_layer_that_cannot_be_recorded_runs_with_one_warning_that_names_the_line():
     model = fcnn.serial(fcnn.flatten, bounded(9.0), fcnn.dense(3))
     params, _ = model.init(KEY, (8, 8, 2))
@@ -221,6 +231,32 @@ def test_predictions_of_equal_models_share_a_recording():
     assert any(slot.plan is not None for slot in replayed._slots.values())
     assert replayed is pickle.loads(pickle.dumps(Applied(PLAIN, None)))._apply
     assert Applied(PLAIN, False)._apply == PLAIN.apply
+
+
+def test_predictions_with_layers_of_ones_own_are_recorded_once(monkeypatch):
+    recorded = []
+
+    def counted(*args, **kwargs):
+        recorded.append(args)
+        return record(*args, **kwargs)
+
+    record = _function.record
+    monkeypatch.setattr(_function, "record", counted)
+    model = fcnn.serial(fcnn.flatten, fcnn.elementwise(np.sin, lambda x: np.cos(x)), fcnn.dense(3))
+    params, _ = model.init(KEY, (8, 8, 2))
+    for seed in range(4):
+        x = examples(6, seed)[0]
+        right = np.concatenate([model.apply(params, x[:3]), model.apply(params, x[3:])])
+        found = fcnn.predict(model, params, x, shard_size=3, jit=True)
+        np.testing.assert_array_equal(found, right)
+    assert len(recorded) == 1
+    assert not is_own(model)
+
+
+def test_a_worker_takes_what_it_recorded_of_layers_of_ones_own():
+    data = pickle.dumps(Applied(fcnn.serial(unchanged(), fcnn.relu), True))
+    assert pickle.loads(data) is pickle.loads(data)
+    assert not is_own(unchanged())
 
 
 def test_a_worker_takes_the_same_shard_again():
