@@ -11,6 +11,7 @@ statistics do not pass through the loss, and are averaged with the same weights.
 from __future__ import annotations
 
 import functools
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
@@ -21,6 +22,7 @@ from fcnn._layer import EVAL, Context, Layer, core, for_last_call, refuse_contex
 from fcnn._typing import Tree
 from fcnn.losses._loss import shard_losses
 from fcnn.parallel import cut, sum_shards
+from fcnn.parallel._pickling import dumps
 from fcnn.prng import fold_in
 
 if TYPE_CHECKING:
@@ -210,18 +212,21 @@ def _weighted(
 class Shard:
     """The loss and the gradients of a shard, replayed after some calls of the same shapes.
 
-    It pickles by its arguments, and is one object in each process that it is sent to, so that a
-    worker records it once.
+    It is pickled once, for all steps, by its arguments, and is one object in each process that it
+    is sent to, so that a worker records it once.
     """
 
     def __init__(self, model: Layer, loss: Loss, has_aux: bool, jit: bool | None) -> None:
         self.loss, self.has_aux, self.jit = loss, has_aux, jit
         self._arguments = model, loss, has_aux, jit
+        self._code: bytes | None = None
         compute = functools.partial(_weighted, model, loss, has_aux)
         self.compute = _replayed(compute, model, loss, jit)
 
     def __reduce__(self) -> Any:
-        return _known, self._arguments
+        if self._code is None:
+            self._code = dumps(self._arguments)
+        return _known, (self._code,)
 
     def __call__(self, common: Any, shard: Any) -> tuple[tuple[float, Any], Any]:
         """Return the shard's part of the value with its prediction if wanted, and its gradients."""
@@ -251,12 +256,7 @@ def _replayed(
     return replayed(function, "the gradient", model, jit)
 
 
-def _known(*arguments: Any) -> Shard:
-    """Return the `Shard` of these arguments in a worker."""
-    try:
-        return _kept(*arguments)
-    except TypeError:  # a part of the model does not hash
-        return Shard(*arguments)
-
-
-_kept = functools.lru_cache(maxsize=4)(Shard)
+@functools.lru_cache(maxsize=4)
+def _known(code: bytes) -> Shard:
+    """Return the `Shard` of pickled arguments in a worker."""
+    return Shard(*pickle.loads(code))

@@ -19,8 +19,11 @@ from fcnn.parallel._link import Link
 from fcnn.parallel._memory import signal_pair
 
 
-def launch() -> tuple[subprocess.Popen[bytes], Link]:
+def launch(spin: float) -> tuple[subprocess.Popen[bytes], Link]:
     """Start a process, which will send one message when it is ready, and return the link to it.
+
+    Args:
+        spin: how long both ends of the link spin; see `Link`.
 
     Raises:
         OSError: if no process can be started now.
@@ -33,7 +36,7 @@ def launch() -> tuple[subprocess.Popen[bytes], Link]:
     passed = theirs.fileno(), asked, answer
     program = (
         f"import sys; sys.path[:] = {preparation['sys_path']!r}; "
-        f"from fcnn.parallel._serve import main; main{(os.getpid(), *passed)}"
+        f"from fcnn.parallel._serve import main; main{(os.getpid(), *passed, spin)}"
     )
     try:
         with _interrupt_blocked():
@@ -49,7 +52,7 @@ def launch() -> tuple[subprocess.Popen[bytes], Link]:
         theirs.close()
         os.close(asked)
         os.close(answer)
-    link = Link(channel, answered, ask, lambda: process.poll() is None)
+    link = Link(channel, answered, ask, lambda: process.poll() is None, spin)
     try:
         with contextlib.suppress(ConnectionError):  # it has ended, as the caller will find
             link.send(preparation)

@@ -13,11 +13,15 @@ from fcnn.parallel._worker import DiedError, Worker
 class Roster:
     """Gives out workers, each to one user at a time; several threads may ask.
 
+    Args:
+        spin: how long the processes spin for a message; see `Link`.
+
     Attributes:
         workers: all of them, but for those whose process ended by itself before it was ready.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spin: float = 0.0) -> None:
+        self._spin = spin
         self.workers: list[Worker] = []
         self._free: SimpleQueue[Worker | None] = SimpleQueue()  # None: no worker is left
         self._news: list[str] = []
@@ -29,7 +33,7 @@ class Roster:
             RuntimeError: if the process of one ends by itself.
         """
         for _ in range(count):
-            self.workers.append(Worker())
+            self.workers.append(Worker(self._spin))
         for worker in self.workers:
             _wait(worker)
             self._free.put(worker)

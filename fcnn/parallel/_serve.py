@@ -22,7 +22,7 @@ from fcnn.parallel._work import Shards, Slice, Whole, function_of
 READY = "ready"
 
 
-def main(parent: int, channel: int, wake: int, bell: int) -> None:
+def main(parent: int, channel: int, wake: int, bell: int, spin: float) -> None:
     """Compute what arrives over the link until it is closed or the parent has ended.
 
     Args:
@@ -30,11 +30,12 @@ def main(parent: int, channel: int, wake: int, bell: int) -> None:
         channel: the file descriptor of this end of the link's socket.
         wake: that of the signal to wait for.
         bell: that of the signal for the parent.
+        spin: how long this end spins; see `Link`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and decides
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    link = Link(socket.socket(fileno=channel), wake, bell, lambda: os.getppid() == parent)
+    link = Link(socket.socket(fileno=channel), wake, bell, lambda: os.getppid() == parent, spin)
     with contextlib.closing(link), contextlib.suppress(EOFError, ConnectionError):
         _prepare(link.receive(copy=True).unpickled())
         BLAS.enter()

@@ -27,11 +27,16 @@ class DiedError(Exception):
 
 
 class Worker:
-    """A slot for a process: a process that has died is followed by another."""
+    """A slot for a process: a process that has died is followed by another.
+
+    Args:
+        spin: how long both ends of the link spin; see `Link`.
+    """
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self) -> None:
+    def __init__(self, spin: float) -> None:
+        self._spin = spin
         self._link: Link | None = None
         self.is_ready = False
         self._start()
@@ -119,4 +124,4 @@ class Worker:
 
     def _start(self) -> None:
         self._started = time.monotonic()
-        self.process, self._link = launch()
+        self.process, self._link = launch(self._spin)
