@@ -21,23 +21,43 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PLANS = 16
-"""The most plans of a function; the one that was not used for longest goes first."""
+"""The most signatures of a function; the one that was not used for longest goes first."""
 BYTES = 1 << 29
 """The most memory of a function's plans, an arena of each; one plan may take more."""
+PATHS = 2
+"""Plans of one signature, whose calls were decided otherwise by values; the last used first."""
 DEVIATIONS = 4
-"""Calls one after the other that take another path than the plan's before it is made anew."""
+"""Calls that take none of the plans' paths before theirs is recorded."""
+FORGIVEN = 8
+"""Replays that make up for one such call: what is rare is not worth a recording."""
 RECORDINGS = 8
-"""Recordings for one signature; what still takes other paths then runs unrecorded."""
+"""Recordings for one signature; where most calls take other paths still, it runs unrecorded."""
 
 
 class _Slot:
-    """What is known for a signature: a plan, or that there is none."""
+    """What is known for a signature: its plans, or that there are none."""
 
     def __init__(self) -> None:
-        self.plan: Plan | None = None
+        self.plans: tuple[Plan, ...] = ()
         self.calls = self.deviations = self.recordings = 0
         self.is_given_up = False
         self.lock = threading.RLock()
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that was used last."""
+        return self.plans[0] if self.plans else None
+
+    @property
+    def bytes(self) -> int:
+        """What its plans hold."""
+        return sum(plan.bytes for plan in self.plans)
+
+    def put_first(self, plan: Plan) -> None:
+        """Keep a plan, and try it first from now on."""
+        with self.lock:
+            others = [each for each in self.plans if each is not plan]
+            self.plans = (plan, *others[: PATHS - 1])
 
 
 class Jitted(Generic[P, R]):
@@ -83,22 +103,23 @@ class Jitted(Generic[P, R]):
                 raise
             return self._function(*args, **kwargs)
         slot = self._slot(key)
-        plan = slot.plan
-        if plan is None:
+        plans = slot.plans
+        if not plans:
             return self._first(slot, args, kwargs, leaves)
-        if plan.has_unseen:
-            new = plan.is_new(leaves)
-            if new:
-                return self._compared(slot, plan, args, kwargs, leaves, new)
-        try:
-            result: R = plan(leaves)
-        except DeviationError:
-            pass
-        else:
-            slot.deviations = 0
-            return result
+        for plan in plans:
+            new = plan.is_new(leaves) if plan.has_unseen else []
+            try:
+                result: R = plan(leaves)
+            except DeviationError:
+                continue
+            if plan is not plans[0]:
+                slot.put_first(plan)
+            if slot.deviations:
+                slot.deviations -= 1
+            return self._compared(slot, plan, args, kwargs, leaves, new, result) if new else result
+        for plan in plans:
+            plan.release()
         # Outside the handler, so that what the function raises has no other error as its context.
-        plan.release()
         return self._noted(slot, args, kwargs, leaves, self._function(*args, **kwargs))
 
     def __repr__(self) -> str:
@@ -131,11 +152,10 @@ class Jitted(Generic[P, R]):
 
     def _forget(self) -> None:
         """Drop the plans that were not used for longest, until the rest is within the bounds."""
-        held = [(key, slot) for key, slot in self._slots.items() if slot.plan is not None]
-        total = sum(slot.plan.bytes for _, slot in held if slot.plan is not None)
+        total = sum(slot.bytes for slot in self._slots.values())
         while len(self._slots) > PLANS or (total > BYTES and len(self._slots) > 1):
             _, slot = self._slots.popitem(last=False)
-            total -= 0 if slot.plan is None else slot.plan.bytes
+            total -= slot.bytes
 
     def _first(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any]) -> R:
         result = self._function(*args, **kwargs)
@@ -153,7 +173,7 @@ class Jitted(Generic[P, R]):
     def _record(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> None:
         slot.recordings += 1
         if slot.recordings > RECORDINGS:
-            slot.is_given_up = True
+            slot.is_given_up, slot.plans = True, ()
             return
         try:
             program = record(self._function, (args, kwargs), leaves, result)
@@ -167,43 +187,44 @@ class Jitted(Generic[P, R]):
                 raise reason from error.__cause__
             self._leave(str(reason))
             return
-        slot.plan = plan
+        slot.put_first(plan)
         with self._lock:
             self._forget()
 
     def _compared(
-        self, slot: _Slot, plan: Plan, args: Any, kwargs: Any, leaves: list[Any], new: list[int]
+        self,
+        slot: _Slot,
+        plan: Plan,
+        args: Any,
+        kwargs: Any,
+        leaves: list[Any],
+        new: list[int],
+        replayed: R,
     ) -> R:
-        """Run the function and a replay, and compare the bits."""
+        """Run the function too, and compare the bits."""
         plan.release()
         result = self._function(*args, **kwargs)
-        try:
-            differs = differences(result, plan(leaves))
-        except DeviationError:
-            pass
+        if differences(result, replayed):
+            self._give_up(slot, args, kwargs, leaves, result, plan)
         else:
-            if differs:
-                self._give_up(slot, args, kwargs, leaves, result, plan)
-            else:
-                plan.saw(new)
-            return result
-        return self._noted(slot, args, kwargs, leaves, result)  # its error no longer holds an arena
+            plan.saw(new)
+        return result
 
     def _noted(self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R) -> R:
-        """Count a call whose values took another path; record that path if it is the usual one."""
+        """Count a call whose values took a path of no plan; record it if there are many."""
         with slot.lock:
-            slot.deviations += 1
-            if slot.deviations >= DEVIATIONS:
-                if slot.plan is not None:
-                    slot.plan.release()
-                slot.deviations, slot.plan = 0, None
+            slot.deviations += FORGIVEN if slot.recordings < RECORDINGS else 1
+            if slot.deviations >= DEVIATIONS * FORGIVEN:
+                for plan in slot.plans:
+                    plan.release()
+                slot.deviations = 0
                 self._record(slot, args, kwargs, leaves, result)
         return result
 
     def _give_up(
         self, slot: _Slot, args: Any, kwargs: Any, leaves: list[Any], result: R, plan: Plan
     ) -> None:
-        slot.plan = None
+        slot.plans = ()
         call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
         where = "its result" if call is None else f"the result of {call.name} in {call.place}"
         self._leave(
@@ -250,11 +271,12 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
     * What depends on the values of an array in Python (``if x > 0``, ``float(x)``) raises an
       error that names the line. Layers and losses of fcnn, which do look at values (for NaN, or
       for labels out of range), are compared on each call; where they decide otherwise than when
-      they were recorded, the function itself runs, and raises its errors.
+      they were recorded, the function itself runs, and raises its errors. If that happens often,
+      the other way is recorded, too.
     * With ``functools.partial(model.apply, params)`` the params are constants, and what is
       computed of them alone is computed once.
     * Results are the caller's own. A plan holds memory for its temporary arrays, one for each
-      thread that replays it at the time; at most 16 plans and 512 MiB are kept for a function.
+      thread that replays it at the time; those of at most 16 signatures, and 512 MiB, are kept.
     * The first call with other values of an argument also runs the function, and compares the
       bits. A plan that differs is thrown away with a warning, and the function runs unrecorded:
       a function of your own may make an array with ``np.empty``, which the recorder cannot see.

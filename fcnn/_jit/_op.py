@@ -25,7 +25,8 @@ class Op:
     Attributes:
         style: "out", a function that takes its results' memory; "host", one that returns new
             arrays, which are copied there; "copy" into the result; "in place", a function that
-            writes to its first argument; "guard", a condition that holds.
+            writes to its first argument; "unless", one that does so where a condition, which
+            comes before its arguments, is false; "guard", a condition that holds.
         function: what is called; None for a guard on an array itself.
         args: with the places of recorded arrays; other arrays are constants.
         outs: the places that are written to.

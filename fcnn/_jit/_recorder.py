@@ -20,6 +20,7 @@ from fcnn._jit._errors import caller, line_of
 from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import Owner, Place, at, copy_of, owner_of, place_in
 from fcnn._jit._traced import Traced, TracedKey, plain, refuse
+from fcnn._ops.memory import RECORDING
 from fcnn._typing import Array
 from fcnn.errors import TraceError
 from fcnn.prng import Key
@@ -137,6 +138,16 @@ class Recorder:
         if not arguments or any(isinstance(each, Traced) for each in arguments):
             self._record("guard", condition, arguments, (), expected=value)
         return value
+
+    def unless(self, condition: Any, function: Any, arguments: tuple[Any, ...]) -> None:
+        """Call a function that writes to its first argument, if a condition is false."""
+        if not plain(condition):
+            RECORDING.recorder = None  # a replay calls it as it is
+            try:
+                function(*plain(arguments))
+            finally:
+                RECORDING.recorder = self
+        self._record("unless", function, (condition, *arguments), (plain(arguments[0]),))
 
     def number(self, value: Any) -> Any:
         """Return a recorded number of float64."""

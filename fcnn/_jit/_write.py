@@ -120,6 +120,11 @@ def _in_place(op: Op, write: Write, name: Write) -> str:
     return f"{name(op.function)}({', '.join([write(each) for each in op.args])})"
 
 
+def _unless(op: Op, write: Write, name: Write) -> str:
+    condition, *args = [write(each) for each in op.args]
+    return f"if not {condition}: {name(op.function)}({', '.join(args)})"
+
+
 def _guard(op: Op, write: Write, name: Write) -> str:
     args = ", ".join([write(each) for each in op.args])
     condition = args if op.function is None else f"{name(op.function)}({args})"
@@ -132,5 +137,6 @@ _STYLES: dict[str, Callable[[Op, Write, Write], str]] = {
     "copy": _copy,
     "host": _host,
     "in place": _in_place,
+    "unless": _unless,
     "guard": _guard,
 }

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,6 +55,11 @@ class Recorder(Protocol):
 
     def held(self, condition: Any, arguments: tuple[Any, ...]) -> bool:
         """Return the truth value of a function of arrays, which a replay compares."""
+
+    def unless(
+        self, condition: Any, function: Callable[..., None], arguments: tuple[Any, ...]
+    ) -> None:
+        """Call a function that writes to its first argument, if a condition is false."""
 
     def number(self, value: Any) -> Any:
         """Return a recorded number of float64."""

@@ -2,7 +2,8 @@
 
 A kernel may take another path for NaN or for a mean far from zero. `fcnn.jit` records one path; so
 that it knows where a later call would take another, every such condition goes through `decide` or
-`holds`. A replay compares them, and where one differs the function itself runs.
+`holds`. A replay compares them, and where one differs the function itself runs. What is decided
+often and either way goes through `unless`, which a replay decides anew.
 """
 
 from __future__ import annotations
@@ -25,6 +26,19 @@ def holds(condition: Callable[..., Any], *arguments: Any) -> bool:
     if recorder is None:
         return bool(condition(*arguments))
     return recorder.held(condition, arguments)
+
+
+def unless(condition: Any, function: Callable[..., None], *arguments: Any) -> None:
+    """Call ``function(*arguments)``, which writes to its first argument, if a condition is false.
+
+    A replay asks for the condition, and calls the function where it is false. The others of the
+    arguments are only read.
+    """
+    recorder = RECORDING.recorder
+    if recorder is not None:
+        recorder.unless(condition, function, arguments)
+    elif not condition:
+        function(*arguments)
 
 
 def number(value: Any) -> float:

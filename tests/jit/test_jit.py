@@ -11,6 +11,7 @@ import fcnn
 from fcnn import losses
 from fcnn._jit import _function
 from fcnn._jit._results import differences
+from fcnn._ops import values
 from fcnn.errors import ArgumentError, LabelError, ShapeError, TraceError
 
 MODEL = fcnn.serial(
@@ -26,7 +27,7 @@ def drawn(i, *shape, dtype=np.float32):
 
 
 def plan_of(jitted):
-    """The only plan of a function."""
+    """The plan of a function that was used last."""
     (slot,) = jitted._slots.values()
     return slot.plan
 
@@ -181,11 +182,74 @@ def test_other_paths_run_the_function_and_become_plans(monkeypatch):
     assert plan_of(jitted) is first
     for _ in range(_function.DEVIATIONS):
         same(model.apply(params, broken), jitted(params, broken))
-    assert plan_of(jitted) is not first
-    monkeypatch.setattr(_function, "RECORDINGS", 2)
-    for _ in range(_function.DEVIATIONS):
-        same(model.apply(params, finite), jitted(params, finite))
-    assert plan_of(jitted) is None
+    second = plan_of(jitted)
+    assert second is not first
+    for x, plan in [(broken, second), (finite, first), (broken, second)] * 2:
+        same(model.apply(params, x), jitted(params, x))
+        assert plan_of(jitted) is plan
+
+
+def decided(x):
+    """Take another path for each whole number between 0 and 9."""
+    for level in range(9):
+        if values.decide((x <= level).all()):
+            return x + level
+    return x
+
+
+def test_paths_that_are_rare_are_not_recorded():
+    jitted = fcnn.jit(decided)
+    for i in range(5 * _function.FORGIVEN * _function.DEVIATIONS):
+        x = np.full(3, float((i + 1) % (_function.FORGIVEN + 2) == 0))
+        same(decided(x), jitted(x))
+    (slot,) = jitted._slots.values()
+    assert slot.recordings == 1
+
+
+def test_a_function_of_many_paths_runs_unrecorded_in_the_end():
+    jitted = fcnn.jit(decided)
+    numbers = 0, 1, 2, 3, 4, 5, 6, 7, 8
+    for i in range(9 * 60):
+        x = np.full(3, float(numbers[i % 9]))
+        same(decided(x), jitted(x))
+    (slot,) = jitted._slots.values()
+    assert slot.recordings > _function.RECORDINGS
+    assert slot.is_given_up
+    assert slot.plan is None
+    same(decided(np.full(3, 4.0)), jitted(np.full(3, 4.0)))
+
+
+def test_a_usual_path_is_replayed_beside_many_others():
+    """Every third call takes one of eight other paths."""
+    jitted = fcnn.jit(decided)
+    for i in range(3 * 8 * 60):
+        x = np.full(3, 0.0 if i % 3 else float(1 + i // 3 % 8))
+        same(decided(x), jitted(x))
+    (slot,) = jitted._slots.values()
+    assert slot.recordings == _function.RECORDINGS
+    assert slot.plans
+
+
+@pytest.mark.parametrize(("layer", "shape"), [
+    (fcnn.conv2d(16, 3, bias=False), (16, 12, 12, 16)),
+    (fcnn.conv2d(16, 3, padding="same", bias=False), (16, 12, 12, 16)),
+    (fcnn.conv2d(32, 3, bias=False), (2, 24, 24, 32)),
+    (fcnn.conv3d(16, 3, bias=False), (8, 6, 12, 12, 8)),
+])  # fmt: skip
+@pytest.mark.parametrize("recorded_blank", [False, True])
+def test_windows_of_zeros_alone_are_no_other_path(layer, shape, recorded_blank):
+    """Winograd's kernels set such an output to exactly 0, in a replay as well."""
+    params, _ = layer.init(fcnn.key(0), shape[1:])
+    x = drawn(0, *shape)
+    blank = x.copy()
+    blank[(slice(None),) * (x.ndim - 3) + (slice(2, 9),)] = 0  # rows
+    jitted = fcnn.jit(layer.apply)
+    for each in (blank, x, blank, x) if recorded_blank else (x, blank, x, blank):
+        y = jitted(params, each)
+        same(layer.apply(params, each), y)
+        assert (y == 0).any() == (each is blank)
+    (slot,) = jitted._slots.values()
+    assert (slot.recordings, slot.deviations) == (1, 0)
 
 
 def test_an_array_that_the_recorder_cannot_see_is_noticed():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fcnn._ops import memory
@@ -10,7 +12,7 @@ from fcnn._ops.direct import DirectForward
 from fcnn._ops.finite import all_finite
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import hcwn
-from fcnn._ops.values import decide
+from fcnn._ops.values import decide, unless
 from fcnn._ops.window import Pair, Window, inside
 from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._ops.winograd.tiling import tile_blocks
@@ -56,19 +58,26 @@ class WinogradForward:
 def clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
     """Set to 0 those elements of a block of output whose window holds zeros alone."""
     (top, _), (left, _) = window.pads
-    (height, width), n = block.size, len(x)
+    (height, width) = block.size
     to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, x.shape[1])
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, x.shape[2])
     part = hcwn(x)[from_rows, :, from_cols]
     rows, cols = _one_a_window(to_rows, height), _one_a_window(to_cols, width)
-    if rows and cols and decide(np.logical_or.reduce(part[rows, :, cols], axis=1).all()):
-        return
+    are_live: Any = False
+    if rows and cols:
+        are_live = np.logical_or.reduce(part[rows, :, cols], axis=1).all()
+    unless(are_live, _clear, out, part, to_rows, to_cols)
+
+
+def _clear(out: Array, part: Array, rows: slice, cols: slice) -> None:
+    """Set to 0 what is made of zeros alone of ``part``, which lies in these rows and columns."""
+    height, width, n = len(out), out.shape[2], out.shape[3]
     nonzero = memory.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
     for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
-        nonzero[to_rows, to_cols] |= (part[:, channels] != 0).any(axis=1)
+        nonzero[rows, cols] |= (part[:, channels] != 0).any(axis=1)
         across = nonzero[:, :-2] | nonzero[:, 1:-1] | nonzero[:, 2:]
         live = across[:-2] | across[1:-1] | across[2:]
-        if decide(live.all()):
+        if live.all():
             return
     np.multiply(out, live[:, None].astype(out.dtype), out=out)
 

@@ -21,7 +21,7 @@ from fcnn._ops.finite import all_finite
 from fcnn._ops.gemm import product
 from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.strided import strided
-from fcnn._ops.values import decide
+from fcnn._ops.values import decide, unless
 from fcnn._ops.window import Window, inside
 from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._ops.winograd.tiling import WASTE, tiles
@@ -134,18 +134,25 @@ class VolumeForward:
 def _clear_blank(met: Array, c: int, window: Window, block: Block, out: Array) -> None:
     """Set to 0 those of ``out (rows, planes, o, cols, n)`` whose window holds zeros alone."""
     (top, _), (left, _) = window.pads
-    (height, width), (n, h, w, channels), planes = block.size, met.shape, out.shape[1]
+    (height, width), (n, h, w, channels) = block.size, met.shape
     to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, h)
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, w)
     part = hcwn(met).reshape(h, channels // c, c, w, n)[from_rows, :, :, from_cols]
-    nonzero = memory.zeros((height + FILTER - 1, channels // c, width + FILTER - 1, n), bool)
-    for some in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
-        nonzero[to_rows, :, to_cols] |= (part[:, :, some] != 0).any(axis=2)
+    unless(False, _clear, out, part, to_rows, to_cols)
+
+
+def _clear(out: Array, part: Array, rows: slice, cols: slice) -> None:
+    """Set to 0 what is made of zeros alone of ``part``, which lies in these rows and columns."""
+    height, planes, _, width, n = out.shape
+    met = part.shape[1]
+    nonzero = memory.zeros((height + FILTER - 1, met, width + FILTER - 1, n), bool)
+    for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
+        nonzero[rows, :, cols] |= (part[:, :, channels] != 0).any(axis=2)
         across = nonzero[:, :, :-2] | nonzero[:, :, 1:-1] | nonzero[:, :, 2:]
         down = across[:-2] | across[1:-1] | across[2:]
         live = down[:, :planes].copy()
-        for k in range(1, channels // c - planes + 1):
+        for k in range(1, met - planes + 1):
             live |= down[:, k : k + planes]
-        if decide(live.all()):
+        if live.all():
             return
     np.multiply(out, live[:, :, None].astype(out.dtype), out=out)
