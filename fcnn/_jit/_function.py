@@ -246,7 +246,8 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
     * Arrays and keys are arguments, and so are the counts and rates in an optimizer's state (see
       `fcnn.tree.number`): a whole training step is recorded once, a schedule is called anew. All
       other values (numbers, strings, functions, layers) are part of the signature: a new one is
-      recorded again. Pass a number that changes as an array.
+      recorded again. Pass a number that changes as an array; `fold_in` and schedules take a step
+      number as one, ``np.asarray(step)``. Keys may be results, too.
     * What depends on the values of an array in Python (``if x > 0``, ``float(x)``) raises an
       error that names the line. Layers and losses of fcnn, which do look at values (for NaN, or
       for labels out of range), are compared on each call; where they decide otherwise than when

@@ -392,3 +392,35 @@ def test_calls_that_are_recorded_as_one(function):
     for i in range(3):
         same(function(drawn(i, 4, 4)), jitted(drawn(i, 4, 4)))
     assert plan_of(jitted) is not None
+
+
+def test_keys_are_results_as_well():
+    def step(total, key):
+        key, own = fcnn.split(key)
+        return total + fcnn.prng.normal(own, total.shape), key, [own, fcnn.key(3)]
+
+    jitted = fcnn.jit(step)
+    expected = got = drawn(0, 3), fcnn.key(0)
+    for _ in range(4):
+        expected, got = step(*expected[:2]), jitted(*got[:2])
+        same(expected, got)
+    assert len(jitted._slots) == 1
+
+
+def test_a_step_number_is_an_argument_of_a_key_and_of_a_schedule():
+    common, rate = fcnn.key(9), fcnn.optim.cosine(0.1, 100)
+
+    def step(x, key, i):
+        one, other = fcnn.split(fcnn.fold_in(key, i))
+        below = fcnn.fold_in(common, i + 1)
+        draws = [fcnn.prng.uniform(each, (3,)) for each in (one, below)]
+        return x - rate(i) * draws[0], draws, fcnn.fold_in(other, 2), below
+
+    jitted = fcnn.jit(step)
+    for i in (0, 1, 5, 2**32 - 2):
+        given = drawn(i, 3), fcnn.fold_in(fcnn.key(i), 4), np.asarray(i)
+        same(step(*given), jitted(*given))
+    assert len(jitted._slots) == 1
+    for i in (-1, 2**32):
+        with pytest.raises(ArgumentError, match="whole number from 0"):
+            jitted(drawn(0, 3), fcnn.key(0), np.asarray(i))
