@@ -48,6 +48,8 @@ class Jitted(Generic[P, R]):
         skip: how many calls run before signatures are looked at.
         after: how many calls with a signature run unrecorded then, before it is recorded.
         quiet: run the function where it cannot be recorded, with one warning, instead of raising.
+        is_own: the function is of this library throughout, and surely does with arrays what the
+            recorder sees: a replay is compared with it for each argument once, not again.
         name: gives the function's name in warnings; its repr if None.
     """
 
@@ -58,9 +60,10 @@ class Jitted(Generic[P, R]):
         skip: int = 0,
         after: int = 0,
         quiet: bool = False,
+        is_own: bool = False,
         name: Callable[[], str] | None = None,
     ) -> None:
-        self._function, self._after, self._quiet = function, after, quiet
+        self._function, self._after, self._quiet, self._is_own = function, after, quiet, is_own
         self._skip = self._to_skip = skip
         self._name = name or functools.partial(repr, function)
         self._is_given_up = False
@@ -86,10 +89,10 @@ class Jitted(Generic[P, R]):
         plan = slot.plan
         if plan is None:
             return self._first(slot, args, kwargs, leaves)
-        if plan.has_unseen:
-            new = plan.is_new(leaves)
-            if new:
-                return self._compared(slot, plan, args, kwargs, leaves, new)
+        is_due = not self._is_own and plan.is_due()
+        new = plan.is_new(leaves) if plan.has_unseen else []
+        if new or is_due:
+            return self._compared(slot, plan, args, kwargs, leaves, new)
         try:
             result: R = plan(leaves)
         except DeviationError:
@@ -105,7 +108,8 @@ class Jitted(Generic[P, R]):
         return f"jit({self._function!r})"
 
     def __reduce__(self) -> Any:
-        return _made, (self._function, self._skip, self._after, self._quiet, self._name)
+        settings = self._skip, self._after, self._quiet, self._is_own, self._name
+        return _made, (self._function, *settings)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return a report on the plan for these arguments: its calls, their time, its memory."""
@@ -207,9 +211,10 @@ class Jitted(Generic[P, R]):
         call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
         where = "its result" if call is None else f"the result of {call.name} in {call.place}"
         self._leave(
-            f"a replay differs from the function, first in {where}; an array is made or converted "
-            f"by NumPy where the recorder does not see it (np.empty, np.asarray): make it with "
-            f"np.empty_like or np.zeros_like of an argument"
+            f"a replay differs from the function, first in {where}; the function reads something "
+            f"that is no argument and has changed, or an array is made or converted by NumPy where "
+            f"the recorder does not see it (np.empty, np.asarray): make it with np.empty_like or "
+            f"np.zeros_like of an argument"
         )
 
     def _leave(self, reason: str) -> None:
@@ -221,9 +226,14 @@ class Jitted(Generic[P, R]):
 
 
 def _made(
-    function: Callable[P, R], skip: int, after: int, quiet: bool, name: Callable[[], str]
+    function: Callable[P, R],
+    skip: int,
+    after: int,
+    quiet: bool,
+    is_own: bool,
+    name: Callable[[], str],
 ) -> Jitted[P, R]:
-    return Jitted(function, skip=skip, after=after, quiet=quiet, name=name)
+    return Jitted(function, skip=skip, after=after, quiet=quiet, is_own=is_own, name=name)
 
 
 def _unforeseen(error: Exception) -> TraceError:
@@ -257,8 +267,9 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
     * Results are the caller's own. A plan holds memory for its temporary arrays, one for each
       thread that replays it at the time; at most 16 plans and 512 MiB are kept for a function.
     * The first call with other values of an argument also runs the function, and compares the
-      bits. A plan that differs is thrown away with a warning, and the function runs unrecorded:
-      a function of your own may make an array with ``np.empty``, which the recorder cannot see.
+      bits; so do the first four replays, the 8th, the 16th and so on. A plan that differs is
+      thrown away with a warning, and the function runs unrecorded: a function of your own may make
+      an array with ``np.empty`` or ``np.asarray``, which the recorder cannot see.
 
     ``print(jit(f).plan(*args))`` shows where the time goes.
 

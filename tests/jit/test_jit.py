@@ -10,6 +10,7 @@ import pytest
 import fcnn
 from fcnn import losses
 from fcnn._jit import _function
+from fcnn._jit._plan import COMPARED
 from fcnn._jit._results import differences
 from fcnn.errors import ArgumentError, LabelError, ShapeError, TraceError
 
@@ -258,11 +259,31 @@ def test_params_of_a_partial_are_constants():
 def test_a_constant_is_what_it_was_when_it_was_recorded():
     shift = np.zeros(3)
     jitted = fcnn.jit(lambda x: x + shift)
-    jitted(drawn(0, 3))
-    jitted(drawn(1, 3))
+    for i in range(COMPARED + 1):
+        jitted(drawn(i, 3))
     shift[:] = 1
-    x = drawn(2, 3)
+    x = drawn(9, 3)
     assert np.array_equal(jitted(x), x.astype(float))
+
+
+@pytest.mark.parametrize("replays", [1, COMPARED - 1, 2 * COMPARED - 1])
+def test_a_constant_that_changes_is_noticed(replays):
+    shift = np.zeros(3)
+    jitted = fcnn.jit(lambda x: x + shift)
+    for i in range(replays + 1):
+        jitted(drawn(i, 3))
+    shift[:] = 1
+    x = drawn(9, 3)
+    with pytest.warns(UserWarning, match="has changed"):
+        assert np.array_equal(jitted(x), x.astype(float) + 1)
+
+
+def test_a_result_that_is_the_same_by_chance_is_compared_again():
+    jitted = fcnn.jit(lambda x: bool(np.asarray(x).sum() > 0))  # the recorder does not see it
+    assert jitted(np.array([1.0]))
+    assert jitted(np.array([2.0]))
+    with pytest.warns(UserWarning, match="runs unrecorded"):
+        assert not jitted(np.array([-1.0]))
 
 
 def test_threads_have_arenas_of_their_own():
