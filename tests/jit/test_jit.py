@@ -445,3 +445,9 @@ def test_a_step_number_is_an_argument_of_a_key_and_of_a_schedule():
     for i in (-1, 2**32):
         with pytest.raises(ArgumentError, match="whole number from 0"):
             jitted(drawn(0, 3), fcnn.key(0), np.asarray(i))
+
+
+@pytest.mark.parametrize("metric", [fcnn.metrics.accuracy, fcnn.metrics.matthews])
+def test_a_metric_that_looks_at_values_is_refused_with_its_line(metric):
+    with pytest.raises(TraceError, match=r"fcnn/metrics/_inputs.py:"):
+        fcnn.jit(metric)(drawn(0, 6, 3), np.array([0, 1, 2, 0, 1, 2]))
