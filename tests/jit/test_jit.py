@@ -451,3 +451,11 @@ def test_a_step_number_is_an_argument_of_a_key_and_of_a_schedule():
 def test_a_metric_that_looks_at_values_is_refused_with_its_line(metric):
     with pytest.raises(TraceError, match=r"fcnn/metrics/_inputs.py:"):
         fcnn.jit(metric)(drawn(0, 6, 3), np.array([0, 1, 2, 0, 1, 2]))
+
+
+def test_an_executor_within_is_refused():
+    with fcnn.parallel.threads(2) as pool:
+        step = fcnn.value_and_grad(MODEL, losses.softmax_cross_entropy, shard_size=2, executor=pool)
+        with pytest.raises(TraceError, match="got an executor; leave out executor="):
+            fcnn.jit(step)(PARAMS, *batch(0))
+        assert step(PARAMS, *batch(0))[0] > 0
