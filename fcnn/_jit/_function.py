@@ -112,7 +112,11 @@ class Jitted(Generic[P, R]):
         return _made, (self._function, *settings)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Report:
-        """Return a report on the plan for these arguments: its calls, their time, its memory."""
+        """Return a report on the plan for these arguments: its calls, their time, its memory.
+
+        Raises:
+            TraceError: if they are not recorded, or their values take another path.
+        """
         leaves: list[Any] = []
         signature: list[Any] = []
         flatten((args, kwargs), leaves, signature)
@@ -120,8 +124,17 @@ class Jitted(Generic[P, R]):
         if slot.plan is None:
             self._first(slot, args, kwargs, leaves)
         if slot.plan is None:
-            raise TraceError("expected arguments for which the function is recorded, got others")
-        return Report.of(slot.plan, leaves)
+            raise TraceError(
+                "expected arguments for which the function is recorded, got others, such as an "
+                "array with gaps or of another byte order; pass copies of them"
+            )
+        try:
+            return Report.of(slot.plan, leaves)
+        except DeviationError:
+            raise TraceError(
+                "expected arguments whose values take the path that was recorded, got others; "
+                "pass those of the first call"
+            ) from None
 
     def _slot(self, key: Any) -> _Slot:
         with self._lock:

@@ -353,6 +353,15 @@ def test_a_plan_prints_where_the_time_goes():
     assert all(spent > 0 for spent in report.times)
 
 
+def test_a_plan_of_other_arguments_is_refused():
+    jitted, x = fcnn.jit(lambda x: x[x > 0].sum()), np.array([1.0, -1.0, 2.0])
+    assert len(jitted.plan(x).calls) == 3
+    with pytest.raises(TraceError, match="values take the path"):
+        jitted.plan(-x)
+    with pytest.raises(TraceError, match="array with gaps"):
+        jitted.plan(np.ones(6)[::2])
+
+
 def test_doors():
     with pytest.raises(ArgumentError, match="expected a function"):
         fcnn.jit(3)
