@@ -251,9 +251,10 @@ def _replayed(
         return function
     from fcnn._jit import is_own, replayed, wanted  # `import fcnn` need not import it
 
-    if not wanted(jit, is_own(model) and is_own(loss)):
+    own = is_own(model) and is_own(loss)
+    if not wanted(jit, own):
         return function
-    return replayed(function, "the gradient", model, jit)
+    return replayed(function, "the gradient", model, jit, own)
 
 
 @functools.lru_cache(maxsize=4)

@@ -162,6 +162,8 @@ def split(key: K, n: int = 2) -> tuple[K, ...]:
 def fold_in(key: K, i: int) -> K:
     """Make the ``i``-th key below ``key``: for a step number, a layer or a shard.
 
+    ``i`` may be an array of one whole number, which `fcnn.jit` takes as an argument.
+
     Raises:
         ArgumentError: if ``key`` is no key, or ``i`` no whole number from 0 to 2**32 - 1.
 
@@ -170,8 +172,16 @@ def fold_in(key: K, i: int) -> K:
     False
     """
     if type(i) is not int or not 0 <= i < _WORD:
-        i = _index(i, "i", _WORD)
+        recorder = getattr(i, "recorder", None)
+        if recorder is not None:
+            found: K = recorder.entered(checked(key), _FOLD_IN, i, _below)
+            return found
+        i = _below(i)
     return type(checked(key))(key.seed, (*key.path, _FOLD_IN, i))
+
+
+def _below(i: SupportsIndex) -> int:
+    return _index(i, "i", _WORD)
 
 
 @_drawing

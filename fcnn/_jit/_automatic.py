@@ -24,15 +24,15 @@ quarter to two thirds of a step: a loop that ends just after it has taken 4 to 1
 """
 
 
-def replayed(function: F, what: str, model: Layer, jit: bool | None) -> F:
+def replayed(function: F, what: str, model: Layer, jit: bool | None, is_own: bool) -> F:
     """Return the function, replayed from the second call of a signature on, or later; see `CALLS`.
 
     What cannot be recorded runs as it is; the first time a warning says ``what`` of the model, and
-    names the call.
+    names the call. ``is_own`` says whether all of the function is of this library.
     """
     name = functools.partial("{} of {!r:.190}".format, what, model)
     skip, after = (0, 1) if jit else (CALLS, OWN)
-    made: Any = Jitted(function, skip=skip, after=after, quiet=True, name=name)
+    made: Any = Jitted(function, skip=skip, after=after, quiet=True, is_own=is_own, name=name)
     return made  # type: ignore[no-any-return]
 
 
@@ -115,4 +115,4 @@ def wanted(jit: bool | None, is_own: bool) -> bool:
 @functools.lru_cache(maxsize=4)
 def _kept(model: Layer | _Same, jit: bool | None) -> Callable[..., Any]:
     found: Layer = model.value if isinstance(model, _Same) else model
-    return replayed(found.apply, "apply", found, jit)
+    return replayed(found.apply, "apply", found, jit, is_own(found))

@@ -68,6 +68,8 @@ class Jitted(Generic[P, R]):
         skip: how many calls run before signatures are looked at.
         after: how many calls with a signature run unrecorded then, before it is recorded.
         quiet: run the function where it cannot be recorded, with one warning, instead of raising.
+        is_own: the function is of this library throughout, and surely does with arrays what the
+            recorder sees: a replay is compared with it for each argument once, not again.
         name: gives the function's name in warnings; its repr if None.
     """
 
@@ -78,9 +80,10 @@ class Jitted(Generic[P, R]):
         skip: int = 0,
         after: int = 0,
         quiet: bool = False,
+        is_own: bool = False,
         name: Callable[[], str] | None = None,
     ) -> None:
-        self._function, self._after, self._quiet = function, after, quiet
+        self._function, self._after, self._quiet, self._is_own = function, after, quiet, is_own
         self._skip = self._to_skip = skip
         self._name = name or functools.partial(repr, function)
         self._is_given_up = False
@@ -107,6 +110,7 @@ class Jitted(Generic[P, R]):
         if not plans:
             return self._first(slot, args, kwargs, leaves)
         for plan in plans:
+            is_due = not self._is_own and plan.is_due()
             new = plan.is_new(leaves) if plan.has_unseen else []
             try:
                 result: R = plan(leaves)
@@ -116,7 +120,9 @@ class Jitted(Generic[P, R]):
                 slot.put_first(plan)
             if slot.deviations:
                 slot.deviations -= 1
-            return self._compared(slot, plan, args, kwargs, leaves, new, result) if new else result
+            if new or is_due:
+                return self._compared(slot, plan, args, kwargs, leaves, new, result)
+            return result
         for plan in plans:
             plan.release()
         # Outside the handler, so that what the function raises has no other error as its context.
@@ -126,10 +132,15 @@ class Jitted(Generic[P, R]):
         return f"jit({self._function!r})"
 
     def __reduce__(self) -> Any:
-        return _made, (self._function, self._skip, self._after, self._quiet, self._name)
+        settings = self._skip, self._after, self._quiet, self._is_own, self._name
+        return _made, (self._function, *settings)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Report:
-        """Return a report on the plan for these arguments: its calls, their time, its memory."""
+        """Return a report on the plan for these arguments: its calls, their time, its memory.
+
+        Raises:
+            TraceError: if they are not recorded, or their values take another path.
+        """
         leaves: list[Any] = []
         signature: list[Any] = []
         flatten((args, kwargs), leaves, signature)
@@ -137,8 +148,17 @@ class Jitted(Generic[P, R]):
         if slot.plan is None:
             self._first(slot, args, kwargs, leaves)
         if slot.plan is None:
-            raise TraceError("expected arguments for which the function is recorded, got others")
-        return Report.of(slot.plan, leaves)
+            raise TraceError(
+                "expected arguments for which the function is recorded, got others, such as an "
+                "array with gaps or of another byte order; pass copies of them"
+            )
+        try:
+            return Report.of(slot.plan, leaves)
+        except DeviationError:
+            raise TraceError(
+                "expected arguments whose values take the path that was recorded, got others; "
+                "pass those of the first call"
+            ) from None
 
     def _slot(self, key: Any) -> _Slot:
         with self._lock:
@@ -228,9 +248,10 @@ class Jitted(Generic[P, R]):
         call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
         where = "its result" if call is None else f"the result of {call.name} in {call.place}"
         self._leave(
-            f"a replay differs from the function, first in {where}; an array is made or converted "
-            f"by NumPy where the recorder does not see it (np.empty, np.asarray): make it with "
-            f"np.empty_like or np.zeros_like of an argument"
+            f"a replay differs from the function, first in {where}; the function reads something "
+            f"that is no argument and has changed, or an array is made or converted by NumPy where "
+            f"the recorder does not see it (np.empty, np.asarray): make it with np.empty_like or "
+            f"np.zeros_like of an argument"
         )
 
     def _leave(self, reason: str) -> None:
@@ -242,9 +263,14 @@ class Jitted(Generic[P, R]):
 
 
 def _made(
-    function: Callable[P, R], skip: int, after: int, quiet: bool, name: Callable[[], str]
+    function: Callable[P, R],
+    skip: int,
+    after: int,
+    quiet: bool,
+    is_own: bool,
+    name: Callable[[], str],
 ) -> Jitted[P, R]:
-    return Jitted(function, skip=skip, after=after, quiet=quiet, name=name)
+    return Jitted(function, skip=skip, after=after, quiet=quiet, is_own=is_own, name=name)
 
 
 def _unforeseen(error: Exception) -> TraceError:
@@ -267,7 +293,8 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
     * Arrays and keys are arguments, and so are the counts and rates in an optimizer's state (see
       `fcnn.tree.number`): a whole training step is recorded once, a schedule is called anew. All
       other values (numbers, strings, functions, layers) are part of the signature: a new one is
-      recorded again. Pass a number that changes as an array.
+      recorded again. Pass a number that changes as an array; `fold_in` and schedules take a step
+      number as one, ``np.asarray(step)``. Keys may be results, too.
     * What depends on the values of an array in Python (``if x > 0``, ``float(x)``) raises an
       error that names the line. Layers and losses of fcnn, which do look at values (for NaN, or
       for labels out of range), are compared on each call; where they decide otherwise than when
@@ -278,8 +305,9 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
     * Results are the caller's own. A plan holds memory for its temporary arrays, one for each
       thread that replays it at the time; those of at most 16 signatures, and 512 MiB, are kept.
     * The first call with other values of an argument also runs the function, and compares the
-      bits. A plan that differs is thrown away with a warning, and the function runs unrecorded:
-      a function of your own may make an array with ``np.empty``, which the recorder cannot see.
+      bits; so do the first four replays, the 8th, the 16th and so on. A plan that differs is
+      thrown away with a warning, and the function runs unrecorded: a function of your own may make
+      an array with ``np.empty`` or ``np.asarray``, which the recorder cannot see.
 
     ``print(jit(f).plan(*args))`` shows where the time goes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -12,10 +13,22 @@ from fcnn._jit._spans import Place
 
 @attrs.define(eq=False)
 class Way:
-    """A key as an argument's key and the path from it."""
+    """A key: that of an argument or, without one, of a seed; and the path from it.
 
-    argument: int
-    path: tuple[int, ...]
+    Where an entry of the path is computed, the array that holds it stands in its place.
+    """
+
+    argument: int | None
+    seed: int
+    path: tuple[Any, ...]
+
+    def expression(self, key: str, write: Callable[[Any], str]) -> str:
+        """Return the key as Python; ``key`` is the name of its class."""
+        entries = [str(int(i)) if isinstance(i, int) else f"{write(i)}.item()" for i in self.path]
+        path = f"({''.join([f'{each}, ' for each in entries])})"
+        if self.argument is None:
+            return f"{key}({self.seed}, {path})"
+        return f"{key}(a{self.argument}.seed, a{self.argument}.path + {path})"
 
 
 @attrs.define(eq=False)

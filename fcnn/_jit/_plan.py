@@ -69,6 +69,8 @@ def _nothing(*_: Any) -> None:
 
 LARGE = 16 << 20
 """Bytes of an arena that is not held while the function itself runs: it needs as much."""
+COMPARED = 4
+"""Calls that are compared with the function in any case; later the 8th, the 16th and so on."""
 PATIENCE = 64
 """Calls on which arguments of equal values are compared with those that were recorded."""
 
@@ -77,13 +79,14 @@ class Plan:
     """A program with the arenas that are free, and what it has not been compared on yet.
 
     Every array argument is compared once: on the first call where it differs from what it was
-    when the function was recorded, the function runs too, and the bits of both are compared.
+    when the function was recorded, the function runs too, and the bits of both are compared. By
+    chance a result may be the same, such as an accuracy, so some calls are compared anyway.
     """
 
     def __init__(self, program: Program, leaves: list[Any]) -> None:
         self.program = program
         self._free: list[Callable[[list[Any]], Any]] = []
-        self._bound = 0
+        self._bound = self._calls = 0
         self._patience = PATIENCE
         self._unseen = {i: (leaf, copy_of_leaf(leaf)) for i, leaf in enumerate(leaves)}
 
@@ -127,6 +130,11 @@ class Plan:
         if self._patience <= 0 and not new:
             self._unseen = {i: each for i, each in unseen.items() if i not in others}
         return new
+
+    def is_due(self) -> bool:
+        """Count a call; return whether it shall be compared in any case."""
+        self._calls += 1
+        return self._calls <= COMPARED or self._calls & (self._calls - 1) == 0
 
     @property
     def has_unseen(self) -> bool:

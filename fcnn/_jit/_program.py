@@ -238,9 +238,7 @@ class Program:
         if type(value) is Place:
             return self._array(value)
         if isinstance(value, Way):
-            return (
-                f"{self._name(Key)}(a{value.argument}.seed, a{value.argument}.path + {value.path})"
-            )
+            return value.expression(self._name(Key), self._expression)
         if type(value) is tuple:
             parts = "".join(f"{self._expression(each)}, " for each in value)
             return f"({parts})"

@@ -10,19 +10,20 @@ import functools
 import operator
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import attrs
 import numpy as np
 
 from fcnn._jit._arrays import as_view, digest_of, is_basic, is_same
 from fcnn._jit._errors import caller, line_of
 from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import Owner, Place, at, copy_of, owner_of, place_in
-from fcnn._jit._traced import Traced, TracedKey, plain, refuse
+from fcnn._jit._traced import Entry, Traced, TracedKey, plain, refuse
 from fcnn._ops.memory import RECORDING
 from fcnn._typing import Array
-from fcnn.errors import TraceError
+from fcnn.errors import ArgumentError, TraceError
 from fcnn.prng import Key
 from fcnn.tree._node import rebuild
 
@@ -52,6 +53,14 @@ def _of_arrays(function: Any) -> Any:
         return tuple(map(np.asarray, made)) if type(made) is tuple else np.asarray(made)
 
     return of_arrays
+
+
+def _is_index(index: Callable[[Any], int], i: Any) -> bool:
+    try:
+        index(i)
+    except ArgumentError:
+        return False
+    return True
 
 
 class Recorder:
@@ -91,11 +100,10 @@ class Recorder:
         """Return where an array that is recorded lies."""
         return place_in(self.owner_of(array), array)
 
-    def key(self, key: Key, number: int) -> TracedKey:
-        """Return a key argument as one whose draws are recorded."""
-        fields = {
-            "recorder": self, "argument": number, "taken": len(key.path), "__slots__": (),
-        }  # fmt: skip
+    def key(self, key: Key, number: int | None) -> TracedKey:
+        """Return the key of an argument, or a constant one, as one whose draws are recorded."""
+        taken = 0 if number is None else len(key.path)
+        fields = {"recorder": self, "argument": number, "taken": taken, "__slots__": ()}
         kind: Any = type("TracedKey", (TracedKey,), fields)
         made: TracedKey = kind(key.seed, key.path)
         return made
@@ -173,11 +181,20 @@ class Recorder:
     def drawn(self, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return a draw from a traced key."""
         key, *rest = (kwargs.pop("key"), *args) if "key" in kwargs else args
-        way = Way(key.argument, key.way())
+        way = key.way()
         made = draw(Key(key.seed, key.path), *rest, **kwargs)
         traced = self._own(made)
         self._record("host", draw, (way, *rest), (made,), kwargs)
         return traced
+
+    def entered(self, key: Key, kind: int, i: Any, index: Callable[[Any], int]) -> Key:
+        """Return the key below another one whose entry is recorded; ``index`` checks that."""
+        entry = Entry(index(plain(i)))
+        entry.array = i
+        self.held(functools.partial(_is_index, index), (i,))
+        below = key if isinstance(key, TracedKey) else self.key(key, None)
+        made: Key = type(below)(key.seed, (*key.path, kind, entry))
+        return made
 
     # What NumPy calls.
 
@@ -416,6 +433,8 @@ class Recorder:
             return operand
         if type(value) is tuple:
             return tuple([self._settled(each, operands) for each in value])
+        if type(value) is Way:
+            return attrs.evolve(value, path=self._settled(value.path, operands))
         if type(value) is list:
             return [self._settled(each, operands) for each in value]
         if type(value) is dict:

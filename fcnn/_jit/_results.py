@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fcnn._jit._spans import same_bits
-from fcnn._jit._traced import Traced, plain
+from fcnn._jit._traced import Traced, TracedKey, plain
 from fcnn.errors import TraceError
+from fcnn.prng import Key
 from fcnn.tree import Observation
 from fcnn.tree._node import is_namedtuple
 
@@ -31,6 +32,10 @@ def expression(result: Any, traced: Any, leaf: Leaf, name: Name) -> str:
         if not isinstance(result, np.ndarray | np.generic | int | float):
             raise _differs(result, traced)
         return leaf(result, traced)
+    if isinstance(traced, TracedKey):
+        if cls is not Key:
+            raise _differs(result, traced)
+        return traced.way().expression(name(Key), lambda entry: leaf(np.int64(0), entry))
     if cls is not type(traced):
         raise _differs(result, traced)
     if cls is np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from fcnn._jit._errors import caller, line_of
+from fcnn._jit._op import Way
 from fcnn._typing import Array
 from fcnn.errors import TraceError
 from fcnn.prng import Key
@@ -154,15 +155,22 @@ class TracedKey(Key):
 
     __slots__ = ()
     recorder: ClassVar[Recorder]
-    argument: ClassVar[int]
+    argument: ClassVar[int | None]
     taken: ClassVar[int]
 
     def generator(self) -> NoReturn:
         refuse("a generator")
 
-    def way(self) -> tuple[int, ...]:
-        """Return the path from the argument's key to this one."""
-        return self.path[self.taken :]
+    def way(self) -> Way:
+        """Return the argument, if it is of one, and the path to this key."""
+        path = [i.array if type(i) is Entry else i for i in self.path[self.taken :]]
+        return Way(self.argument, self.seed, tuple(path))
+
+
+class Entry(int):
+    """An entry of a key's path that is computed: its value now, and the array that holds it."""
+
+    array: Array
 
 
 def traced_array(array: Array, kind: type[Traced]) -> Traced:

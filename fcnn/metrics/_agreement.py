@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fcnn._ops.memory import asarray
 from fcnn._typing import Array, IntArray
 from fcnn.errors import LabelError
 from fcnn.metrics._counts import matrix_of
@@ -68,7 +69,7 @@ def _kept_matrix(
 ) -> IntArray:
     if ignore_index is None:
         return matrix_of(prediction, target, classes)
-    predicted, true = np.asarray(prediction), np.asarray(target)
+    predicted, true = asarray(prediction), asarray(target)
     kept = true != ignore_index
     if true.shape not in (predicted.shape, predicted.shape[:-1]) or kept.all():
         return matrix_of(predicted, true, classes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fcnn import _check
+from fcnn._ops.memory import asarray
 from fcnn._typing import IntArray
 from fcnn.errors import ShapeError
 from fcnn.metrics._inputs import Classes, decided, labels_of
@@ -76,7 +77,7 @@ def exact_match(prediction: Any, target: Any, *, threshold: float = 0.5) -> floa
 
 def _count_top_k(scores: Any, target: Any, k: int = 5) -> tuple[int, int]:
     k = _check.whole(k, "k")
-    values = np.asarray(scores)
+    values = asarray(scores)
     if values.ndim < 2:
         raise ShapeError(f"expected scores (n, classes), got {values.shape}")
     _, true, _ = labels_of(values, target, None)

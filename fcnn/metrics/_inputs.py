@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fcnn import _check
+from fcnn._ops.memory import asarray
 from fcnn._typing import Array, IntArray
 from fcnn.errors import LabelError, NonFiniteError, ShapeError
 
@@ -16,7 +17,7 @@ Classes: TypeAlias = int | Sequence[str] | Array | None
 
 def labels_of(prediction: Any, target: Any, classes: Classes) -> tuple[IntArray, IntArray, int]:
     """Return predicted labels, true labels and the number of classes, all checked and flat."""
-    predicted, true = np.asarray(prediction), np.asarray(target)
+    predicted, true = asarray(prediction), asarray(target)
     if true.ndim == 0 or true.shape not in (predicted.shape, predicted.shape[:-1]):
         raise ShapeError(
             f"expected a prediction of (n,) labels or (n, classes) scores and a target of (n,) "
@@ -116,7 +117,7 @@ def scores_of(prediction: Any, target: Any) -> tuple[Array, Array]:
     ``(n, classes)`` with labels ``(n,)`` are a column a class; with targets ``(n, classes)`` of 0
     and 1 a column a label.
     """
-    scores, true = np.asarray(prediction), np.asarray(target)
+    scores, true = asarray(prediction), asarray(target)
     refuse_none(scores)
     if scores.ndim == 2 and scores.shape[1] > 1 and true.shape == scores.shape[:1]:
         _, labels, classes = labels_of(scores, true, None)
@@ -132,7 +133,7 @@ def yes_of(prediction: Array, target: Any) -> tuple[Array, Array]:
 
     A prediction ``(n, 1)`` may have a target ``(n,)``.
     """
-    true = np.asarray(target)
+    true = asarray(target)
     if prediction.shape == (*true.shape, 1):
         prediction = prediction[..., 0]
     if true.ndim == 0 or prediction.shape != true.shape:
@@ -148,7 +149,7 @@ def yes_of(prediction: Array, target: Any) -> tuple[Array, Array]:
 def decided(prediction: Any, target: Any, threshold: float) -> tuple[Array, Array]:
     """Return which scores are above the threshold, and which should be: ``(n, columns)``."""
     least = _check.number(threshold, "threshold", -np.inf, open_high=True)
-    scores = np.asarray(prediction)
+    scores = asarray(prediction)
     refuse_none(scores)
     scores, yes = yes_of(scores, target)
     refuse_nan(scores)
@@ -161,7 +162,7 @@ def probabilities_of(prediction: Any, target: Any) -> tuple[Array, IntArray, flo
 
     Probabilities ``(n,)`` or ``(n, 1)`` of class 1 become two columns.
     """
-    given, true = np.asarray(prediction), np.asarray(target)
+    given, true = asarray(prediction), asarray(target)
     refuse_none(given)
     precision = float(np.finfo(given.dtype if given.dtype.kind == "f" else np.float64).eps)
     if given.shape in (true.shape, (*true.shape, 1)):
@@ -183,7 +184,7 @@ def probabilities_of(prediction: Any, target: Any) -> tuple[Array, IntArray, flo
 
 def numbers_of(prediction: Any, target: Any) -> tuple[Array, Array]:
     """Return prediction and target as ``(n, outputs)`` in float64."""
-    predicted, true = np.asarray(prediction), np.asarray(target)
+    predicted, true = asarray(prediction), asarray(target)
     refuse_none(predicted)
     if predicted.ndim == 0 or predicted.shape != true.shape:
         hint = "; pass prediction[:, 0]" if predicted.shape == (*true.shape, 1) else ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import attrs
+import numpy as np
 
 from fcnn import _check
+from fcnn._ops.values import computed
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError
 
@@ -31,8 +33,14 @@ class Schedule(Value):
     spec: Spec
 
     def __call__(self, step: int) -> float:
-        """Return the value at a step; the first step is 0."""
-        return self.at(step)
+        """Return the value at a step; the first step is 0.
+
+        A step may be an array of one number, which `fcnn.jit` takes as an argument.
+        """
+        return computed(self._at, step)  # type: ignore[no-any-return]
+
+    def _at(self, step: Any) -> float:
+        return self.at(step.item() if isinstance(step, np.ndarray | np.generic) else step)
 
 
 def schedule(constructor: Callable[P, Callable[[int], float]]) -> Callable[P, Schedule]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fcnn._batch import add_gradients
 from fcnn._blas import BLAS
-from fcnn.errors import ArgumentError
+from fcnn._ops.memory import RECORDING
+from fcnn.errors import ArgumentError, TraceError
 from fcnn.parallel._door import check_executor
 from fcnn.parallel._engine import Engine, registered
 
@@ -28,6 +29,16 @@ def _engine_of(executor: Executor) -> Engine:
 
         engine = BySubmit()
     return engine
+
+
+def _check(executor: Executor) -> None:
+    check_executor(executor)
+    if RECORDING.recorder is not None:  # of this thread alone
+        raise TraceError(
+            "expected a function under fcnn.jit to compute shards in its own thread, got an "
+            "executor; leave out executor=, or leave out fcnn.jit and let jit=True replay each "
+            "shard where it is computed"
+        )
 
 
 @contextlib.contextmanager
@@ -77,7 +88,7 @@ def map_shards(
     [11, 12, 13]
     """
     if executor is not None:
-        check_executor(executor)
+        _check(executor)
         if len(shards) > 1:  # sending a single shard would only take time
             return _engine_of(executor).map(executor, function, common, shards)
     with one_blas_thread():
@@ -122,7 +133,7 @@ def sum_shards(
     if len(shards) == 0:
         raise ArgumentError("expected one shard or more to add the gradients of, got none")
     if executor is not None:
-        check_executor(executor)
+        _check(executor)
         if len(shards) > 1:
             return _engine_of(executor).sum(executor, function, common, shards, weights)
     with one_blas_thread():

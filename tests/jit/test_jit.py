@@ -10,6 +10,7 @@ import pytest
 import fcnn
 from fcnn import losses
 from fcnn._jit import _function
+from fcnn._jit._plan import COMPARED
 from fcnn._jit._results import differences
 from fcnn._ops import values
 from fcnn.errors import ArgumentError, LabelError, ShapeError, TraceError
@@ -322,11 +323,31 @@ def test_params_of_a_partial_are_constants():
 def test_a_constant_is_what_it_was_when_it_was_recorded():
     shift = np.zeros(3)
     jitted = fcnn.jit(lambda x: x + shift)
-    jitted(drawn(0, 3))
-    jitted(drawn(1, 3))
+    for i in range(COMPARED + 1):
+        jitted(drawn(i, 3))
     shift[:] = 1
-    x = drawn(2, 3)
+    x = drawn(9, 3)
     assert np.array_equal(jitted(x), x.astype(float))
+
+
+@pytest.mark.parametrize("replays", [1, COMPARED - 1, 2 * COMPARED - 1])
+def test_a_constant_that_changes_is_noticed(replays):
+    shift = np.zeros(3)
+    jitted = fcnn.jit(lambda x: x + shift)
+    for i in range(replays + 1):
+        jitted(drawn(i, 3))
+    shift[:] = 1
+    x = drawn(9, 3)
+    with pytest.warns(UserWarning, match="has changed"):
+        assert np.array_equal(jitted(x), x.astype(float) + 1)
+
+
+def test_a_result_that_is_the_same_by_chance_is_compared_again():
+    jitted = fcnn.jit(lambda x: bool(np.asarray(x).sum() > 0))  # the recorder does not see it
+    assert jitted(np.array([1.0]))
+    assert jitted(np.array([2.0]))
+    with pytest.warns(UserWarning, match="runs unrecorded"):
+        assert not jitted(np.array([-1.0]))
 
 
 def test_threads_have_arenas_of_their_own():
@@ -396,6 +417,15 @@ def test_a_plan_prints_where_the_time_goes():
     assert all(spent > 0 for spent in report.times)
 
 
+def test_a_plan_of_other_arguments_is_refused():
+    jitted, x = fcnn.jit(lambda x: x[x > 0].sum()), np.array([1.0, -1.0, 2.0])
+    assert len(jitted.plan(x).calls) == 3
+    with pytest.raises(TraceError, match="values take the path"):
+        jitted.plan(-x)
+    with pytest.raises(TraceError, match="array with gaps"):
+        jitted.plan(np.ones(6)[::2])
+
+
 def test_doors():
     with pytest.raises(ArgumentError, match="expected a function"):
         fcnn.jit(3)
@@ -456,3 +486,49 @@ def test_calls_that_are_recorded_as_one(function):
     for i in range(3):
         same(function(drawn(i, 4, 4)), jitted(drawn(i, 4, 4)))
     assert plan_of(jitted) is not None
+
+
+def test_keys_are_results_as_well():
+    def step(total, key):
+        key, own = fcnn.split(key)
+        return total + fcnn.prng.normal(own, total.shape), key, [own, fcnn.key(3)]
+
+    jitted = fcnn.jit(step)
+    expected = got = drawn(0, 3), fcnn.key(0)
+    for _ in range(4):
+        expected, got = step(*expected[:2]), jitted(*got[:2])
+        same(expected, got)
+    assert len(jitted._slots) == 1
+
+
+def test_a_step_number_is_an_argument_of_a_key_and_of_a_schedule():
+    common, rate = fcnn.key(9), fcnn.optim.cosine(0.1, 100)
+
+    def step(x, key, i):
+        one, other = fcnn.split(fcnn.fold_in(key, i))
+        below = fcnn.fold_in(common, i + 1)
+        draws = [fcnn.prng.uniform(each, (3,)) for each in (one, below)]
+        return x - rate(i) * draws[0], draws, fcnn.fold_in(other, 2), below
+
+    jitted = fcnn.jit(step)
+    for i in (0, 1, 5, 2**32 - 2):
+        given = drawn(i, 3), fcnn.fold_in(fcnn.key(i), 4), np.asarray(i)
+        same(step(*given), jitted(*given))
+    assert len(jitted._slots) == 1
+    for i in (-1, 2**32):
+        with pytest.raises(ArgumentError, match="whole number from 0"):
+            jitted(drawn(0, 3), fcnn.key(0), np.asarray(i))
+
+
+@pytest.mark.parametrize("metric", [fcnn.metrics.accuracy, fcnn.metrics.matthews])
+def test_a_metric_that_looks_at_values_is_refused_with_its_line(metric):
+    with pytest.raises(TraceError, match=r"fcnn/metrics/_inputs.py:"):
+        fcnn.jit(metric)(drawn(0, 6, 3), np.array([0, 1, 2, 0, 1, 2]))
+
+
+def test_an_executor_within_is_refused():
+    with fcnn.parallel.threads(2) as pool:
+        step = fcnn.value_and_grad(MODEL, losses.softmax_cross_entropy, shard_size=2, executor=pool)
+        with pytest.raises(TraceError, match="got an executor; leave out executor="):
+            fcnn.jit(step)(PARAMS, *batch(0))
+        assert step(PARAMS, *batch(0))[0] > 0

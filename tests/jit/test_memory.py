@@ -122,11 +122,12 @@ def test_a_large_arena_is_given_up_while_the_function_runs_to_be_compared(monkey
         return np.tanh(x) * 2
 
     jitted = fcnn.jit(f)
-    for i in range(4):
+    for i in range(_plan.COMPARED + 3):
         jitted(np.full(5, i, np.float32))
         (slot,) = jitted._slots.values()
-        assert len(slot.plan._free) == slot.plan._bound == (i != 1)  # compared on the second call
-    assert free == [0]
+        is_bound = not 1 <= i <= _plan.COMPARED
+        assert len(slot.plan._free) == slot.plan._bound == is_bound
+    assert free == [0] * _plan.COMPARED
 
 
 def test_an_arena_is_freed_with_its_replay_and_not_by_a_collection(monkeypatch):
