@@ -16,7 +16,7 @@ from fcnn._jit._leaves import replaced
 from fcnn._jit._program import Call, Program
 from fcnn._jit._recorder import BASE, Recorder
 from fcnn._jit._spans import Owner, same_bits
-from fcnn._ops.memory import RECORDING
+from fcnn._ops.memory import RECORDING, give_back_freed_memory
 from fcnn._typing import Array
 from fcnn.prng import Key
 
@@ -98,6 +98,8 @@ class Plan:
         except IndexError:
             replay = self.program.bind()
             self._bound += 1
+            if self.program.arena >= LARGE:  # it takes pages of its own as it is written to
+                give_back_freed_memory()
         try:
             return replay(leaves)
         finally:
