@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import ALIGNED, Owner
 
+
 class Node(NamedTuple):
     """An operation with the owners that it reads and writes."""
 

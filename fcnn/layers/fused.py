@@ -18,6 +18,7 @@ first.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +27,6 @@ import attrs
 from fcnn._layer import Context, Layer, core
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
-from fcnn._ops.layout import images_innermost
 from fcnn._ops.rectifiers import clipped, exponential, leaky
 from fcnn._ops.window import Pair, Window
 from fcnn._typing import Array, ModelPullback
@@ -99,15 +99,22 @@ class ConvRun:
         self, params: ConvParams, x: Array, ctx: Context, window: Window
     ) -> tuple[Array, ModelPullback]:
         """Return the run's output and its pullback to the convolution's params and x."""
+        x = self.conv.arranged(x, window)
+        y, adjoint = self.linearized(params, x, ctx.input_grad, window)
+        return y, functools.partial(adjoint, x)
+
+    def linearized(
+        self, params: ConvParams, x: Array, input_grad: bool, window: Window
+    ) -> tuple[Array, Callable[[Array, Array], tuple[ConvParams, Any]]]:
+        """Return the output and ``adjoint(x, dy)``, as `Convolution.linearized` does."""
         if self.pooling is None:
-            return self.conv.vjp(params, x, ctx, window, self.epilogue)
+            return self.conv.linearized(params, x, input_grad, window, self.epilogue)
         pool = self.pooling.tile
-        x = images_innermost(x)
         y, raw, columns = self._pooled(params, x, window, keep=True)
         weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
         out = None if self.epilogue is None else y
 
-        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+        def adjoint(x: Array, dy: Array) -> tuple[ConvParams, Array | None]:
             dweight, dbias, dx = correlate_pooled_adjoints(
                 x,
                 weight,
@@ -119,12 +126,12 @@ class ConvRun:
                 raw,
                 out,
                 self.epilogue,
-                ctx.input_grad,
+                input_grad,
                 columns,
             )
             return self.conv.gradients(dweight, dbias), dx
 
-        return y, pullback
+        return y, adjoint
 
     def check(self, params: ConvParams, x: Array) -> Window:
         """Refuse an input that does not fit; return where the filter stands."""
@@ -284,6 +291,50 @@ def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
         return y, pullback_of_run
 
     return Fused(apply, vjp)
+
+
+def renew_between(norm: Layer, activation: Layer, conv: Layer, *rest: Layer) -> Fused | None:
+    """A batch norm, an activation, a convolution: what is between them is not kept.
+
+    The pullback computes it anew from the input of the batch norm, which is kept anyway: a pass
+    over memory, for half of what a block of a residual network would keep.
+    """
+    own, (epilogue,) = BatchNorm.of(norm), epilogues_of([activation])
+    run, nothing = ConvRun(Convolution.of(conv), rest, first=3), ((),) * len(rest)
+    if not run.is_possible:
+        return None
+
+    def check(params: Sequence[Any], between: Array) -> Window:
+        window = of_layer(2, run.conv.check, params[2], between)
+        run.check_pool(window)
+        return window
+
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        between = own.apply(params[0], x, ctx, epilogue)
+        return run.apply(params[2], between, check(params, between))
+
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        between, again, adjoint_of_norm = own.linearized(params[0], x, epilogue)
+        window = check(params, between)
+        given = run.conv.arranged(between, window)
+        y, adjoint_of_conv = run.linearized(params[2], given, True, window)
+
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            between = again()
+            dconv, dbetween = adjoint_of_conv(run.conv.arranged(between, window), dy)
+            dnorm, dx = adjoint_of_norm(between, dbetween)
+            return (dnorm, (), dconv, *nothing), dx
+
+        return y, pullback_of_run
+
+    return Fused(apply, vjp)
+
+
+for _conv in (conv1d, conv2d, conv3d):
+    rule(batch_norm, relu, _conv, train_only=True)(renew_between)
+    rule(batch_norm, relu, _conv, relu, train_only=True)(renew_between)
+for _pooled in ((max_pool2d,), (relu, max_pool2d), (max_pool2d, relu)):
+    rule(batch_norm, relu, conv2d, *_pooled, train_only=True)(renew_between)
 
 
 @rule(add, relu)
