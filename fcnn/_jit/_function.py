@@ -28,6 +28,10 @@ DEVIATIONS = 4
 """Calls one after the other that take another path than the plan's before it is made anew."""
 RECORDINGS = 8
 """Recordings for one signature; what still takes other paths then runs unrecorded."""
+OFTEN, SOME = 4, 8
+"""A plan with a large arena is given up if one in OFTEN calls, and SOME at least, take another
+path: each costs more than a replay saves, since the arena and what the function needs are not held
+at once."""
 
 
 class _Slot:
@@ -36,6 +40,7 @@ class _Slot:
     def __init__(self) -> None:
         self.plan: Plan | None = None
         self.calls = self.deviations = self.recordings = 0
+        self.replays = self.others = 0  # of all plans
         self.is_given_up = False
         self.lock = threading.RLock()
 
@@ -96,6 +101,7 @@ class Jitted(Generic[P, R]):
             pass
         else:
             slot.deviations = 0
+            slot.replays += 1
             return result
         # Outside the handler, so that what the function raises has no other error as its context.
         plan.release()
@@ -193,7 +199,11 @@ class Jitted(Generic[P, R]):
         """Count a call whose values took another path; record that path if it is the usual one."""
         with slot.lock:
             slot.deviations += 1
-            if slot.deviations >= DEVIATIONS:
+            slot.others += 1
+            is_large = slot.plan is not None and slot.plan.is_large
+            if is_large and slot.others >= max(SOME, slot.replays // (OFTEN - 1)):
+                slot.plan, slot.is_given_up = None, True
+            elif slot.deviations >= DEVIATIONS:
                 if slot.plan is not None:
                     slot.plan.release()
                 slot.deviations, slot.plan = 0, None

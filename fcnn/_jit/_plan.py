@@ -98,7 +98,7 @@ class Plan:
         except IndexError:
             replay = self.program.bind()
             self._bound += 1
-            if self.program.arena >= LARGE:  # it takes pages of its own as it is written to
+            if self.is_large:  # it takes pages of its own as it is written to
                 give_back_freed_memory()
         try:
             return replay(leaves)
@@ -107,7 +107,7 @@ class Plan:
 
     def release(self) -> None:
         """Give up the arenas that are free, if they are large; the next replay makes one anew."""
-        if self.program.arena < LARGE:
+        if not self.is_large:
             return
         with contextlib.suppress(IndexError):
             while True:
@@ -124,6 +124,11 @@ class Plan:
         if self._patience <= 0 and not new:
             self._unseen = {}
         return new
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the arena is not held while the function itself runs."""
+        return self.program.arena >= LARGE
 
     @property
     def has_unseen(self) -> bool:
