@@ -50,23 +50,27 @@ Make: TypeAlias = Callable[..., Fused | None]
 
 
 class Rule(NamedTuple):
-    """Which neighbours it is for, whether in evaluation alone, and what makes one of them."""
+    """Which neighbours it is for, in which mode alone, and what makes one of them."""
 
     pattern: tuple[Any, ...]
     eval_only: bool
+    train_only: bool
     make: Make
 
 
 _RULES: list[Rule] = []
 
 
-def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
+def rule(
+    *pattern: Any, eval_only: bool = False, train_only: bool = False
+) -> Callable[[Make], Make]:
     """Register a function that makes one kernel of neighbouring layers.
 
     Args:
         *pattern: for each layer of the run its constructor, or the layer itself where it has
             no arguments (``relu``).
         eval_only: whether the rule holds in evaluation alone.
+        train_only: whether it holds in training alone.
 
     Raises:
         ArgumentError: if the pattern has less than two layers.
@@ -101,7 +105,7 @@ def rule(*pattern: Any, eval_only: bool = False) -> Callable[[Make], Make]:
         raise ArgumentError(f"expected a pattern of two layers or more, got {pattern}")
 
     def register(make: Make) -> Make:
-        _RULES.append(Rule(pattern, eval_only, make))
+        _RULES.append(Rule(pattern, eval_only, train_only, make))
         _RULES.sort(key=lambda each: -len(each.pattern))  # stable: of equal length, as registered
         return make
 
@@ -113,7 +117,7 @@ def copy_rules(pattern: Any, *others: Any) -> None:
     for known in [each for each in _RULES if pattern in each.pattern]:
         for other in others:
             layers = [other if each == pattern else each for each in known.pattern]
-            rule(*layers, eval_only=known.eval_only)(known.make)
+            rule(*layers, eval_only=known.eval_only, train_only=known.train_only)(known.make)
 
 
 class Place(NamedTuple):
@@ -285,11 +289,11 @@ def plan(
 
 def _longest(layers: tuple[Layer, ...], train: bool) -> tuple[int, Fused | None]:
     head = layers[0].spec.constructor
-    for pattern, eval_only, make in _RULES:
+    for pattern, eval_only, train_only, make in _RULES:
         first, many = pattern[0], len(pattern)
         if first is not head and not isinstance(first, Layer):  # as most are
             continue
-        if (eval_only and train) or many > len(layers):
+        if (eval_only and train) or (train_only and not train) or many > len(layers):
             continue
         if all(map(_fits, layers, pattern)) and (made := make(*layers[:many])) is not None:
             return many, made

@@ -8,15 +8,6 @@ from typing import NamedTuple
 from fcnn._jit._op import Op, Way
 from fcnn._jit._spans import ALIGNED, Owner
 
-SEGMENT = 16 << 20
-"""Bytes of a piece of the arena, unless an array is longer.
-
-Pieces find room in the memory that the C library kept of unrecorded steps, where one piece would
-not: that came from the system, beside it. ResNet-20, 64 images, peak of a run over the imports in
-MB: pieces of 4 MiB 174, 16 MiB 198, 32 MiB 246, one piece 263. In smaller pieces fewer of the pages
-are huge ones (10, 55, 120 and 140 MB of them).
-"""
-
 
 class Node(NamedTuple):
     """An operation with the owners that it reads and writes."""
@@ -77,16 +68,15 @@ def _varies(node: Node, varies: set[Owner]) -> bool:
 
 
 class Arena(NamedTuple):
-    """Where each owner lies: a segment and a place in it; and how long the segments are."""
+    """Where each owner begins in one piece of memory, and how long that is."""
 
-    starts: dict[Owner, tuple[int, int]]
-    lengths: list[int]
+    starts: dict[Owner, int]
+    length: int
 
 
 class Free(NamedTuple):
-    """A part of a segment in which nothing lies."""
+    """A part of the memory in which nothing lies."""
 
-    segment: int
     start: int
     end: int
 
@@ -108,21 +98,21 @@ def arena_of(nodes: list[Node], away: set[Owner], ends: set[Owner]) -> Arena:
     for i in ends - away:
         first.setdefault(i, 0)
         last[i] = len(nodes)
-    starts: dict[Owner, tuple[int, int]] = {}
-    lengths: list[int] = []
+    starts: dict[Owner, int] = {}
+    length = 0
     free: list[Free] = []  # in order
     dying: dict[int, list[Owner]] = {}
     for i in sorted(first, key=lambda i: first[i]):
         for at in sorted(each for each in dying if each < first[i]):
             for gone in dying.pop(at):
-                segment, start = starts[gone]
-                free = _freed(free, Free(segment, start, start + sizes(gone)))
+                free = _freed(free, Free(starts[gone], starts[gone] + sizes(gone)))
         need = sizes(i)
-        part = _gap(free, lengths, need)
-        starts[i] = part.segment, part.start
-        free = _without(free, part._replace(end=part.start + need))
+        part = _gap(free, length, need)
+        length = max(length, part.start + need)
+        starts[i] = part.start
+        free = _without(free, Free(part.start, part.start + need))
         dying.setdefault(last[i], []).append(i)
-    return Arena(starts, lengths)
+    return Arena(starts, length)
 
 
 def sizes(owner: Owner) -> int:
@@ -130,28 +120,23 @@ def sizes(owner: Owner) -> int:
     return -(-owner.nbytes // ALIGNED) * ALIGNED
 
 
-def _gap(free: list[Free], lengths: list[int], need: int) -> Free:
-    """Return the smallest free part that is long enough, or one at the end of a segment."""
+def _gap(free: list[Free], length: int, need: int) -> Free:
+    """Return the smallest free part that is long enough, or the end of the memory."""
     fitting = [(part.end - part.start, part) for part in free if part.end - part.start >= need]
     if fitting:
         return min(fitting)[1]
-    for segment, length in enumerate(lengths):
-        start = next((p.start for p in free if p.segment == segment and p.end == length), length)
-        if start + need <= SEGMENT:
-            lengths[segment] = start + need
-            return Free(segment, start, start + need)
-    lengths.append(need)
-    return Free(len(lengths) - 1, 0, need)
+    start = free[-1].start if free and free[-1].end == length else length
+    return Free(start, start + need)
 
 
 def _without(free: list[Free], taken: Free) -> list[Free]:
     """Return the free parts without one that begins where one of them does, or behind all."""
     rest = []
     for part in free:
-        if part[:2] != taken[:2]:
+        if part.start != taken.start:
             rest.append(part)
         elif part.end > taken.end:
-            rest.append(part._replace(start=taken.end))
+            rest.append(Free(taken.end, part.end))
     return rest
 
 
@@ -161,8 +146,8 @@ def _freed(free: list[Free], part: Free) -> list[Free]:
         return free
     joined: list[Free] = []
     for each in sorted([*free, part]):
-        if joined and joined[-1].segment == each.segment and joined[-1].end == each.start:
-            joined[-1] = joined[-1]._replace(end=each.end)
+        if joined and joined[-1].end == each.start:
+            joined[-1] = Free(joined[-1].start, each.end)
         else:
             joined.append(each)
     return joined

@@ -16,7 +16,7 @@ from fcnn._jit._leaves import replaced
 from fcnn._jit._program import Call, Program
 from fcnn._jit._recorder import BASE, Recorder
 from fcnn._jit._spans import Owner, same_bits
-from fcnn._ops.memory import RECORDING
+from fcnn._ops.memory import RECORDING, give_back_freed_memory
 from fcnn._typing import Array
 from fcnn.prng import Key
 
@@ -101,6 +101,8 @@ class Plan:
         except IndexError:
             replay = self.program.bind()
             self._bound += 1
+            if self.is_large:  # it takes pages of its own as it is written to
+                give_back_freed_memory()
         try:
             return replay(leaves)
         finally:
@@ -108,7 +110,7 @@ class Plan:
 
     def release(self) -> None:
         """Give up the arenas that are free, if they are large; the next replay makes one anew."""
-        if self.program.arena < LARGE:
+        if not self.is_large:
             return
         with contextlib.suppress(IndexError):
             while True:
@@ -135,6 +137,11 @@ class Plan:
         """Count a call; return whether it shall be compared in any case."""
         self._calls += 1
         return self._calls <= COMPARED or self._calls & (self._calls - 1) == 0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the arena is not held while the function itself runs."""
+        return self.program.arena >= LARGE
 
     @property
     def has_unseen(self) -> bool:

@@ -96,7 +96,7 @@ class Program:
         self._choose_homes()
         self.source, self._probed = self._written()
         self._code: dict[bool, CodeType] = {}
-        self.arena = sum(self._arena.lengths)
+        self.arena = self._arena.length
         bases = {
             id(owner_of(v)): owner_of(v) for v in self._names.values() if type(v) is np.ndarray
         }
@@ -123,11 +123,10 @@ class Program:
         if probed not in self._code:
             source = self._probed if probed else self.source
             self._code[probed] = compile(source, "<fcnn.jit>", "exec")
-        memory = [aligned(length) for length in self._arena.lengths]
+        memory = aligned(self.arena)
         scope = dict(self._names)
         for name, place in self._static.items():
-            segment, start = self._arena.starts[place.owner]
-            scope[name] = at(place, memory[segment], start)
+            scope[name] = at(place, memory, self._arena.starts[place.owner])
         scope |= {"probe": probe, "errstate": np.errstate}
         exec(self._code[probed], scope)  # the source is made above, of names alone
         # Its globals do not hold it, so that its memory is freed with it, not by a collection.

@@ -36,8 +36,15 @@ class Seen(NamedTuple):
     """Biased."""
     inverse: Array
     """``1 / sqrt(var + eps)``."""
-    is_near: bool
-    """Whether every mean is near zero, so that sums of x do for those of x - mean."""
+    shift: Array | None
+    """What was subtracted from x first, in its precision; None if every mean is near zero."""
+    rest: Array
+    """The mean of what was left."""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether every mean is near zero, so that sums of x do for those of x - mean."""
+        return self.shift is None
 
 
 def normalise(
@@ -59,7 +66,7 @@ def normalise(
         if is_near and len(parts) > 1:
             rest, var = _moments(channel_lines(rows[band]) for band in parts)
             is_near = _is_near_zero(rest, var)
-    mean, source = rest, rows
+    mean, shift, source = rest, None, rows
     if not is_near:
         shift, source = guess.astype(x.dtype), y
         centre = repeated(shift, rows)
@@ -68,10 +75,23 @@ def normalise(
             for band in parts
         )
         mean = shift + rest
-    inverse = 1 / np.sqrt(var + eps)
-    factor = scale * inverse
-    _rescale(source, factor, bias - rest * factor, epilogue, y)
-    return nhwc(y).reshape(x.shape), Seen(mean, var, inverse, is_near)
+    seen = Seen(mean, var, 1 / np.sqrt(var + eps), shift, rest)
+    _rescale(source, *_affine(scale, bias, seen), epilogue, y)
+    return nhwc(y).reshape(x.shape), seen
+
+
+def normalise_again(
+    x: Array, scale: Array, bias: Array, seen: Seen, epilogue: Epilogue | None = None
+) -> Array:
+    """Return the y of `normalise` anew, with the same bits, from what was seen."""
+    rows = channel_rows(x)
+    source, y = rows, memory.empty(rows.shape, x.dtype)
+    if seen.shift is not None:
+        source, centre = y, repeated(seen.shift, rows)
+        for band in row_bands(rows):
+            np.subtract(channel_lines(rows[band]), centre, out=channel_lines(y[band]))
+    _rescale(source, *_affine(scale, bias, seen), epilogue, y)
+    return nhwc(y).reshape(x.shape)
 
 
 def normalise_adjoint(
@@ -84,7 +104,8 @@ def normalise_adjoint(
 ) -> tuple[Array, Array, Array]:
     """Return ``(dscale, dbias, dx)`` of `normalise`; an epilogue needs its output y."""
     check_output(epilogue, y)
-    (mean, _, inverse, is_near), rows, drows = seen, channel_rows(x), channel_rows(dy)
+    mean, inverse, is_near = seen.mean, seen.inverse, seen.is_near
+    rows, drows = channel_rows(x), channel_rows(dy)
     yrows = None if y is None else channel_rows(y)
     c, pixels = x.shape[-1], x.size // x.shape[-1]
     centre = None if is_near else repeated(mean, rows)
@@ -124,6 +145,12 @@ def rescale(x: Array, factor: Array, offset: Array, epilogue: Epilogue | None = 
     y = memory.empty(rows.shape, x.dtype)
     _rescale(rows, factor, offset, epilogue, y)
     return nhwc(y).reshape(x.shape)
+
+
+def _affine(scale: Array, bias: Array, seen: Seen) -> tuple[Array, Array]:
+    """Return what takes x, or x - shift, to y: a factor and an offset."""
+    factor = scale * seen.inverse
+    return factor, bias - seen.rest * factor
 
 
 def _rescale(

@@ -27,6 +27,7 @@ library is another, nothing is done.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -163,12 +164,17 @@ def keep_freed_memory() -> None:
     """Let the GNU C library take blocks of up to 32 MiB from its heap, and keep 1 GiB of it."""
     if os.name != "posix" or any(name in os.environ for name in _SETTINGS):
         return
-    import ctypes  # NumPy imports it too
-
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     # The second alone would have blocks above 128 KiB mapped again.
     if mallopt is not None and mallopt(_MMAP_THRESHOLD, _FROM_HEAP):
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def give_back_freed_memory() -> None:
+    """Give the pages that are free in the C library's heap back to the system."""
+    trim = None if os.name != "posix" else getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 keep_freed_memory()

@@ -13,6 +13,8 @@ https://arxiv.org/abs/1603.07285.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -70,7 +72,7 @@ class Convolution(Sliding):
         self, params: ConvParams, x: Array, window: Window, epilogue: Epilogue | None = None
     ) -> Array:
         """Correlate, add the bias, apply the epilogue; ``window`` is what `check` gave."""
-        x, window, _ = self._extended(x, window)
+        x, window = self._extended(x, window)
         weight, bias = self.weight(params), self.bias_of(params)
         return self.kernels.correlate(x, weight, window, self.groups, bias, epilogue)[0]
 
@@ -83,34 +85,57 @@ class Convolution(Sliding):
         epilogue: Epilogue | None = None,
     ) -> tuple[Array, ModelPullback]:
         """Do what `apply` does, and return the pullback too."""
-        x, over, extended = self._extended(x, window)
-        x, weight, bias = self.kernels.arranged(x), self.weight(params), self.bias_of(params)
-        y, columns = self.kernels.correlate(x, weight, over, self.groups, bias, epilogue)
+        x = self.arranged(x, window)
+        y, adjoint = self.linearized(params, x, ctx.input_grad, window, epilogue)
+        return y, functools.partial(adjoint, x)
 
-        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+    def arranged(self, x: Array, window: Window) -> Array:
+        """Return x as `linearized` takes it: with padding that is not zeros, and in order."""
+        return self.kernels.arranged(self._extended(x, window)[0])
+
+    def linearized(
+        self,
+        params: ConvParams,
+        x: Array,
+        input_grad: bool,
+        window: Window,
+        epilogue: Epilogue | None = None,
+    ) -> tuple[Array, Callable[[Array, Array], tuple[ConvParams, Any]]]:
+        """Return the output and ``adjoint(x, dy)``, which does not keep the arranged x."""
+        extended = self._is_extended(window)
+        over = window.over_padded() if extended else window
+        weight, bias = self.weight(params), self.bias_of(params)
+        y, columns = self.kernels.correlate(x, weight, over, self.groups, bias, epilogue)
+        out = None if epilogue is None else y
+
+        def adjoint(x: Array, dy: Array) -> tuple[ConvParams, Array | None]:
             dweight, dbias, dx = self.kernels.adjoints(
                 x,
                 weight,
                 dy,
                 over,
                 self.groups,
-                y=None if epilogue is None else y,
+                y=out,
                 epilogue=epilogue,
                 bias=self.bias,
-                input_grad=ctx.input_grad,
+                input_grad=input_grad,
                 columns=columns,
             )
             if extended and dx is not None:
                 dx = extend_adjoint(dx, window.pads, self.padding_mode)
             return self.gradients(dweight, dbias), dx
 
-        return y, pullback
+        return y, adjoint
 
-    def _extended(self, x: Array, window: Window) -> tuple[Array, Window, bool]:
-        """Attach padding that is not zeros; return the window over it, and whether there is any."""
-        if self.padding_mode == "zeros" or not window.is_padded:
-            return x, window, False
-        return extend(x, window.pads, self.padding_mode), window.over_padded(), True
+    def _is_extended(self, window: Window) -> bool:
+        """Whether there is padding that is not zeros."""
+        return self.padding_mode != "zeros" and window.is_padded
+
+    def _extended(self, x: Array, window: Window) -> tuple[Array, Window]:
+        """Attach padding that is not zeros; return the window over it too."""
+        if not self._is_extended(window):
+            return x, window
+        return extend(x, window.pads, self.padding_mode), window.over_padded()
 
     def triple(self) -> Triple:
         """Return the three functions of the layer."""

@@ -18,15 +18,16 @@ first.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
 from fcnn._layer import Context, Layer, core
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
-from fcnn._ops.layout import images_innermost
+from fcnn._ops.pool import max_pool, max_pool_adjoint
 from fcnn._ops.rectifiers import clipped, exponential, leaky
 from fcnn._ops.window import Pair, Window
 from fcnn._typing import Array, ModelPullback
@@ -99,15 +100,22 @@ class ConvRun:
         self, params: ConvParams, x: Array, ctx: Context, window: Window
     ) -> tuple[Array, ModelPullback]:
         """Return the run's output and its pullback to the convolution's params and x."""
+        x = self.conv.arranged(x, window)
+        y, adjoint = self.linearized(params, x, ctx.input_grad, window)
+        return y, functools.partial(adjoint, x)
+
+    def linearized(
+        self, params: ConvParams, x: Array, input_grad: bool, window: Window
+    ) -> tuple[Array, Callable[[Array, Array], tuple[ConvParams, Any]]]:
+        """Return the output and ``adjoint(x, dy)``, as `Convolution.linearized` does."""
         if self.pooling is None:
-            return self.conv.vjp(params, x, ctx, window, self.epilogue)
+            return self.conv.linearized(params, x, input_grad, window, self.epilogue)
         pool = self.pooling.tile
-        x = images_innermost(x)
         y, raw, columns = self._pooled(params, x, window, keep=True)
         weight, bias, groups = self.conv.weight(params), self.conv.bias, self.conv.groups
         out = None if self.epilogue is None else y
 
-        def pullback(dy: Array) -> tuple[ConvParams, Array | None]:
+        def adjoint(x: Array, dy: Array) -> tuple[ConvParams, Array | None]:
             dweight, dbias, dx = correlate_pooled_adjoints(
                 x,
                 weight,
@@ -119,12 +127,12 @@ class ConvRun:
                 raw,
                 out,
                 self.epilogue,
-                ctx.input_grad,
+                input_grad,
                 columns,
             )
             return self.conv.gradients(dweight, dbias), dx
 
-        return y, pullback
+        return y, adjoint
 
     def check(self, params: ConvParams, x: Array) -> Window:
         """Refuse an input that does not fit; return where the filter stands."""
@@ -284,6 +292,93 @@ def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
         return y, pullback_of_run
 
     return Fused(apply, vjp)
+
+
+Adjoint: TypeAlias = Callable[[Array, Array], tuple[Sequence[Any], Any]]
+"""``adjoint(x, dy)``: the gradients of the params of some layers, and dx. It keeps no x."""
+
+
+def renewing(
+    norm: Layer,
+    activation: Layer,
+    apply_rest: Callable[[Sequence[Any], Array], Array],
+    linearize_rest: Callable[[Sequence[Any], Array], tuple[Array, Adjoint]],
+) -> Fused:
+    """Return a batch norm, an activation and the rest, where what is between them is not kept.
+
+    The pullback computes it anew from the input of the batch norm, which is kept anyway: a pass
+    over memory, for half of what a block of a residual network would keep.
+    """
+    own, (epilogue,) = BatchNorm.of(norm), epilogues_of([activation])
+
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        return apply_rest(params[2:], own.apply(params[0], x, ctx, epilogue))
+
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        between, again, adjoint_of_norm = own.linearized(params[0], x, epilogue)
+        y, adjoint_of_rest = linearize_rest(params[2:], between)
+
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            between = again()
+            grads, dbetween = adjoint_of_rest(between, dy)
+            dnorm, dx = adjoint_of_norm(between, dbetween)
+            return (dnorm, (), *grads), dx
+
+        return y, pullback_of_run
+
+    return Fused(apply, vjp)
+
+
+@rule(batch_norm, relu, conv1d, train_only=True)
+@rule(batch_norm, relu, conv2d, train_only=True)
+@rule(batch_norm, relu, conv3d, train_only=True)
+@rule(batch_norm, relu, conv1d, relu, train_only=True)
+@rule(batch_norm, relu, conv2d, relu, train_only=True)
+@rule(batch_norm, relu, conv3d, relu, train_only=True)
+@rule(batch_norm, relu, conv2d, max_pool2d, train_only=True)
+@rule(batch_norm, relu, conv2d, relu, max_pool2d, train_only=True)
+@rule(batch_norm, relu, conv2d, max_pool2d, relu, train_only=True)
+def renew_before_conv(norm: Layer, activation: Layer, conv: Layer, *rest: Layer) -> Fused | None:
+    """A convolution that reads a batch norm's output, which is not kept."""
+    run, nothing = ConvRun(Convolution.of(conv), rest, first=3), ((),) * len(rest)
+    if not run.is_possible:
+        return None
+
+    def check(params: Sequence[Any], x: Array) -> Window:
+        window = of_layer(2, run.conv.check, params[0], x)
+        run.check_pool(window)
+        return window
+
+    def apply(params: Sequence[Any], x: Array) -> Array:
+        return run.apply(params[0], x, check(params, x))
+
+    def linearize(params: Sequence[Any], x: Array) -> tuple[Array, Adjoint]:
+        window = check(params, x)
+        y, adjoint = run.linearized(params[0], run.conv.arranged(x, window), True, window)
+
+        def adjoint_of_run(x: Array, dy: Array) -> tuple[Sequence[Any], Any]:
+            grads, dx = adjoint(run.conv.arranged(x, window), dy)
+            return (grads, *nothing), dx
+
+        return y, adjoint_of_run
+
+    return renewing(norm, activation, apply, linearize)
+
+
+@rule(batch_norm, relu, max_pool2d, train_only=True)
+def renew_before_pool(norm: Layer, activation: Layer, pool: Layer) -> Fused:
+    """A max pool that reads a batch norm's output, which is not kept."""
+    pooling = Pooling.of(pool)
+
+    def apply(params: Sequence[Any], x: Array) -> Array:
+        return max_pool(x, of_layer(2, pooling.window, x.shape[1:]))
+
+    def linearize(params: Sequence[Any], x: Array) -> tuple[Array, Adjoint]:
+        window = of_layer(2, pooling.window, x.shape[1:])
+        y = max_pool(x, window)
+        return y, lambda x, dy: (((),), max_pool_adjoint(x, y, dy, window))
+
+    return renewing(norm, activation, apply, linearize)
 
 
 @rule(add, relu)

@@ -22,6 +22,7 @@ training by reducing internal covariate shift", 2015, https://arxiv.org/abs/1502
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -30,7 +31,7 @@ import numpy as np
 from fcnn._check import number
 from fcnn._layer import EVAL, Context, Layer, Triple, check_dtype, check_floats, layer
 from fcnn._ops import memory
-from fcnn._ops.batch_norm import normalise, normalise_adjoint, rescale
+from fcnn._ops.batch_norm import normalise, normalise_adjoint, normalise_again, rescale
 from fcnn._ops.epilogue import Epilogue
 from fcnn._typing import Array, ModelPullback, Shape
 from fcnn._walk import facts
@@ -118,19 +119,32 @@ class BatchNorm:
         """Do what `apply` does, and return the pullback too."""
         if not ctx.train:
             return self._vjp_in_evaluation(params, x, ctx, epilogue)
+        y, _, adjoint = self.linearized(params, x, epilogue)
+        out = None if epilogue is None else y
+        return y, lambda dy: adjoint(out, dy)
+
+    def linearized(
+        self, params: BatchNormParams, x: Array, epilogue: Epilogue | None = None
+    ) -> tuple[Array, Callable[[], Array], Callable[[Array | None, Array], Any]]:
+        """Return y in training, a function that computes it anew, and ``adjoint(y, dy)``.
+
+        Both keep x alone; the adjoint needs y for an epilogue.
+        """
         check_floats(x)
         self.check(params, x.shape, x.dtype, True)
         y, seen = normalise(x, params.scale, params.bias, self.eps, epilogue)
-        out = None if epilogue is None else y
 
-        def pullback(dy: Array) -> tuple[BatchNormParams, Array]:
-            dscale, dbias, dx = normalise_adjoint(x, params.scale, dy, seen, out, epilogue)
+        def adjoint(y: Array | None, dy: Array) -> tuple[BatchNormParams, Array]:
+            dscale, dbias, dx = normalise_adjoint(x, params.scale, dy, seen, y, epilogue)
             m = x.size // x.shape[-1]
             seen_mean = Observation(seen.mean.astype(x.dtype), self.momentum)
             seen_var = Observation((seen.var * (m / (m - 1))).astype(x.dtype), self.momentum)
             return BatchNormParams(dscale, dbias, seen_mean, seen_var), dx
 
-        return y, pullback
+        def again() -> Array:
+            return normalise_again(x, params.scale, params.bias, seen, epilogue)
+
+        return y, again, adjoint
 
     def _vjp_in_evaluation(
         self, params: BatchNormParams, x: Array, ctx: Context, epilogue: Epilogue | None

@@ -1,6 +1,8 @@
 """What is held while a step runs, is recorded, and is replayed."""
 
+import functools
 import gc
+import itertools
 import tracemalloc
 import weakref
 
@@ -9,9 +11,9 @@ import pytest
 
 import fcnn
 from fcnn import losses, tree
-from fcnn._jit import _plan
+from fcnn._jit import _function, _passes, _plan, _program
 from fcnn._layer import core, for_last_call
-from fcnn._ops import memory
+from fcnn._ops import blocks, memory, values
 
 MIB = 1 << 20
 
@@ -146,6 +148,90 @@ def test_an_arena_is_freed_with_its_replay_and_not_by_a_collection(monkeypatch):
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+def branching(x):
+    return np.tanh(x) * (2 if values.decide(x[0] > 0) else 3)
+
+
+@pytest.mark.parametrize(("one_in", "stays"), [(10, True), (4, False)])
+def test_a_large_plan_is_given_up_where_calls_often_take_another_path(monkeypatch, one_in, stays):
+    monkeypatch.setattr(_plan, "LARGE", 1)
+    jitted = fcnn.jit(branching)
+    for i in range(1, one_in * (_function.SOME + 2)):
+        x = np.full(5, -i if i > 4 and i % one_in == 0 else i, np.float32)
+        np.testing.assert_array_equal(jitted(x), branching(x))
+    (slot,) = jitted._slots.values()
+    assert slot.others >= _function.SOME
+    assert (slot.plan is not None) == stays == (not slot.is_given_up)
+
+
+# What a training step may hold: shapes alone give the numbers of bytes.
+
+IMAGES, SIZE, FILTERS, BLOCKS = 32, 32, 16, 3
+MAP = IMAGES * SIZE * SIZE * FILTERS * 4
+"""Bytes of the output of a layer."""
+KEPT = IMAGES * SIZE * SIZE * 3 * 4 + (2 + 3 * BLOCKS) * MAP
+"""The images; of the stem and of each block the outputs of convolutions; what is between the stem,
+the blocks and the pool."""
+PASSING = 5 * MAP + blocks.BUDGET
+"""Between a block's layers: its dy, that of the activation and of the second convolution, the input
+of the second convolution, made anew, and its gradient; and the kernels' blocks."""
+
+
+def residual_network():
+    """Return a network whose layers are all of one size, with params and a batch."""
+    conv = fcnn.conv2d(FILTERS, 3, padding=1, bias=None)
+    block = fcnn.residual(conv, fcnn.batch_norm(), fcnn.relu, conv, fcnn.batch_norm()), fcnn.relu
+    model = fcnn.serial(
+        *(conv, fcnn.batch_norm(), fcnn.relu, *(block * BLOCKS)),
+        *(fcnn.global_avg_pool(), fcnn.dense(10)),
+    )
+    params, _ = model.init(fcnn.key(0), (SIZE, SIZE, 3))
+    x = np.random.default_rng(0).random((IMAGES, SIZE, SIZE, 3), np.float32)
+    return model, params, x, np.arange(IMAGES) % 10
+
+
+def test_a_step_holds_what_its_pullbacks_read_and_little_more():
+    model, params, x, target = residual_network()
+    f = fcnn.value_and_grad(model, losses.softmax_cross_entropy, jit=False)
+    f(params, x, target, fcnn.training())
+    peak, _ = peak_of(lambda: f(params, x, target, fcnn.training()))
+    assert KEPT < peak < KEPT + PASSING + MIB
+
+
+def most_alive(nodes, away, ends):
+    """Return the bytes of temporary arrays that are alive at once, at the worst call."""
+    first, last = dict.fromkeys(ends - away, 0), dict.fromkeys(ends - away, len(nodes))
+    for at, node in enumerate(nodes):
+        for owner in (node.reads | node.writes) - away:
+            first.setdefault(owner, at)
+            last[owner] = max(at, last.get(owner, 0))
+    change = [0] * (len(nodes) + 2)
+    for owner, at in first.items():
+        change[at] += _passes.sizes(owner)
+        change[last[owner] + 1] -= _passes.sizes(owner)
+    return max(itertools.accumulate(change))
+
+
+def test_a_replayed_step_holds_little_more_than_is_alive_at_once(monkeypatch):
+    planned, arena_of = [], _passes.arena_of
+
+    def spy(*args):
+        planned.append((most_alive(*args), arena_of(*args)))
+        return planned[-1][1]
+
+    monkeypatch.setattr(_program, "arena_of", spy)
+    model, params, x, target = residual_network()
+    f = fcnn.value_and_grad(model, losses.softmax_cross_entropy, jit=True)
+    run = functools.partial(f, params, x, target, fcnn.training())
+    plain, recorded, replayed = [peak_of(run)[0] for _ in range(3)]
+    assert plain < KEPT + PASSING + MIB
+    assert recorded < KEPT + PASSING + 5 * MIB  # what describes calls; constants
+    assert replayed < MIB
+    ((alive, arena),) = planned
+    assert alive <= arena.length < 1.05 * alive
+    assert alive < KEPT + 3 * MAP + blocks.BUDGET
 
 
 def test_constants_of_the_same_bytes_are_one():

@@ -92,10 +92,10 @@ def test_a_fused_pool_gives_the_same_but_for_the_rounding_of_sums(layers, n):
     assert_near(grads, expected_grads, 1e-4)
 
 
-def trained(layers, dtype):
+def trained(layers, dtype, shape=(14, 13, 3)):
     """Params with statistics as after training."""
     rng = np.random.default_rng(1)
-    params, _ = fcnn.serial(*layers).init(fcnn.key(0), (14, 13, 3))
+    params, _ = fcnn.serial(*layers).init(fcnn.key(0), shape)
     moved = tree.map(
         lambda leaf: leaf + rng.random(leaf.shape, np.float32), params, statistic=lambda s: s + 0.5
     )
@@ -117,6 +117,68 @@ def test_a_batch_norm_folds_into_the_convolution_in_evaluation_alone(layers, dty
     f = fcnn.grad(model, fcnn.losses.mean_squared_error)  # without an input gradient
     zero = np.zeros_like(model.apply(params, x))
     assert_near(f(params, x, zero), f(params, x, zero, unfused(fcnn.EVAL)), 100 * close)
+
+
+RENEWED = [
+    ((14, 13, 3), (fcnn.relu, fcnn.conv2d(5, 3))),
+    ((14, 13, 3), (fcnn.relu, fcnn.conv2d(16, 3, padding=1, padding_mode="reflect"))),
+    ((14, 13, 6), (fcnn.elu(), fcnn.conv2d(6, 3, groups=3, bias="untied", flip=True), fcnn.elu())),
+    ((14, 13, 3), (fcnn.relu, fcnn.conv2d(3, 3, groups=3, stride=2, padding="same"))),
+    ((14, 13, 3), (fcnn.relu, fcnn.max_pool2d(2))),
+    ((14, 13, 3), (fcnn.relu6, fcnn.max_pool2d(3, stride=2, padding="same"))),
+    ((40, 8), (fcnn.relu, fcnn.conv1d(9, 5, padding="causal"), fcnn.relu)),
+    ((6, 7, 8, 8), (fcnn.relu, fcnn.conv3d(8, 3, padding=1, bias=None))),
+]
+
+
+@pytest.mark.parametrize(("shape", "rest"), RENEWED, ids=repr)
+@pytest.mark.parametrize("shift", [0, 50])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_read_of_a_batch_norm_is_renewed_with_its_bits(shape, rest, shift, dtype):
+    model, ctx = fcnn.serial(fcnn.batch_norm(), *rest), fcnn.training()
+    assert [len(stage.layers) for stage in plan(model, train=True)] == [1 + len(rest)]
+    params = trained((fcnn.batch_norm(), *rest), dtype, shape)
+    x = np.random.default_rng(0).standard_normal((5, *shape)).astype(dtype) + dtype(shift)
+    expected = run(model, params, x, unfused(ctx))
+    assert tree.equal(run(model, params, x, ctx), expected)
+    y, pullback = model.vjp(params, x, ctx)
+    dy = np.random.default_rng(5).standard_normal(y.shape).astype(dtype)
+    for _ in range(2):  # it may be called again
+        assert tree.equal((y, *pullback(dy)), expected)
+    model = fcnn.serial(model, fcnn.flatten)
+    f, zero = fcnn.grad(model, fcnn.losses.mean_squared_error), np.zeros_like(y).reshape(5, -1)
+    params = (params, ())  # without an input gradient
+    assert tree.equal(f(params, x, zero, ctx), f(params, x, zero, unfused(ctx)))
+
+
+def test_a_renewed_input_is_pooled_like_a_kept_one():
+    norm = fcnn.serial(fcnn.batch_norm(), fcnn.relu)
+    pooled = fcnn.serial(fcnn.conv2d(5, 3), fcnn.relu, fcnn.max_pool2d(2))
+    model, ctx = fcnn.serial(norm, pooled), fcnn.training()
+    assert [len(stage.layers) for stage in plan(model, train=True)] == [5]
+    params = trained((norm, pooled), np.float32)
+    x = np.random.default_rng(0).standard_normal((4, 14, 13, 3)).astype(np.float32)
+    between, pull_norm = norm.vjp(params[0], x, ctx)
+    y, pull = pooled.vjp(params[1], between, ctx)
+    dy = np.random.default_rng(5).standard_normal(y.shape).astype(np.float32)
+    dpooled, dbetween = pull(dy)
+    dnorm, dx = pull_norm(dbetween)
+    assert tree.equal(run(model, params, x, ctx, dy), (y, (dnorm, dpooled), dx))
+
+
+def test_an_error_behind_a_batch_norm_names_the_convolution():
+    model = fcnn.serial(fcnn.batch_norm(), fcnn.relu, fcnn.conv2d(4, 3), fcnn.max_pool2d(5))
+    params, x = trained(model.layers[:3], np.float32), np.ones((2, 14, 13, 3), np.float32)
+    for call in (model.apply, model.vjp):
+        with pytest.raises(ShapeError, match=r"^serial\[0\] batch_norm\(\): expected 3 channels"):
+            call((*params, ()), x[..., :2], fcnn.training())
+        with pytest.raises(ShapeError, match=r"^serial\[2\] conv2d\(4, 3\): expected a w"):
+            call((*params, ()), x[:, :2], fcnn.training())
+        with pytest.raises(ShapeError, match=r"^serial\[3\] max_pool2d\(5\): expected a w"):
+            call((*params, ()), x[:, :6], fcnn.training())
+    model = fcnn.serial(fcnn.batch_norm(), fcnn.relu, fcnn.max_pool2d(5))
+    with pytest.raises(ShapeError, match=r"^serial\[2\] max_pool2d\(5\): expected a w"):
+        model.vjp(params[:3], x[:, :4], fcnn.training())
 
 
 COMPOSED = [
@@ -199,9 +261,12 @@ OTHER = fcnn.dropout(0.5)
         ((CONV, POOL, RELU), [3], [3]),
         ((CONV, NORM), [1, 1], [2]),
         ((CONV, NORM, RELU), [1, 2], [3]),
-        ((CONV, NORM, RELU, POOL), [1, 2, 1], [4]),
+        ((CONV, NORM, RELU, POOL), [1, 3], [4]),
         ((CONV, NORM, POOL, RELU), [1, 1, 1, 1], [4]),
-        ((NORM, RELU, CONV), [2, 1], [2, 1]),
+        ((NORM, RELU, CONV), [3], [2, 1]),
+        ((CONV, NORM, RELU, CONV, NORM, RELU, POOL), [1, 3, 3], [3, 4]),
+        ((NORM, RELU, CONV, RELU, POOL), [5], [2, 3]),
+        ((NORM, RELU, fcnn.conv2d(4, 3, bias="untied"), RELU, POOL), [4, 1], [2, 2, 1]),
         ((fcnn.add(CONV, CONV), RELU), [2], [2]),
         ((fcnn.residual(NORM), RELU), [2], [2]),
         ((fcnn.concat(CONV, CONV), RELU), [2], [2]),
