@@ -63,6 +63,13 @@ def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
         signature.append((cls, value))
 
 
+def has_count(tree: Any) -> bool:
+    """Whether a whole number is part of a tree's signature: each of its values is a new one."""
+    signature: list[Any] = []
+    flatten(tree, [], signature)
+    return any(type(each) is tuple and each[0] is int for each in signature)
+
+
 def key_of(signature: list[Any]) -> tuple[Any, ...]:
     """Return a signature that can be looked up.
 
