@@ -130,7 +130,7 @@ def scale_by_learning_rate(
 
     def begin(state: Any) -> Stage:
         expect(state, ScaleByLearningRateState)
-        rate = computed(rate_at, state.count)
+        rate = computed(rate_at, state.count) if callable(learning_rate) else rate_at(0)
         after = ScaleByLearningRateState(state.count + 1, rate)
         return Stage(_scaled, lambda: after, numbers=(-rate,))
 
