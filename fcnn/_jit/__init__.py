@@ -5,3 +5,4 @@ from fcnn._jit._automatic import is_own as is_own
 from fcnn._jit._automatic import replayed as replayed
 from fcnn._jit._automatic import wanted as wanted
 from fcnn._jit._function import jit as jit
+from fcnn._jit._leaves import has_count as has_count

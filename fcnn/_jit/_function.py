@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from fcnn._jit._errors import DeviationError
-from fcnn._jit._leaves import flatten, is_supported, key_of
+from fcnn._jit._leaves import flattened, is_supported, key_of
 from fcnn._jit._plan import Plan, first_difference, record
 from fcnn._jit._report import Report
 from fcnn._jit._results import differences
@@ -88,6 +88,7 @@ class Jitted(Generic[P, R]):
         self._name = name or functools.partial(repr, function)
         self._is_given_up = False
         self._slots: OrderedDict[Any, _Slot] = OrderedDict()
+        self._last: tuple[Any, _Slot | None] = None, None  # the most recent, found without a lock
         self._lock = threading.Lock()
         functools.update_wrapper(self, function, updated=())
 
@@ -96,16 +97,17 @@ class Jitted(Generic[P, R]):
         if self._to_skip or RECORDING.recorder is not None or self._is_given_up:
             self._to_skip = max(0, self._to_skip - 1)
             return self._function(*args, **kwargs)
-        leaves: list[Any] = []
-        signature: list[Any] = []
         try:
-            flatten((args, kwargs), leaves, signature)
+            leaves, signature = flattened(args, kwargs)
             key = key_of(signature)
         except ArgumentError:
             if not self._quiet:
                 raise
             return self._function(*args, **kwargs)
-        slot = self._slot(key)
+        last, slot = self._last
+        if slot is None or last != key:
+            slot = self._slot(key)
+            self._last = key, slot
         plans = slot.plans
         if not plans:
             return self._first(slot, args, kwargs, leaves)
@@ -141,9 +143,7 @@ class Jitted(Generic[P, R]):
         Raises:
             TraceError: if they are not recorded, or their values take another path.
         """
-        leaves: list[Any] = []
-        signature: list[Any] = []
-        flatten((args, kwargs), leaves, signature)
+        leaves, signature = flattened(args, kwargs)
         slot = self._slot(key_of(signature))
         if slot.plan is None:
             self._first(slot, args, kwargs, leaves)

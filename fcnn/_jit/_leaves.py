@@ -16,6 +16,17 @@ from fcnn.tree._node import is_namedtuple, rebuild
 _NUMBERS = (int, float)
 
 
+def flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Return the leaves and the signature of a function's arguments."""
+    leaves: list[Any] = []
+    signature: list[Any] = [len(args)]
+    for each in args:
+        flatten(each, leaves, signature)
+    if kwargs:
+        flatten(kwargs, leaves, signature)
+    return leaves, signature
+
+
 def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
     """Append the arrays and keys of a tree to ``leaves``, and all the rest to the signature.
 
@@ -28,7 +39,7 @@ def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
         leaves.append(value)
         signature.append((value.shape, value.strides, value.dtype))
         return
-    names = getattr(cls, "__node_fields__", None)
+    names = None if cls is tuple else getattr(cls, "__node_fields__", None)
     if names is not None:
         signature.append(cls)
         numbers = cls.__node_numbers__
@@ -65,6 +76,13 @@ def flatten(value: Any, leaves: list[Any], signature: list[Any]) -> None:
         signature.append((cls, value))
 
 
+def has_count(tree: Any) -> bool:
+    """Whether a whole number is part of a tree's signature: each of its values is a new one."""
+    signature: list[Any] = []
+    flatten(tree, [], signature)
+    return any(type(each) is tuple and each[0] is int for each in signature)
+
+
 def key_of(signature: list[Any]) -> tuple[Any, ...]:
     """Return a signature that can be looked up.
 
@@ -75,7 +93,7 @@ def key_of(signature: list[Any]) -> tuple[Any, ...]:
     try:
         hash(key)
     except TypeError:
-        kinds = {type(each[1]).__name__ for each in signature if not _hashes(each)}
+        kinds = {type(each[1]).__name__ for each in signature[1:] if not _hashes(each)}
         raise ArgumentError(
             f"expected trees of arrays, keys, contexts and values that hash as arguments of a "
             f"function under jit, got {', '.join(sorted(kinds))}; close over it, or pass arrays"

@@ -73,7 +73,7 @@ def expression(result: Any, traced: Any, leaf: Leaf, name: Name) -> str:
 
 def read_only(array: Any) -> Any:
     """Return the array, which can no longer be written to."""
-    array.flags.writeable = False
+    array.setflags(False)  # write=False; by its name it takes twice the time
     return array
 
 

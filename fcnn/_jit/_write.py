@@ -10,6 +10,7 @@ import numpy as np
 
 from fcnn._jit._errors import DeviationError
 from fcnn._jit._op import Op
+from fcnn._jit._spans import Place, in_memory_order
 from fcnn._typing import Array
 
 Write = Callable[[Any], str]
@@ -54,9 +55,11 @@ def put_all(outs: tuple[Array, ...], results: Any) -> None:
 
 
 def _out(op: Op, write: Write, name: Write) -> str:
-    function, outs = op.function, [write(each) for each in op.outs]
-    args = ", ".join([write(each) for each in _with_arrays(op)])
-    kwargs = "".join(f", {key}={write(value)}" for key, value in op.kwargs.items())
+    function = op.function
+    given, places = _in_memory_order(_with_arrays(op), op)
+    args, outs = ", ".join(map(write, given)), [write(each) for each in places]
+    settings = {key: value for key, value in op.kwargs.items() if (key, value) != ("where", True)}
+    kwargs = "".join(f", {key}={write(value)}" for key, value in settings.items())
     called = name(function)
     if isinstance(function, np.ufunc):
         if function in _BY_KEYWORD:
@@ -66,10 +69,10 @@ def _out(op: Op, write: Write, name: Write) -> str:
     if (
         method == "reduce"
         and len(op.args) == 1
-        and op.kwargs.keys() <= {"axis", "dtype", "keepdims"}
+        and settings.keys() <= {"axis", "dtype", "keepdims"}
     ):
-        axis, dtype = write(op.kwargs.get("axis", 0)), write(op.kwargs.get("dtype"))
-        return f"{called}({args}, {axis}, {dtype}, {outs[0]}, {op.kwargs.get('keepdims', False)})"
+        axis, dtype = write(settings.get("axis", 0)), write(settings.get("dtype"))
+        return f"{called}({args}, {axis}, {dtype}, {outs[0]}, {settings.get('keepdims', False)})"
     if function is np.dot:
         return f"{called}({args}, {outs[0]})"
     return f"{called}({args}, out={outs[0]}{kwargs})"
@@ -81,9 +84,34 @@ def _with_arrays(op: Op) -> tuple[Any, ...]:
     if op.function not in _WITH_NUMBERS or len(dtypes) != 1 or op.kwargs:
         return op.args
     (dtype,) = dtypes
-    if dtype.char not in "fd":
+    numbers = {type(each) for each in op.args if type(each) in (int, float)}
+    if dtype.char not in "fd" and (dtype != np.int64 or float in numbers):
         return op.args
     return tuple([_number(each, dtype) if type(each) in (int, float) else each for each in op.args])
+
+
+def _in_memory_order(args: tuple[Any, ...], op: Op) -> tuple[tuple[Any, ...], tuple[Place, ...]]:
+    """Return arguments and results of an element-wise call with their axes as in memory.
+
+    NumPy then takes 0.6 to 0.9 us less, and half the time where an argument lies otherwise.
+    """
+    is_elementwise = isinstance(op.function, np.ufunc) and op.function.signature is None
+    if not is_elementwise or op.kwargs:
+        return args, op.outs
+    axes = in_memory_order(op.outs[0])
+    ranks = {np.ndim(each) if type(each) is not Place else len(each.shape) for each in args}
+    if axes is None or not ranks <= {0, len(axes)}:
+        return args, op.outs
+
+    def turned(value: Any) -> Any:
+        if type(value) is not Place:
+            return value.transpose(axes) if np.ndim(value) else value
+        if not value.shape:
+            return value
+        shape, strides = ([every[i] for i in axes] for every in (value.shape, value.strides))
+        return value._replace(shape=tuple(shape), strides=tuple(strides))
+
+    return tuple(map(turned, args)), tuple(map(turned, op.outs))
 
 
 def _number(value: Any, dtype: Any) -> Any:

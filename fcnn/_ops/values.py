@@ -20,6 +20,14 @@ def decide(condition: Any) -> bool:
     return bool(condition) if recorder is None else recorder.decided(condition)
 
 
+def is_known(condition: Any) -> bool:
+    """Return whether a condition is true, and will be in a replay; False while it is recorded.
+
+    It may leave out work that changes nothing where it is true.
+    """
+    return RECORDING.recorder is None and bool(condition)
+
+
 def holds(condition: Callable[..., Any], *arguments: Any) -> bool:
     """Return ``bool(condition(*arguments))``, for a condition that NumPy's calls do not show."""
     recorder = RECORDING.recorder

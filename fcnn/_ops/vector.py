@@ -30,6 +30,8 @@ def times_vector(a: Array, v: Array) -> Array:
 def row_sums(a: Array, out: Array | None = None) -> Array:
     """Return the sums of the rows of ``a (..., m, n)``, as a product with ones by BLAS."""
     n = a.shape[-1]
+    if n == 1:
+        return memory.asarray(np.add(a[..., 0], 0, out=out))  # 0 for -0, as in the product
     if raises_by_mistake(n, a.itemsize):
         return memory.asarray(np.add.reduce(a, axis=-1, out=out))
     return memory.asarray(np.matmul(a, memory.ones(n, a.dtype), out=out))

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import attrs
-import numpy as np
 
 from fcnn import _check, tree
+from fcnn._ops import memory
 from fcnn._ops.gemm import product
+from fcnn._ops.values import computed
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import leafwise
@@ -20,7 +21,7 @@ from fcnn.optim.combine import chain
 from fcnn.optim.masks import Mask, chosen, matrices, restrict
 from fcnn.optim.moments import mean, scale_by_adam
 from fcnn.optim.optimizers import Rate, decay_of
-from fcnn.optim.transforms import positive, scale_by_learning_rate
+from fcnn.optim.transforms import norm_of, positive, scale_by_learning_rate
 
 A, B, C = 3.4445, -4.775, 2.0315
 """Of x → A x + B x³ + C x⁵, which has the steepest slope at 0 of those that stay near 1."""
@@ -101,7 +102,7 @@ def scale_by_muon(
         else:
             factor = consistent_rms * math.sqrt(max(rows, columns))
         new = orthogonal(matrix, ns_steps, eps).reshape(u.shape)
-        return new * np.array(factor, u.dtype), m
+        return new * memory.array(factor, u.dtype), m
 
     def begin(state: Any) -> Stage:
         expect(state, ScaleByMuonState)
@@ -119,14 +120,14 @@ def orthogonal(matrix: Array, steps: int, eps: float) -> Array:
     The side that is shorter is that of the products: a tall matrix is transposed.
     """
     rows, columns = matrix.shape
-    x = np.ascontiguousarray(matrix.T if rows > columns else matrix)
-    x = x / np.array(max(tree.norm(x), eps), x.dtype)
+    x = memory.ascontiguousarray(matrix.T if rows > columns else matrix)
+    x = x / memory.array(computed(lambda norm: max(norm, eps), norm_of(x)), x.dtype)
     n = len(x)
-    a, b, c = (np.array(number, x.dtype) for number in (A, B, C))
-    gram, square = np.empty((n, n), x.dtype), np.empty((n, n), x.dtype)
-    moved = np.empty_like(x)
+    a, b, c = (memory.array(number, x.dtype) for number in (A, B, C))
+    gram, square = memory.empty((n, n), x.dtype), memory.empty((n, n), x.dtype)
+    moved = memory.empty_like(x)
     for _ in range(steps):
-        product(x, np.ascontiguousarray(x.T), gram)
+        product(x, memory.ascontiguousarray(x.T), gram)
         product(gram, gram, square)
         gram *= b
         square *= c

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fcnn import _check, tree
-from fcnn._ops.values import called, computed, decide, number
+from fcnn._ops.values import called, computed, decide, is_known, number
 from fcnn._typing import Array, Tree
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Update, transform
@@ -130,7 +130,7 @@ def scale_by_learning_rate(
 
     def begin(state: Any) -> Stage:
         expect(state, ScaleByLearningRateState)
-        rate = computed(rate_at, state.count)
+        rate = computed(rate_at, state.count) if callable(learning_rate) else rate_at(0)
         after = ScaleByLearningRateState(state.count + 1, rate)
         return Stage(_scaled, lambda: after, numbers=(-rate,))
 
@@ -213,27 +213,33 @@ def clip_by_global_norm(max_norm: float, *, mask: Mask | None = None) -> tuple[I
     def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
         expect(state, EmptyState)
         weights = [leaf for _, leaf, is_statistic in walk(updates) if not is_statistic]
-        norm = number(called(_norm, *weights))
-        if decide(norm <= max_norm):
+        norm = norm_of(*weights)
+        if is_known(norm <= max_norm):
             return updates, state
         return transformed(_shortening(max_norm, norm), updates, params), state
 
     return restrict(empty, update, mask)
 
 
-def _norm(*weights: Any) -> np.float64:
+def norm_of(*weights: Any) -> float:
     """Return the norm of all weights together."""
+    return number(called(_norm, *weights))
+
+
+def _norm(*weights: Any) -> np.float64:
     return np.float64(tree.norm(weights))
 
 
 def _shortening(max_norm: float, norm: float) -> Callable[[Any, Array], Array]:
-    """Return the function ``(p, u) -> u · max_norm / norm``, right also where the quotient is tiny.
+    """Return ``(p, u) -> u · min(1, max_norm / norm)``, right also where the quotient is tiny.
 
     A float32 gradient may have a norm of 1e39, and 1 / 1e39 is a float32 of few bits: below
     2⁻¹³ the factor is split into a fraction and a power of two, which is applied last.
     """
 
     def factors(norm: float) -> tuple[bool, float, int]:
+        if norm <= max_norm:
+            return True, 1.0, 0
         top, top_exponent = math.frexp(max_norm)
         bottom, bottom_exponent = math.frexp(norm)
         exponent = top_exponent - bottom_exponent

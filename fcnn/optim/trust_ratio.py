@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnn import tree
+from fcnn._ops.memory import array
+from fcnn._ops.values import computed
 from fcnn._typing import Array
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import stateless
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.moments import scale_by_adam
 from fcnn.optim.optimizers import Rate, decay_of, descent
-from fcnn.optim.transforms import empty
+from fcnn.optim.transforms import empty, norm_of
 
 
 @transform
@@ -36,11 +37,14 @@ def scale_by_trust_ratio(*, mask: Mask | None = None) -> tuple[Init, Update]:
 
 
 def _trusted(p: Array, u: Array) -> Array:
-    of_weight, of_update = tree.norm(p), tree.norm(u)
-    ratio = of_weight / of_update if of_weight and of_update else 1.0
+    ratio = computed(_ratio, norm_of(p), norm_of(u))
     with np.errstate(invalid="ignore"):  # inf · 0
-        new: Array = u * np.array(ratio, u.dtype)
+        new: Array = u * array(ratio, u.dtype)
     return new
+
+
+def _ratio(of_weight: float, of_update: float) -> float:
+    return of_weight / of_update if of_weight and of_update else 1.0
 
 
 @optimizer

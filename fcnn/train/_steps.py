@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from fcnn import _batch
 from fcnn._layer import Layer, training
 from fcnn._scores import Metric, count_correct, measure
 from fcnn._typing import Tree
-from fcnn.autodiff import gradients
 from fcnn.data import batches
 from fcnn.data.augment import Augmentation
 from fcnn.errors import NonFiniteError
@@ -22,6 +20,7 @@ from fcnn.train._finite import HINT, keep, last_finite, refuse_not_finite
 from fcnn.train._plan import Augment, Plan, ShardSize, begin
 from fcnn.train._resume import Changes
 from fcnn.train._state import State
+from fcnn.train._update import Update, updates
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -74,7 +73,8 @@ def steps(
         changed: "model", "optimizer", "data" or "key", or several, of which ``state`` may be
             of another one. The optimizer's state is kept where the new one has a state of the
             same structure, and else made anew; with other data the epoch starts anew.
-        jit: see `fcnn.value_and_grad`.
+        jit: see `fcnn.value_and_grad`. An optimizer of this library is replayed with the gradient
+            where a batch is one shard and no executor is named.
 
     Raises:
         ArgumentError: if an argument is something else.
@@ -115,7 +115,8 @@ def steps(
 def run(plan: Plan, state: State, executor: Executor | None) -> Iterator[State]:
     """Yield the states of a run; the params at the end of each epoch are finite."""
     _, k_order, k_augment, k_dropout = split(state.key, 4)
-    step = _step(plan, executor, k_augment, k_dropout)
+    update = updates(plan, executor, state.opt_state)
+    step = _step(plan, update, k_augment, k_dropout)
     checked = before = state
     try:
         while True:
@@ -140,28 +141,23 @@ def run(plan: Plan, state: State, executor: Executor | None) -> Iterator[State]:
 
 
 def _step(
-    plan: Plan, executor: Executor | None, k_augment: Key, k_dropout: Key
+    plan: Plan, update: Update, k_augment: Key, k_dropout: Key
 ) -> Callable[[State, Tree, Tree], State]:
     """Return the function of a state and a batch that gives the next state."""
     has_aux = plan.shard.has_aux
-
-    @functools.cache
-    def gradient(shard_size: int | None) -> Callable[..., Any]:
-        return gradients(plan.shard, shard_size, executor)
 
     def step(state: State, x: Tree, target: Tree) -> State:
         n = _batch.length(x)
         x, learnt, later = _augmented(plan.augment, state, k_augment, x, target)
         context = training(_at(state, k_dropout))
-        f = gradient(plan.shard_size_for(n))
-        value, grads = f(state.params, x, learnt, context, later)
+        value, made = update(state.params, state.opt_state, x, learnt, context, later)
         value, prediction = value if has_aux else (value, None)
-        if not math.isfinite(value):
+        if made is None:
             raise NonFiniteError(
                 f"expected a finite loss, got {value} at step {state.step + 1}; {HINT}"
             )
-        params, opt_state = plan.optimizer.step(state.params, grads, state.opt_state)
         sums = _sums(plan, value, prediction, target, n)
+        params, opt_state = made
         return _after(plan, state, params, opt_state, sums, n)
 
     return step

@@ -1,5 +1,7 @@
 """fcnn as a contestant: `value_and_grad` and `optim.sgd`, as in a user's own training loop.
 
+The whole step under `fcnn.jit` is another way, as JAX and PyTorch have it.
+
 The same file runs the build before (``--against``) with another fcnn first on the path, so it
 passes positional arguments where names have changed.
 """
@@ -64,6 +66,8 @@ def prepare(
 ) -> Run:
     """Return the fastest way: the whole batch with one or all BLAS threads, or shards on a pool.
 
+    In training the whole batch is tried with the gradient alone replayed, and with the whole step.
+
     Args:
         work: the workload.
         batch: the number of images.
@@ -85,6 +89,8 @@ def prepare(
     if alone:
         return _fastest(_ways_alone(work, batch))
     ways = [Way("whole batch", whole), Way("whole batch, 1 thread", _with_one_thread(whole))]
+    if mode == "training" and jit:
+        ways += _ways_recorded(work, batch)
     for size in sorted({size for size in (batch // 2, *SHARD_SIZES) if 1 < size < batch}):
         for name in ("threads", "processes"):
             ways.append(Way(f"shards of {size}, {name}", make(work, batch, size, _pool(name))))
@@ -94,9 +100,18 @@ def prepare(
 def _ways_alone(work: Work, batch: int) -> list[Way]:
     """Return the ways to train in one thread: the batch as a whole, or in shards."""
     ways = [Way("whole batch", _with_one_thread(_training(work, batch, None, None)))]
+    ways += _ways_recorded(work, batch)
     for size in sorted({size for size in (batch // 2, *SHARD_SIZES) if 1 < size < batch}):
         ways.append(Way(f"shards of {size}", _training(work, batch, size, None)))
     return ways
+
+
+def _ways_recorded(work: Work, batch: int) -> list[Way]:
+    """Return the way to replay a whole step in one thread, where this fcnn does."""
+    if not hasattr(fcnn, "jit"):
+        return []
+    run = _training(work, batch, None, None, whole_step=True)
+    return [Way("whole step, 1 thread", _with_one_thread(run))]
 
 
 def _layer_ways(work: Work, batch: int, alone: bool) -> list[Way]:
@@ -212,7 +227,12 @@ def _options(jit: bool) -> dict[str, Any]:
 
 
 def _training(
-    work: Work, batch: int, shard: int | None, pool: Executor | None, jit: bool = True
+    work: Work,
+    batch: int,
+    shard: int | None,
+    pool: Executor | None,
+    jit: bool = True,
+    whole_step: bool = False,
 ) -> Run:
     net = model(work.model)
     params = initial(work, net)
@@ -221,15 +241,21 @@ def _training(
     optimizer, run_key, step = optim.sgd(RATE), fcnn.key(0), 0
     state = optimizer.init(params)
     loss = getattr(losses, work.loss)
-    options = _options(jit)
+    options = _options(jit and not whole_step)
     loss_and_grad = fcnn.value_and_grad(net, loss, shard_size=shard, executor=pool, **options)
+
+    def one(params: Any, state: Any, images: Any, target: Any, ctx: Any) -> tuple[Any, Any]:
+        _, grads = loss_and_grad(params, images, target, ctx)
+        return optimizer.step(params, grads, state)
+
+    if whole_step:
+        one = fcnn.jit(one)
 
     def steps(k: int) -> None:
         nonlocal params, state, step
         for _ in range(k):
             ctx = fcnn.training(fcnn.fold_in(run_key, step))
-            _, grads = loss_and_grad(params, images, target, ctx)
-            params, state = optimizer.step(params, grads, state)
+            params, state = one(params, state, images, target, ctx)
             step += 1
 
     return steps

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 import threading
 
 import numpy as np
@@ -532,3 +533,29 @@ def test_an_executor_within_is_refused():
         with pytest.raises(TraceError, match="got an executor; leave out executor="):
             fcnn.jit(step)(PARAMS, *batch(0))
         assert step(PARAMS, *batch(0))[0] > 0
+
+
+def test_element_wise_calls_run_in_the_order_of_memory():
+    """Of their result; the other arguments may lie otherwise, or be numbers or rows."""
+
+    def f(x, other, row):
+        y = np.exp(x.transpose(3, 0, 2, 1))
+        y = 1 - y * CONSTANT
+        y *= other
+        whole = np.maximum(y, x.dtype.type(0.5)) + x.transpose(3, 0, 2, 1)
+        count = np.floor(x).astype(np.int64)
+        return whole, whole + row, np.greater(whole, y), count + 1, count * 0.5
+
+    jitted = fcnn.jit(f)
+    for i in range(3):
+        args = drawn(i, 4, 3, 5, 2), drawn(i + 9, 2, 4, 5, 3), drawn(i, 3)
+        same(f(*args), jitted(*args))
+    source = plan_of(jitted).program.source
+    static = plan_of(jitted).program._static
+    (line,) = [line for line in source.splitlines() if "exp_" in line]
+    places = [static[name] for name in re.findall(r"s\d+", line)]
+    assert places
+    assert all(place.shape == (4, 3, 5, 2) for place in places)
+
+
+CONSTANT = drawn(5, 2, 4, 5, 3)

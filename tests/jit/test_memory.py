@@ -154,18 +154,6 @@ def branching(x):
     return np.tanh(x) * (2 if values.decide(x[0] > 0) else 3)
 
 
-@pytest.mark.parametrize(("one_in", "stays"), [(10, True), (4, False)])
-def test_a_large_plan_is_given_up_where_calls_often_take_another_path(monkeypatch, one_in, stays):
-    monkeypatch.setattr(_plan, "LARGE", 1)
-    jitted = fcnn.jit(branching)
-    for i in range(1, one_in * (_function.SOME + 2)):
-        x = np.full(5, -i if i > 4 and i % one_in == 0 else i, np.float32)
-        np.testing.assert_array_equal(jitted(x), branching(x))
-    (slot,) = jitted._slots.values()
-    assert slot.others >= _function.SOME
-    assert (slot.plan is not None) == stays == (not slot.is_given_up)
-
-
 # What a training step may hold: shapes alone give the numbers of bytes.
 
 IMAGES, SIZE, FILTERS, BLOCKS = 32, 32, 16, 3

@@ -55,6 +55,7 @@ ONCE = [
     optim.params_ema(optim.adam(RATE), 0.9),
     optim.schedule_free_sgd(RATE),
     optim.skip_nonfinite(optim.sgd(RATE)),
+    optim.lamb(RATE),
     chained(optim.ema(0.9), optim.scale_by_schedule(lambda step: 1 / (step + 1))),
     chained(optim.clip_by_global_norm(0.01), optim.scale_by_adam()),
     chained(optim.clip_by_global_norm(1e-5), optim.scale_by_adam()),
@@ -71,6 +72,13 @@ def test_a_step_is_recorded_once_and_has_the_same_bits(optimizer):
     (slot,) = jitted._slots.values()
     assert slot.plan is not None
     assert slot.recordings == 1
+
+
+def test_matrices_are_made_orthogonal_in_a_replay():
+    optimizer = optim.muon(RATE)
+    jitted, state = fcnn.jit(step_of(optimizer)), optimizer.init(PARAMS)
+    assert tree.digest(run(jitted, state)) == tree.digest(run(step_of(optimizer), state))
+    assert all(slot.recordings == 1 for slot in jitted._slots.values())
 
 
 def test_params_of_float64_and_leaves_without_axes():

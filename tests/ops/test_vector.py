@@ -56,3 +56,13 @@ def test_products_of_finite_numbers_do_not_warn(dirty, rows, length, dtype):
                 dirty()
                 found = multiply(a, right, np.empty((rows, columns), dtype))
                 np.testing.assert_allclose(found, expected, **near)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sum_of_one_element_has_the_bits_of_the_product_with_one(dtype):
+    numbers = [-0.0, 0.0, np.inf, -np.inf, np.nan, 1.1, -3e-39]
+    a = np.array(numbers, dtype).reshape(7, 1)
+    expected = a @ np.ones(1, dtype)
+    out = np.empty(7, dtype)
+    assert row_sums(a, out) is out
+    assert out.tobytes() == row_sums(a).tobytes() == expected.tobytes()
