@@ -60,7 +60,8 @@ def _together(plan: Plan, opt_state: Any) -> Callable[..., tuple[Any, Any]] | No
         return None
     from fcnn._jit import has_count, is_own, replayed, wanted  # `import fcnn` need not import it
 
-    if not wanted(shard.jit, is_own(plan.model) and is_own(plan.loss)):
+    own = is_own(plan.model) and is_own(plan.loss)
+    if not wanted(shard.jit, own):
         return None
     if not is_own(plan.optimizer) or has_count(opt_state) or _weighs(plan.loss):
         return None
@@ -70,7 +71,7 @@ def _together(plan: Plan, opt_state: Any) -> Callable[..., tuple[Any, Any]] | No
         size = plan.shard_size_for(_batch.length(x))
         return _updated(plan, gradients(plain, size), params, opt_state, x, target, ctx)
 
-    return replayed(update, "the step", plan.model, shard.jit)
+    return replayed(update, "the step", plan.model, shard.jit, own)
 
 
 def _weighs(loss: Any) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 import fcnn
 from fcnn import losses, tree
-from fcnn._jit import _function, _passes, _plan, _program
+from fcnn._jit import _passes, _plan, _program
 from fcnn._layer import core, for_last_call
 from fcnn._ops import blocks, memory, values
 
