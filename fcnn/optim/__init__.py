@@ -34,20 +34,11 @@ from fcnn.optim.accumulating import (
     scale_by_adadelta,
     scale_by_adagrad,
 )
-from fcnn.optim.adam_optimizers import (
-    adamax,
-    amsgrad,
-    nadam,
-    radam,
-)
-from fcnn.optim.adam_variants import (
-    ScaleByAmsgradState,
-    ScaleByNadamState,
-    scale_by_adamax,
-    scale_by_amsgrad,
-    scale_by_nadam,
-    scale_by_radam,
-)
+from fcnn.optim.adam_infinity import adamax, scale_by_adamax
+from fcnn.optim.adam_maximum import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from fcnn.optim.adam_nesterov import ScaleByNadamState, nadam, scale_by_nadam
+from fcnn.optim.adam_rectified import radam, scale_by_radam
+from fcnn.optim.adam_scaling import ScaleByAdamState, scale_by_adam
 from fcnn.optim.annealing import (
     cosine_restarts,
     exponential,
@@ -76,11 +67,9 @@ from fcnn.optim.masks import (
 )
 from fcnn.optim.moments import (
     EmaState,
-    ScaleByAdamState,
     ScaleByRmsState,
     TraceState,
     ema,
-    scale_by_adam,
     scale_by_rms,
     trace,
 )
