@@ -161,12 +161,12 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 FAMILIES = {
     "activations", "adaptive_pool", "checkpointed", "combinators", "conv", "conv_transpose",
-    "dense", "depthwise", "dropout", "elementwise", "embedding", "example_norm", "frozen",
-    "gates", "global_pool", "hard", "lp_pool", "noise", "norm", "pad", "pool", "prelu",
-    "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
+    "dense", "depthwise", "dropout", "elementwise", "embedding", "frozen", "gates",
+    "global_pool", "group_norm", "hard", "layer_norm", "lp_pool", "noise", "norm", "pad", "pool",
+    "prelu", "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
     "standardized",
 }  # fmt: skip
-COMMON = {"_composition", "_convolution", "_sliding", "_transposed"}
+COMMON = {"_composition", "_convolution", "_example_norm", "_sliding", "_transposed"}
 """What layers of several families, or of several ranks, are made of."""
 
 
