@@ -166,7 +166,10 @@ FAMILIES = {
     "prelu", "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
     "standardized",
 }  # fmt: skip
-COMMON = {"_composition", "_convolution", "_example_norm", "_sliding", "_transposed"}
+COMMON = {
+    "_chain", "_children", "_composition", "_convolution", "_example_norm", "_sliding",
+    "_transposed",
+}  # fmt: skip
 """What layers of several families, or of several ranks, are made of."""
 
 
