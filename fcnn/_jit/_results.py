@@ -11,7 +11,7 @@ from fcnn._jit._spans import same_bits
 from fcnn._jit._traced import Traced, plain
 from fcnn.errors import TraceError
 from fcnn.tree import Observation
-from fcnn.tree._node import is_namedtuple
+from fcnn.tree._children import is_namedtuple
 
 Leaf = Callable[[Any, Any], str]
 Name = Callable[[Any], str]

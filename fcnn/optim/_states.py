@@ -15,7 +15,7 @@ import numpy as np
 from fcnn import tree
 from fcnn._typing import Tree
 from fcnn.errors import ArgumentError, TreeError
-from fcnn.tree._node import children_of, is_namedtuple
+from fcnn.tree._children import children_of, is_namedtuple
 
 
 def kept(value: Any) -> Any:

@@ -60,7 +60,8 @@ validation loss has not fallen. Its momentum is kept.
 (True, 8)
 """
 
-from fcnn._evaluate import Evaluation, calibrate
+from fcnn._calibrate import calibrate
+from fcnn._evaluate import Evaluation
 from fcnn.train._epochs import epochs
 from fcnn.train._fit import fit as fit
 from fcnn.train._init import init

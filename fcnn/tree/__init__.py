@@ -16,22 +16,12 @@ https://docs.jax.dev/en/latest/pytrees.html.
 
 from __future__ import annotations
 
+from fcnn.tree._children import leaves, paths, statistics
 from fcnn.tree._map import map, observe
 from fcnn.tree._measure import allclose, astype, digest, norm, ravel, zeros_like
-from fcnn.tree._node import (
-    Structure,
-    equal,
-    flatten,
-    leaves,
-    node,
-    number,
-    paths,
-    statistic,
-    statistics,
-    structure,
-    unflatten,
-)
+from fcnn.tree._node import node, number, statistic
 from fcnn.tree._observation import Observation, average, mix
+from fcnn.tree._structure import Structure, equal, flatten, structure, unflatten
 
 __all__ = [
     "Observation",
