@@ -12,6 +12,8 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 >>> value, grads = loss_and_grad(params, images, labels, fcnn.training(fcnn.key(1)))
 >>> round(value, 3)
 2.303
+
+The source is to be read: ``READING.md`` beside this file says in which order.
 """
 
 from typing import TYPE_CHECKING, Any

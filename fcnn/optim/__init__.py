@@ -12,6 +12,35 @@ Start at `sgd`, `adam` or `adamw`; compose others with
 - Instead of a plain gradient: `sam`. Instead of steps on batches: `scipy_minimize`.
 """
 
+# The files:
+#
+#   _contracts       transform and optimizer: the two contracts
+#   combine          chain, descend
+#   transforms       scales, learning rates, weight decay, clipping
+#   moments          momentum, moving averages, RMSprop's scaling
+#   adam_scaling     Adam's scaling
+#   adam_infinity, adam_maximum, adam_nesterov, adam_rectified
+#                    AdaMax, AMSGrad, NAdam and RAdam, with their optimizers
+#   accumulating, signs, trust_ratio, orthogonal, averaging
+#                    Adagrad and Adadelta, Lion, LAMB, Muon, schedule-free
+#   optimizers       sgd, adam, adamw, rmsprop: chains of these
+#   schedules, annealing
+#                    numbers by the step
+#   masks, path_masks, partitions
+#                    transforms for some of the weights
+#   penalties        numbers that grow with the params, and their gradients
+#   wrappers, skips, sharpness
+#                    optimizers around optimizers; steps left out; SAM
+#   full_batch       SciPy's minimisers
+#
+# How a step runs, one pass over the weights whatever the chain:
+#
+#   _leafwise        transforms that treat each weight by itself, and their chains
+#   _stages          their stages, run weight by weight
+#   _leaves          functions of the weights of several trees, and of observations
+#   _rows            several trees as rows of leaves
+#   _states          states, checked and searched by type
+
 from fcnn.optim._contracts import (
     Optimizer,
     Transform,

@@ -14,6 +14,15 @@ Source: the idea and the names are those of JAX,
 https://docs.jax.dev/en/latest/pytrees.html.
 """
 
+# The files, from the ground up:
+#
+#   _observation  what a pullback returns for a statistic
+#   _children     the children of containers, leaves and their paths
+#   _structure    a tree without its leaves; flatten, unflatten, equal
+#   _node         nodes, and their fields
+#   _map          a function at each leaf
+#   _measure      vectors, norms, casts, digests
+
 from __future__ import annotations
 
 from fcnn.tree._children import leaves, paths, statistics
