@@ -43,6 +43,7 @@ def checkpointed(layer: Layer) -> Triple:
     return layer.init, layer.apply, vjp
 
 
+# No chain, whose layers `serial` would run by themselves.
 @combinator(checkpointed, wiring="branches")
 def _checkpointed_parts(layer: Layer) -> list[Part]:
     return [Part("", layer.spec.arguments["layer"], ())]
