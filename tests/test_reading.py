@@ -11,7 +11,6 @@ import fcnn
 ROOT = Path(fcnn.__file__).parent
 GUIDE = (ROOT / "READING.md").read_text("utf-8")
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT)
-UNMAPPED = {"_jit", "parallel", "train"}
 ONE_FILE = {"quantize"}
 ROW = re.compile(r"(?:\w+/?, )*\w+/?(?=  +\S|$)")
 """Names at the start of a line, and behind two spaces, or on the next line, what they are."""
@@ -39,7 +38,7 @@ def named(folder):
     return {name for row in rows if row for name in row[0].split(", ")}
 
 
-MAPPED = [each for each in PACKAGES if each.name not in UNMAPPED | ONE_FILE]
+MAPPED = [each for each in PACKAGES if each.name not in ONE_FILE]
 
 
 @pytest.mark.parametrize("folder", MAPPED, ids=lambda folder: str(folder.relative_to(ROOT)))
