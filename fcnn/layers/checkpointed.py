@@ -1,4 +1,4 @@
-"""Less memory for more time: what a pullback needs is computed again."""
+"""Gradient checkpointing: the pullback computes the forward pass again, to save memory."""
 
 from __future__ import annotations
 

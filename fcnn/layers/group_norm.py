@@ -1,4 +1,4 @@
-"""Normalisation of each group of channels of an example over its pixels.
+"""Group and instance norm: each group of channels of an example is normalised over its pixels.
 
 The formulas, forward and backward, are in `fcnn.layers._example_norm`.
 

@@ -1,4 +1,4 @@
-"""Normalisation of each pixel over its channels, or of an example over its last axes.
+"""Layer and RMS norm: each pixel is normalised over its channels, or an example over its last axes.
 
 The formulas, forward and backward, are in `fcnn.layers._example_norm`.
 

@@ -1,4 +1,4 @@
-"""Adam's scaling of gradients, and what its variants have in common with it.
+"""Adam's scaling of gradients: its state and moments, which its variants share.
 
 In the formulas of this file and of the variants (`adam_infinity`, `adam_maximum`, `adam_nesterov`,
 `adam_rectified`), u is the update that comes in and t counts the steps from 1. The moments
