@@ -14,8 +14,11 @@ T = TypeVar("T")
 _STATISTIC, _NUMBER = "fcnn.statistic", "fcnn.number"
 
 
-def _freeze(value: Any) -> Any:
-    """Return a node's field with its arrays as read-only views and its lists as tuples."""
+def freeze(value: Any, lists: type = tuple) -> Any:
+    """Return a node's field with its arrays as read-only views and its lists as tuples.
+
+    Or, with ``lists=list``, as lists.
+    """
     cls = type(value)
     if cls is np.ndarray:
         if value.flags.writeable:
@@ -23,11 +26,11 @@ def _freeze(value: Any) -> Any:
             value.setflags(write=False)
         return value
     if cls is tuple or cls is list:
-        return tuple([_freeze(child) for child in value])
+        return (lists if cls is list else tuple)([freeze(child, lists) for child in value])
     if cls is dict:
-        return {name: _freeze(child) for name, child in value.items()}
+        return {name: freeze(child, lists) for name, child in value.items()}
     if is_namedtuple(cls):
-        return cls(*[_freeze(child) for child in value])
+        return cls(*[freeze(child, lists) for child in value])
     return value
 
 
@@ -65,7 +68,7 @@ def number() -> Any:
 
 
 def _with_converter(_cls: type, fields: list[Any]) -> list[Any]:
-    return [field.evolve(converter=field.converter or _freeze) for field in fields]
+    return [field.evolve(converter=field.converter or freeze) for field in fields]
 
 
 @dataclass_transform(
