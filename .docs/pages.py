@@ -19,7 +19,7 @@ LAYERS = {
         "dense embedding conv conv_transpose depthwise separable"
     ),
     "Pooling": "pool global_pool adaptive_pool lp_pool",
-    "Normalisation": "norm example_norm response_norm standardized",
+    "Normalisation": "norm layer_norm group_norm response_norm standardized",
     "Activations and gates": (
         "activations rectifiers prelu smooth hard gates softmax_over elementwise squeeze_excite"
     ),

@@ -53,7 +53,11 @@ def is_elsewhere(target: str) -> bool:
 
 
 # Classes of params that several families share, and where they are described.
-MOVED = {"fcnn.layers._sliding": "fcnn.layers.conv", "fcnn._freezing": "fcnn.layers.frozen"}
+MOVED = {
+    "fcnn.layers._sliding": "fcnn.layers.conv",
+    "fcnn.layers._example_norm": "fcnn.layers.layer_norm",
+    "fcnn._freezing": "fcnn.layers.frozen",
+}
 
 
 def home(thing: Any) -> str:

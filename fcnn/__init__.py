@@ -12,6 +12,8 @@ A layer is an ``(init, apply, vjp)`` triple, parameters are frozen trees, and
 >>> value, grads = loss_and_grad(params, images, labels, fcnn.training(fcnn.key(1)))
 >>> round(value, 3)
 2.303
+
+The source is to be read: ``READING.md`` beside this file says in which order.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -100,20 +102,20 @@ if TYPE_CHECKING:
     from fcnn.layers.elementwise import elementwise as elementwise
     from fcnn.layers.embedding import EmbeddingParams as EmbeddingParams
     from fcnn.layers.embedding import embedding as embedding
-    from fcnn.layers.example_norm import NormParams as NormParams
-    from fcnn.layers.example_norm import group_norm as group_norm
-    from fcnn.layers.example_norm import instance_norm as instance_norm
-    from fcnn.layers.example_norm import layer_norm as layer_norm
-    from fcnn.layers.example_norm import rms_norm as rms_norm
     from fcnn.layers.frozen import frozen as frozen
     from fcnn.layers.gates import glu as glu
     from fcnn.layers.global_pool import global_avg_pool as global_avg_pool
     from fcnn.layers.global_pool import global_max_pool as global_max_pool
+    from fcnn.layers.group_norm import group_norm as group_norm
+    from fcnn.layers.group_norm import instance_norm as instance_norm
     from fcnn.layers.hard import hard_shrink as hard_shrink
     from fcnn.layers.hard import hard_sigmoid as hard_sigmoid
     from fcnn.layers.hard import hard_swish as hard_swish
     from fcnn.layers.hard import hard_tanh as hard_tanh
     from fcnn.layers.hard import soft_shrink as soft_shrink
+    from fcnn.layers.layer_norm import NormParams as NormParams
+    from fcnn.layers.layer_norm import layer_norm as layer_norm
+    from fcnn.layers.layer_norm import rms_norm as rms_norm
     from fcnn.layers.lp_pool import lp_pool2d as lp_pool2d
     from fcnn.layers.noise import alpha_dropout as alpha_dropout
     from fcnn.layers.noise import gaussian_noise as gaussian_noise
@@ -216,17 +218,12 @@ else:  # a type checker would take any misspelt name for one that this finds
         "layers.dropout": ("dropout", "spatial_dropout", "stochastic_depth"),
         "layers.elementwise": ("elementwise",),
         "layers.embedding": ("EmbeddingParams", "embedding"),
-        "layers.example_norm": (
-            "NormParams",
-            "group_norm",
-            "instance_norm",
-            "layer_norm",
-            "rms_norm",
-        ),
         "layers.frozen": ("frozen",),
         "layers.gates": ("glu",),
         "layers.global_pool": ("global_avg_pool", "global_max_pool"),
+        "layers.group_norm": ("group_norm", "instance_norm"),
         "layers.hard": ("hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "soft_shrink"),
+        "layers.layer_norm": ("NormParams", "layer_norm", "rms_norm"),
         "layers.lp_pool": ("lp_pool2d",),
         "layers.noise": ("alpha_dropout", "gaussian_noise"),
         "layers.norm": ("BatchNormParams", "batch_norm"),

@@ -11,7 +11,7 @@ import numpy as np
 from fcnn import tree
 from fcnn._typing import Array, Tree
 from fcnn.errors import ShapeError
-from fcnn.tree._node import shape_of, walk
+from fcnn.tree._children import shape_of, walk
 
 T = TypeVar("T")
 

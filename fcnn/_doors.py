@@ -14,9 +14,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from fcnn import _batch, tree
+from fcnn._call import check_call
 from fcnn._layer import Layer, is_shape, shapes_of
 from fcnn._typing import Tree
-from fcnn._value import Value, check_call
+from fcnn._value import Value
 from fcnn.errors import (
     ArgumentError,
     DataError,

@@ -1,21 +1,19 @@
-"""Applying a trained model: predictions, how good they are, and statistics made new."""
+"""`predict` and `evaluate`: a trained model applied to examples, and how good it is."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import attrs
 
-from fcnn import _batch, _doors, parallel, tree
+from fcnn import _batch, _doors, parallel
 from fcnn._check import whole
-from fcnn._layer import Layer, training
+from fcnn._layer import Layer
 from fcnn._record import record
 from fcnn._scores import Metric, count_correct, has_classes, measure
 from fcnn._stream import BLOCK, WORKERS, Inputs, Pairs, groups, size_of
 from fcnn._typing import Array, Tree
-from fcnn.prng import Key, fold_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from fcnn.data import Examples
     from fcnn.losses import Loss
 
-T = TypeVar("T")
 SHARD_SIZE = 64
 """The default size of a shard in evaluation, which no layer's result depends on."""
 
@@ -161,15 +158,15 @@ def predict(
     """
     _doors.check_model(model)
     _doors.check_bare(params)
-    parts = _parts(inputs, shard_size)
+    parts = parts_of(inputs, shard_size)
     function = Applied(model, jit)
     outputs: list[Any] = []
     for shards in groups(inputs, parts, 1 if executor is None else WORKERS):
-        outputs += _mapped(function, model, params, shards, inputs, executor)
+        outputs += mapped(function, model, params, shards, inputs, executor)
     return _batch.concatenate(outputs)
 
 
-def _mapped(
+def mapped(
     function: Callable[[Any, Any], Any],
     model: Layer,
     params: Tree,
@@ -186,7 +183,7 @@ def _mapped(
         raise
 
 
-def _parts(inputs: Tree, shard_size: int) -> list[slice]:
+def parts_of(inputs: Tree, shard_size: int) -> list[slice]:
     """Return where the shards are."""
     _doors.check_inputs(inputs)
     return parallel.cut(_batch.length(inputs), whole(shard_size, "shard_size"))
@@ -244,7 +241,7 @@ def evaluate(
         function, inputs = Applied(model, jit), Inputs(data)
 
         def apply(shards: list[Any]) -> list[Any]:
-            return _mapped(function, model, params, shards, inputs, executor)
+            return mapped(function, model, params, shards, inputs, executor)
 
         _doors.check_bare(params)
         parts = parallel.cut(len(data), whole(shard_size, "shard_size"))
@@ -295,60 +292,3 @@ def _streamed(
     if len(sums) == 1:
         return Evaluation(sums[0][0], len(data), correct, measured)
     return Evaluation(sum(value * n for value, n in sums) / len(data), len(data), correct, measured)
-
-
-def _observe_shard(model: Layer, key: Key | None, params: T, shard: tuple[Any, int]) -> T:
-    x, i = shard
-    y, pullback = model.vjp(params, x, training(None if key is None else fold_in(key, i)))
-    dparams: T = pullback(tree.zeros_like(y))[0]
-    return dparams
-
-
-def calibrate(
-    model: Layer,
-    params: T,
-    inputs: Tree,
-    *,
-    key: Key | None = None,
-    shard_size: int = SHARD_SIZE,
-    executor: Executor | None = None,
-) -> T:
-    """Replace the statistics by the mean of what each shard shows, in one pass.
-
-    Args:
-        model: a layer.
-        params: its parameters.
-        inputs: the examples to observe.
-        key: the source of randomness, where the model has dropout.
-        shard_size: the largest number of examples observed at a time; shards are of equal
-            size, or differ by one example, and weigh as many examples as they have.
-        executor: what computes the shards; this thread if None.
-
-    Raises:
-        ArgumentError: if an argument is something else.
-        DataError: if there are no examples.
-        TreeError: if the params are not the model's.
-
-    >>> import numpy as np, fcnn
-    >>> model = fcnn.batch_norm()
-    >>> params, _ = model.init(fcnn.key(0), (1,))
-    >>> x = np.array([[1.0], [3.0]], np.float32)
-    >>> fcnn.train.calibrate(model, params, x).mean
-    array([2.], dtype=float32)
-    """
-    _doors.check_model(model)
-    if key is not None:
-        _doors.check_key(key)
-    _doors.check_bare(params)
-    parts = _parts(inputs, shard_size)
-    weights = [(part.stop - part.start) / parts[-1].stop for part in parts]
-    observe = functools.partial(_observe_shard, model, key)
-    seen: list[Any] = []
-    for shards in groups(inputs, parts, 1 if executor is None else WORKERS):
-        numbered = [(x, len(seen) + i) for i, x in enumerate(shards)]
-        seen += _mapped(observe, model, params, numbered, inputs, executor)
-
-    def observed(stored: Array, *observations: tree.Observation) -> Array:
-        return tree.average(observations, weights).value.astype(stored.dtype, copy=False)
-
-    return tree.map(lambda stored, *_: stored, params, *seen, statistic=observed)

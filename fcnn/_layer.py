@@ -32,7 +32,7 @@ from fcnn._typing import Array, ModelPullback, Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError, DTypeError, FcnnError, ShapeError
 from fcnn.prng import Key, fold_in
-from fcnn.tree._node import shape_of, walk
+from fcnn.tree._children import shape_of, walk
 
 P = ParamSpec("P")
 

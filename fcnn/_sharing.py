@@ -19,7 +19,7 @@ from fcnn._layer import Layer
 from fcnn._typing import Tree
 from fcnn._walk import Attribute, Part, parts_of
 from fcnn.errors import ArgumentError, ShapeError
-from fcnn.tree._node import shape_of
+from fcnn.tree._children import shape_of
 
 T = TypeVar("T")
 Index: TypeAlias = tuple[int | str, ...]

@@ -14,7 +14,7 @@ from fcnn._sharing import SHARED
 from fcnn._typing import Shape
 from fcnn._walk import Visit, facts_of, is_leaf, walk
 from fcnn.prng import abstract_key
-from fcnn.tree._node import shape_of
+from fcnn.tree._children import shape_of
 
 _HEAD = ("layer", "output", "params", "stats", "mult-adds", "field")
 _UNKNOWN = "–"

@@ -21,6 +21,7 @@ ROWS = {
     "fcnn._signatures": 0.5,
     "fcnn.errors": 0,
     "fcnn._blas": 1,
+    "fcnn._call": 0,
     "fcnn._check": 1,
     "fcnn._prefetch": 1,
     "fcnn._value": 1,
@@ -48,6 +49,7 @@ ROWS = {
     "fcnn.parallel": 4,
     "fcnn.autodiff": 5,
     "fcnn._evaluate": 5,
+    "fcnn._calibrate": 5.1,
     "fcnn._jit": 4.2,
     "fcnn._summary": 5,
     "fcnn.typing": 5,
@@ -161,12 +163,15 @@ def test_a_module_imports_from_lower_rows_only(module):
 
 FAMILIES = {
     "activations", "adaptive_pool", "checkpointed", "combinators", "conv", "conv_transpose",
-    "dense", "depthwise", "dropout", "elementwise", "embedding", "example_norm", "frozen",
-    "gates", "global_pool", "hard", "lp_pool", "noise", "norm", "pad", "pool", "prelu",
-    "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
+    "dense", "depthwise", "dropout", "elementwise", "embedding", "frozen", "gates",
+    "global_pool", "group_norm", "hard", "layer_norm", "lp_pool", "noise", "norm", "pad", "pool",
+    "prelu", "rectifiers", "resample", "reshape", "response_norm", "smooth", "softmax_over",
     "standardized",
 }  # fmt: skip
-COMMON = {"_composition", "_convolution", "_sliding", "_transposed"}
+COMMON = {
+    "_chain", "_children", "_composition", "_convolution", "_example_norm", "_sliding",
+    "_transposed",
+}  # fmt: skip
 """What layers of several families, or of several ranks, are made of."""
 
 

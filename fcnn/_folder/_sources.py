@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,22 +50,27 @@ def recognise(data: Any) -> dict[str, Any] | None:
 
     if not isinstance(data, sets.Dataset) or len(data) == 0:
         return None
-    x, target = data[0]
+    x, _ = data[0]
     if not isinstance(x, np.ndarray) or x.shape != (28, 28, 1) or len(data.classes) != 10:
         return None
-    for name in _SETS:
-        for split in ("train", "test"):
-            try:
-                whole = getattr(sets, name)(split)
-            except (FcnnError, OSError):
-                continue  # none of it is here
-            if whole.classes != data.classes:
-                break
-            for start in np.flatnonzero(whole.targets == target):
-                if np.array_equal(whole.inputs[start], x):
-                    rows = [int(start), int(start) + len(data)]
-                    if whole[rows[0] : rows[1]] == data:
-                        return {"set": name, "split": split, "rows": rows}
+    for name, split in itertools.product(_SETS, ("train", "test")):
+        try:
+            whole = getattr(sets, name)(split)
+        except (FcnnError, OSError):
+            continue  # none of it is here
+        rows = _rows_in(whole, data) if whole.classes == data.classes else None
+        if rows is not None:
+            return {"set": name, "split": split, "rows": rows}
+    return None
+
+
+def _rows_in(whole: Any, data: Any) -> list[int] | None:
+    """Return the first and the last row, plus one, of a data set that hold another; else None."""
+    x, target = data[0]
+    for start in np.flatnonzero(whole.targets == target).tolist():
+        rows = [start, start + len(data)]
+        if np.array_equal(whole.inputs[start], x) and whole[rows[0] : rows[1]] == data:
+            return rows
     return None
 
 

@@ -11,7 +11,8 @@ from fcnn._layer import Context
 from fcnn.errors import ArgumentError
 from fcnn.prng import Key, is_abstract
 from fcnn.tree import Observation
-from fcnn.tree._node import is_namedtuple, rebuild
+from fcnn.tree._children import is_namedtuple
+from fcnn.tree._structure import rebuild
 
 _NUMBERS = (int, float)
 

@@ -12,7 +12,7 @@ from fcnn._jit._traced import Traced, TracedKey, plain
 from fcnn.errors import TraceError
 from fcnn.prng import Key
 from fcnn.tree import Observation
-from fcnn.tree._node import is_namedtuple
+from fcnn.tree._children import is_namedtuple
 
 Leaf = Callable[[Any, Any], str]
 Name = Callable[[Any], str]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnn._ops.layout import order
+from fcnn._ops.spatial import axis_of, innermost, outermost
 from fcnn._ops.window import AXES, Pads, Pair, Sizes
 from fcnn._typing import Array, IntArray
 from fcnn.errors import ShapeError
@@ -21,7 +21,7 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def check_extension(image: Sizes, pads: Pads, mode: str) -> None:
-    """Refuse padding that is longer than what a reflection or a period has.
+    """Refuse padding by reflection or repetition that is longer than the image allows.
 
     Raises:
         ShapeError: if it is.
@@ -43,8 +43,7 @@ def extend(x: Array, pads: Pads, mode: str) -> Array:
     for i, both in enumerate(pads):
         if both != (0, 0):
             at = _sources(x.shape[i + 1], both, mode)
-            rows = x.transpose(order(x.ndim))
-            x = rows.take(at, axis=i and i + 1).transpose(np.argsort(order(x.ndim)))
+            x = outermost(innermost(x).take(at, axis=axis_of(i)))
     return x
 
 

@@ -105,14 +105,7 @@ def correlate_adjoints(
         oh, c_out, ow, _ = drows.shape
         dbias: Any = memory.empty((oh, c_out, ow), x.dtype) if bias == "untied" else None
         for block in adjoint.blocks():
-            dz = block.of(drows)
-            in_place = epilogue is None and not adjoint.halo and dz.dtype == x.dtype
-            if not (in_place and dz.flags.c_contiguous):
-                source, dz = dz, adjoint.buffer(block)
-                if epilogue is None or yrows is None:
-                    np.copyto(dz, source)
-                else:
-                    epilogue.adjoint(block.of(yrows), source, dz)
+            dz = _before_epilogue(drows, yrows, block, adjoint, epilogue, x.dtype)
             if bias == "tied":
                 sums = channel_sums(dz)
                 dbias = sums if dbias is None else dbias + sums
@@ -122,6 +115,27 @@ def correlate_adjoints(
         return memory.ascontiguousarray(dbias.swapaxes(1, 2)) if bias == "untied" else dbias
 
     return gradients(x, weight, window, groups, input_grad, columns, accumulate)
+
+
+def _before_epilogue(
+    drows: Array,
+    yrows: Array | None,
+    block: Block,
+    adjoint: Adjoint,
+    epilogue: Epilogue | None,
+    dtype: np.dtype[Any],
+) -> Array:
+    """Return the block's dz: dy as it lies where that will do, else in the adjoint's buffer."""
+    dy = block.of(drows)
+    in_place = epilogue is None and not adjoint.halo and dy.dtype == dtype
+    if in_place and dy.flags.c_contiguous:
+        return dy
+    dz = adjoint.buffer(block)
+    if epilogue is None or yrows is None:
+        np.copyto(dz, dy)
+    else:
+        epilogue.adjoint(block.of(yrows), dy, dz)
+    return dz
 
 
 def correlate_transposed(
@@ -144,9 +158,8 @@ def correlate_transposed(
     if is_tiling(window) and (bias is None or bias.ndim == 1):
         return correlate_tiled_transposed(dy, weight, groups, bias)
     shape = (len(dy), *window.image, weight.shape[2] * groups)
-    like = np.broadcast_to(
-        memory.zeros((), dy.dtype), shape
-    )  # the adjoint needs the shape of x alone
+    # The adjoint needs no more of x than its shape and dtype.
+    like = np.broadcast_to(memory.zeros((), dy.dtype), shape)
     adjoint, drows = DirectAdjoint(like, weight, window, groups, True), hcwn(dy)
     for block in adjoint.blocks():
         dz = adjoint.buffer(block)

@@ -71,8 +71,7 @@ def correlate_adjoints(
                 by_plane = channel_sums(own.reshape(len(own), -1, *own.shape[3:]))
                 sums += by_plane.reshape(own.shape[1:3]).sum(axis=0)
             elif bias == "untied":
-                by_row = row_sums(own)
-                sums[planes, block.rows, block.cols] = by_row.transpose(1, 0, 3, 2)
+                sums[planes, block.rows, block.cols] = row_sums(own).transpose(1, 0, 3, 2)
             adjoint.accumulate(met, block, dz, dmet)
         if dx is not None and dmet is not None:
             to, at_planes = planes_at(window, planes)

@@ -120,7 +120,10 @@ def correlate_transposed(
 
 
 def _parts(x: Array, window: Window, single: bool) -> Iterator[slice]:
-    """Cut the planes of output into parts whose stacks are within the budget, or into planes."""
+    """Cut the planes of output into parts whose stacks are within the budget.
+
+    With ``single`` each part is one plane, for a bias that differs from plane to plane.
+    """
     depth = window.out[0]
     size = x[:, 0].size * x.itemsize * window.kernel[0]
     share = 0 if single else 1
@@ -155,7 +158,10 @@ def _add_stacked(dx: Array, dstack: Array, window: Window, groups: int, planes: 
 
 
 def _met(window: Window, planes: slice, k: int) -> tuple[slice, slice]:
-    """Which planes of output meet one of input at the filter's plane k, and which that are."""
+    """Return which of these planes of output see a plane of x by the filter's plane k.
+
+    As a slice of the planes of output, and as a slice of the planes of x that they see.
+    """
     first = planes.start * window.stride[0] + k * window.dilation[0] - window.pads[0][0]
     return inside(first, window.stride[0], planes.stop - planes.start, window.image[0])
 
@@ -190,5 +196,5 @@ def _zeros(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def _of(bias: Array | None, planes: slice) -> Array | None:
-    """Return the bias of one plane, if it has planes."""
+    """Return the bias for a part: that of its only plane, if each plane has its own."""
     return bias if bias is None or bias.ndim == 1 else bias[planes.start]

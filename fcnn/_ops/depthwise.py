@@ -31,13 +31,19 @@ from fcnn._ops.vector import row_sums
 from fcnn._ops.window import Window, inside
 from fcnn._typing import Array, Shape
 
-CHANNELS, SIZE, TERMS = 8, 1 << 17, 72  # see `is_depthwise`
+CHANNELS = 8  # at least; with fewer, and below the next two, groups one by one are faster
+SIZE = 1 << 17  # elements of x at least
+TERMS = 72  # images times elements of a filter at least
 SHARE = 1 / 2  # of the budget, for the products of a band
 TILE = 2  # rows of a band
 
 
 class Band(NamedTuple):
-    """Some rows, the rows that they see, and which row of the filter, or -1, connects two."""
+    """Some rows of a result, and the rows of the source that they are computed from.
+
+    ``places[i, j]`` is the row of the filter that connects the i-th of one with the j-th of the
+    other, -1 if none does.
+    """
 
     target: slice
     source: slice

@@ -1,9 +1,9 @@
 """The adjoint of a correlation along one axis.
 
-A sequence is an image of one column. Its rows of output are matrices of n columns, too short a sum
-for a product by rows. So the weight's gradient is computed with time beside the images: x and dz
-of a block are copied to ``(c, steps*n)`` and ``(o, steps*n)``, and for each kernel element the
-steps that it meets lie together in memory::
+A sequence is an image of one column. Its rows of output are matrices of n columns, and sums over n
+alone are too short for fast products. So the weight's gradient is summed over steps and images at
+once: x and dz of a block are copied to ``(c, steps*n)`` and ``(o, steps*n)``, and for each kernel
+element the steps that it meets lie together in memory::
 
     dweight[k] = x[:, k*n : (k + steps)*n] @ dz.T
 

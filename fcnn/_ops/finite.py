@@ -13,8 +13,8 @@ from fcnn._typing import Array
 def all_finite(x: Array, y: Array | None = None) -> bool:
     """Whether no element of x, nor of y of the same size, is NaN or infinite.
 
-    The sum of products, which BLAS reads at the speed of memory, is finite only then; where it
-    overflows, the elements are looked at.
+    The dot product, which BLAS computes at the speed of memory, is finite only then. Where it is
+    not, which may be an overflow, the elements are looked at.
     """
     return holds(_all_finite, x) if y is None else holds(_all_finite, x, y)
 

@@ -24,7 +24,7 @@ from fcnn._ops.packed import LIMIT, LIMIT_TRANSPOSED, PACKED, multiply, uses_thr
 from fcnn._typing import Array, Shape
 
 VECTOR = 16  # float32 elements in a vector register
-SPACE = VECTOR  # elements between rows that would else share a set of the cache
+SPACE = VECTOR  # elements behind a row, so that the next one falls into another set of the cache
 
 
 def divisor(n: int, most: int) -> int:

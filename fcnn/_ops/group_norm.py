@@ -89,7 +89,7 @@ def normalise_groups_adjoint(
 
 
 def _shifted(pieces: list[Piece], shift: Array, outs: list[Piece]) -> list[Piece]:
-    """Return the pieces minus what is known of their channels, written into others."""
+    """Write the pieces minus a shift ``(b, k)`` of each channel into others, and return these."""
     shifts = Repeated(shift)
     for piece, out in zip(pieces, outs, strict=True):
         np.subtract(piece.array, shifts.over(piece), out=out.array)

@@ -2,8 +2,8 @@
 
 A group is some channels of one example. A piece is an array ``(rows, b, columns, k)``, a view of
 either order of memory: with images innermost (`fcnn._ops.layout`) b are channels and k images, with
-channels innermost b are images and k channels. What is known of each channel of each example is an
-array ``(b, k)`` for the whole array.
+channels innermost b are images and k channels. Numbers of each channel of each example, such as
+its sum, are an array ``(b, k)`` for the whole array.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROW = 1 << 12  # elements of a row of a piece at most, if it is not one row of i
 
 
 class Piece(NamedTuple):
-    """Elements in memory, and which b of ``(b, k)`` they are."""
+    """A part of an array, and which b of ``(b, k)`` it covers."""
 
     at: slice
     array: Array
@@ -41,7 +41,10 @@ class Piece(NamedTuple):
 
 
 class Repeated:
-    """Numbers ``(b, k)`` of a whole array, each repeated over the columns of a piece."""
+    """Numbers ``(b, k)`` for a whole array, each repeated over the columns of a piece.
+
+    Pieces of the same b follow one another, so the last row made is kept.
+    """
 
     def __init__(self, each: Array) -> None:
         self.each = each
@@ -49,7 +52,7 @@ class Repeated:
         self.at: slice | None = None
 
     def over(self, piece: Piece) -> Array:
-        """Return them as a row of the piece, the same array for pieces of the same place."""
+        """Return the piece's numbers as one of its rows."""
         if self.row is None or self.at != piece.at:
             self.row = memory.empty(piece.array.shape[1:], piece.array.dtype)
             self.row[...] = self.each[piece.at, None]
@@ -66,7 +69,7 @@ class Groups:
 
     @classmethod
     def of(cls, x: Array, count: int) -> Groups:
-        """Return the cut of ``x (n, ..., c)`` into ``count`` groups, where it lies if it can."""
+        """Return how ``x (n, ..., c)`` is cut into ``count`` groups, without a copy if it can."""
         innermost = not x.flags.c_contiguous and channel_rows(x).flags.c_contiguous
         return cls(x.shape[-1] // count, innermost)
 
@@ -114,7 +117,7 @@ class Groups:
         return int(self.size * math.prod(x.shape[1:-1]))
 
     def totals(self, each: Array) -> Array:
-        """Sum what is known of the channels of a group; return the sum for each of them."""
+        """Sum numbers ``(b, k)`` over the channels of a group; return the sum for each channel."""
         b, k = each.shape
         if self.images_innermost:
             shape, axis = (b // self.size, self.size, k), 1
@@ -130,6 +133,6 @@ class Groups:
         return wide[:, None] if self.images_innermost else wide
 
     def over_examples(self, each: Array) -> Array:
-        """Sum what is known of each channel over the examples."""
+        """Sum numbers ``(b, k)`` over the examples, for each channel."""
         total: Array = each.sum(axis=1 if self.images_innermost else 0)
         return total

@@ -24,14 +24,14 @@ ROWS = 8  # of a; with fewer, the bits do not depend on where columns are cut
 
 
 def multiply(a: Array, b: Array, out: Array | None = None) -> Array:
-    """Compute ``a @ b``: at once if BLAS does not cut it, else summed in order.
+    """Compute ``a @ b``: in one call if BLAS does not cut it, else piece by piece, in order.
 
     ``a (..., m, k)``, ``b (..., k, n)``, ``out (..., m, n)``.
     """
     m, k = a.shape[-2:]
     n, most = b.shape[-1], PACKED[a.itemsize]
     width = most if m >= ROWS else n
-    is_uncut = (k <= most and n <= width) or m <= 1 or n <= 1  # never by a vector
+    is_uncut = (k <= most and n <= width) or m <= 1 or n <= 1  # a vector is not cut
     if raises_by_mistake(k, a.itemsize):
         if n == 1:
             return memory.asarray(

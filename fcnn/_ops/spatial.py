@@ -29,4 +29,4 @@ def contiguous(x: Array) -> Array:
 
 def axis_of(i: int) -> int:
     """Return which axis of `innermost` is the i-th spatial axis."""
-    return i and i + 1
+    return 0 if i == 0 else i + 1

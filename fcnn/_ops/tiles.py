@@ -1,4 +1,4 @@
-"""Pixels that become tiles of f·g pixels, and back: by copies, or out of the channels.
+"""Pixels as tiles of f·g pixels, and back: repeated, or shuffled with the channels.
 
 Copies move runs of images as raw bytes (`fcnn._ops.layout.runs`).
 """

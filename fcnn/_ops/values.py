@@ -1,4 +1,4 @@
-"""Where Python is steered by the values of arrays, and numbers that are made of them.
+"""Conditions and numbers that depend on the values of arrays, so that `fcnn.jit` sees them.
 
 A kernel may take another path for NaN or for a mean far from zero. `fcnn.jit` records one path; so
 that it knows where a later call would take another, every such condition goes through `decide` or

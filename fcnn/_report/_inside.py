@@ -17,7 +17,7 @@ from fcnn._summary import summary
 from fcnn._typing import Array, Tree
 from fcnn._walk import walk
 from fcnn.errors import FcnnError
-from fcnn.tree._node import children_of
+from fcnn.tree._children import children_of
 
 _NO_IMAGES = "The inputs are not images (n, h, w, c)."
 _FILTERS, _LAYERS, _CHANNELS, _EXAMPLES = 48, 5, 12, 6

@@ -19,7 +19,7 @@ from fcnn._record import fields_of, is_record
 from fcnn._value import Value
 from fcnn.checkpoint._names import name_of
 from fcnn.errors import TreeError
-from fcnn.tree._node import is_namedtuple
+from fcnn.tree._children import is_namedtuple
 
 Namer = Callable[[str], str]
 """What an array is called in a file, by its path in the tree."""

@@ -13,7 +13,6 @@ from fcnn.checkpoint._encode import Encoded
 from fcnn.errors import TreeError
 
 T = TypeVar("T")
-Leaves = dict[str, dict[str, Any]]
 
 
 def into(like: T, doc: Any, arrays: Mapping[str, np.ndarray], *, strict: bool, by_name: bool) -> T:

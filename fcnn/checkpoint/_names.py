@@ -16,7 +16,7 @@ from typing import Any
 from fcnn._record import is_record
 from fcnn._value import Value, is_constructor
 from fcnn.errors import TreeError
-from fcnn.tree._node import is_namedtuple
+from fcnn.tree._children import is_namedtuple
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "node": lambda found: (

@@ -20,6 +20,40 @@ name from the files that `download` fetches: `kmnist`, `emnist`, `qmnist`, `cifa
 `svhn`, `stl10`, `usps`, `norb`, `medmnist`; `sklearn_digits` is part of scikit-learn.
 """
 
+# Data sets and batches:
+#
+#   _dataset             inputs and targets as one value
+#   _lazy                examples that stay where they are until a batch needs them
+#   _examples            what the training loop asks of either
+#   _batches             mini-batches in a random order, one-hot vectors
+#   _splits              parts and folds
+#   _leaves              trees of arrays, leaf by leaf
+#   _stored              rows of arrays in memory or in a mapped file
+#   augment/             random changes of images
+#   _warp                bilinear resampling, for augment
+#
+# Files of one's own:
+#
+#   _images              one image file
+#   _image_folder        a folder of images, a folder a class
+#   _columns             parquet, WebDataset
+#   _npz                 ``.npz``, and MedMNIST
+#   _idx                 the format of MNIST
+#   _tar                 the files in an archive
+#   _pickled             pickles of arrays, read without running them
+#
+# Published sets:
+#
+#   _sets                MNIST and Fashion-MNIST, embedded or whole
+#   _idx_sets            KMNIST, EMNIST, QMNIST
+#   _cifar               CIFAR-10 and CIFAR-100
+#   _published           SVHN, STL-10, USPS, NORB, the digits of scikit-learn
+#   _catalogue, _remotes
+#                        their files, checksums and addresses
+#   _folder, _shelf      where files lie, and whether they are the right ones
+#   _download, _fetch    a whole set from a mirror; a URL within limits
+#   _embed               makes the embedded examples again
+
 from fcnn.data import augment
 from fcnn.data._batches import batches, one_hot
 from fcnn.data._cifar import cifar10, cifar100

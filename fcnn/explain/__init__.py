@@ -9,6 +9,14 @@ of an example, such as ``(..., 3)`` for the sum of channel 3. Explain scores bef
 after it, raising a score and lowering the others' is the same.
 """
 
+# The files:
+#
+#   _targets    which output is explained, and its gradient
+#   _gradients  saliency, SmoothGrad, integrated gradients
+#   _layers     outputs of layers, filters, receptive fields, Grad-CAM
+#   _occlusion  the input hidden part by part
+#   _maximise   the input that a unit answers to most
+
 from fcnn.explain._gradients import integrated_gradients, saliency, smoothgrad
 from fcnn.explain._layers import feature_maps, filters, grad_cam, receptive_field
 from fcnn.explain._maximise import activation_maximisation

@@ -1,4 +1,4 @@
-"""The input that a unit answers to most."""
+"""Activation maximisation: an input for which a unit has a large output."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ import numpy as np
 from fcnn._layer import Layer
 from fcnn.export._graph import Graph, Tensor
 from fcnn.export._rules import rule
-from fcnn.layers.example_norm import group_norm, instance_norm, layer_norm, rms_norm
+from fcnn.layers.group_norm import group_norm, instance_norm
+from fcnn.layers.layer_norm import layer_norm, rms_norm
 from fcnn.layers.norm import BatchNorm, batch_norm
 from fcnn.layers.response_norm import local_response_norm
 

@@ -12,6 +12,13 @@ https://proceedings.mlr.press/v9/glorot10a.html; Y. LeCun et al., "Efficient
 BackProp", 1998, http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf.
 """
 
+# The files:
+#
+#   _initializer  the contract, and the fans of a weight
+#   _plain        normal, uniform and fixed numbers
+#   _scaled       variance scaling: He, Glorot, LeCun
+#   _orthogonal   orthogonal matrices, the identity
+
 from fcnn.initializers._initializer import Initializer, initializer
 from fcnn.initializers._orthogonal import delta_orthogonal, identity, orthogonal
 from fcnn.initializers._plain import constant, normal, ones, truncated_normal, uniform, zeros

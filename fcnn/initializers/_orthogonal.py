@@ -1,4 +1,4 @@
-"""Initializers that keep lengths: orthogonal matrices, and the identity."""
+"""Initializers that preserve norms: orthogonal matrices, and the identity."""
 
 from __future__ import annotations
 

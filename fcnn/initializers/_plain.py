@@ -1,4 +1,4 @@
-"""Initializers that look at no fan: normal, uniform and fixed numbers."""
+"""Initializers that do not depend on the fans: normal, uniform and fixed numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variance scaling: random numbers whose variance is a number over the fan."""
+"""Variance scaling: random numbers whose variance is a constant over the fan."""
 
 from __future__ import annotations
 

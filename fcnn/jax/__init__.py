@@ -3,6 +3,9 @@
 Needs JAX: ``pip install 'fcnn[jax]'``.
 """
 
+#   _register  nodes as pytrees, arrays from one library to the other
+#   _model     a layer as a JAX function
+
 from fcnn.jax._model import model
 from fcnn.jax._register import from_jax, register, to_jax
 

@@ -12,8 +12,8 @@ from fcnn._sharing import Ties
 from fcnn._typing import ModelPullback, Tree
 from fcnn._walk import Part, step_of
 from fcnn.errors import ArgumentError, ShapeError, TreeError
+from fcnn.layers._children import check_layers, check_params, check_steps
 from fcnn.layers._joins import Join, total_of
-from fcnn.layers.combinators import check_layers, check_params, check_steps
 from fcnn.prng import Key, fold_in
 
 

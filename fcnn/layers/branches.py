@@ -14,9 +14,10 @@ import math
 
 from fcnn._layer import Layer, Triple, layer
 from fcnn._walk import Part, combinator, facts
+from fcnn.layers._children import check_layers
 from fcnn.layers._joins import ADD, CONCAT, MULTIPLY, items_of
 from fcnn.layers._side_by_side import SideBySide, joining, parts_by_name, parts_in_order
-from fcnn.layers.combinators import check_layers, serial
+from fcnn.layers.combinators import serial
 
 
 @layer(inputs="any")

@@ -1,4 +1,4 @@
-"""Less memory for more time: what a pullback needs is computed again."""
+"""Gradient checkpointing: the pullback computes the forward pass again, to save memory."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def checkpointed(layer: Layer) -> Triple:
     return layer.init, layer.apply, vjp
 
 
+# No chain, whose layers `serial` would run by themselves.
 @combinator(checkpointed, wiring="branches")
 def _checkpointed_parts(layer: Layer) -> list[Part]:
     return [Part("", layer.spec.arguments["layer"], ())]

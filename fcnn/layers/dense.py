@@ -64,50 +64,61 @@ def dense(units: int, *, weight_init: Any = he_normal, bias_init: Any = zeros) -
         weight, bias = weight_init(k_weight, (n_in, units)), bias_init(k_bias, (units,))
         return DenseParams(weight, bias), (*lead, units)
 
-    def apply(params: DenseParams, x: Array, ctx: Context = EVAL) -> Array:
-        check(params, x)
-        if x.ndim > 2:
-            return affine_rows(arranged(x), params.weight, params.bias)
-        return affine(columns(x), params.weight, params.bias).T
+    return init, _apply, _vjp
 
-    def vjp(params: DenseParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
-        check(params, x)
-        if x.ndim > 2:
-            return vjp_of_rows(params, arranged(x), ctx)
-        seen = columns(x)
 
-        def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
-            dcolumns = columns(dy)
-            grads = DenseParams(*affine_adjoint(seen, dcolumns))
-            if not ctx.input_grad:
-                return grads, None
-            return grads, affine_input_adjoint(params.weight, dcolumns).T
+def _apply(params: DenseParams, x: Array, ctx: Context = EVAL) -> Array:
+    _check(params, x)
+    if x.ndim > 2:
+        return affine_rows(arranged(x), params.weight, params.bias)
+    return affine(_columns(x), params.weight, params.bias).T
 
-        return affine(seen, params.weight, params.bias).T, pullback
 
-    def vjp_of_rows(params: DenseParams, x: Array, ctx: Context) -> tuple[Array, ModelPullback]:
-        def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
-            grads = DenseParams(*affine_rows_adjoint(x, dy))
-            if not ctx.input_grad:
-                return grads, None
-            return grads, affine_rows_input_adjoint(x, params.weight, dy)
+def _vjp(params: DenseParams, x: Array, ctx: Context = EVAL) -> tuple[Array, ModelPullback]:
+    _check(params, x)
+    return (_vjp_of_rows if x.ndim > 2 else _vjp_of_columns)(params, x, ctx)
 
-        return affine_rows(x, params.weight, params.bias), pullback
 
-    def columns(x: Array) -> Array:
-        """Return each row as a column."""
-        return memory.ascontiguousarray(x.T)
+def _vjp_of_columns(params: DenseParams, x: Array, ctx: Context) -> tuple[Array, ModelPullback]:
+    """Return y and the pullback for vectors, ``x (n, n_in)``."""
+    columns = _columns(x)
 
-    def check(params: DenseParams, x: Array) -> None:
-        n_in = params.weight.shape[0]
-        if x.ndim < 2 or x.shape[-1] != n_in:
-            raise ShapeError(
-                f"expected an input (n, ..., {n_in}) for the weight {params.weight.shape}, "
-                f"got {x.shape}"
-            )
-        check_dtype(x.dtype, params.weight.dtype)
+    def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
+        dcolumns = _columns(dy)
+        grads = DenseParams(*affine_adjoint(columns, dcolumns))
+        if not ctx.input_grad:
+            return grads, None
+        return grads, affine_input_adjoint(params.weight, dcolumns).T
 
-    return init, apply, vjp
+    return affine(columns, params.weight, params.bias).T, pullback
+
+
+def _vjp_of_rows(params: DenseParams, x: Array, ctx: Context) -> tuple[Array, ModelPullback]:
+    """Return y and the pullback for images, sequences and volumes, ``x (n, ..., n_in)``."""
+    rows = arranged(x)
+
+    def pullback(dy: Array) -> tuple[DenseParams, Array | None]:
+        grads = DenseParams(*affine_rows_adjoint(rows, dy))
+        if not ctx.input_grad:
+            return grads, None
+        return grads, affine_rows_input_adjoint(rows, params.weight, dy)
+
+    return affine_rows(rows, params.weight, params.bias), pullback
+
+
+def _columns(x: Array) -> Array:
+    """Return each example as a column."""
+    return memory.ascontiguousarray(x.T)
+
+
+def _check(params: DenseParams, x: Array) -> None:
+    n_in = params.weight.shape[0]
+    if x.ndim < 2 or x.shape[-1] != n_in:
+        raise ShapeError(
+            f"expected an input (n, ..., {n_in}) for the weight {params.weight.shape}, "
+            f"got {x.shape}"
+        )
+    check_dtype(x.dtype, params.weight.dtype)
 
 
 facts(dense, multiply_adds=lambda layer, i, o: math.prod(o) * i[-1])

@@ -69,6 +69,7 @@ def frozen(layer: Layer) -> Triple:
     return init, apply, vjp
 
 
+# No chain, whose layers `serial` would run by themselves.
 @combinator(frozen, wiring="branches", eval_only=True)
 def _frozen_parts(layer: Layer) -> list[Part]:
     return [Part("", layer.spec.arguments["layer"], (Attribute("params"),))]

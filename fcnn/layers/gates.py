@@ -1,4 +1,4 @@
-"""Gates: a part of the input says how much of another part goes through."""
+"""Gated linear units: one half of the input, through a sigmoid, scales the other half."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activations of straight pieces, which stand for curved ones or cut small numbers off."""
+"""Piecewise linear activations: hard tanh, sigmoid and swish, hard and soft shrinkage."""
 
 from __future__ import annotations
 

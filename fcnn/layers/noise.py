@@ -1,4 +1,4 @@
-"""Noise that keeps what the next layers rely on: the mean, or mean and variance."""
+"""Gaussian noise, which keeps the mean, and alpha dropout, which keeps mean and variance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rectifier whose slope below 0 is learnt."""
+"""The parametric rectifier: its slope below 0 is learnt."""
 
 from __future__ import annotations
 

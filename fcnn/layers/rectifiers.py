@@ -1,4 +1,4 @@
-"""Rectifiers: the identity above 0, and something smaller below it.
+"""Rectifiers: leaky ReLU, ReLU6, ELU, SELU and CELU.
 
 The derivative of each follows from its output, so that a kernel can apply it to its blocks.
 """

@@ -1,4 +1,4 @@
-"""Enlarging and resizing images, and pixels made of channels.
+"""Upsampling and resizing of images, and pixel shuffling.
 
 Sizes are those of PyTorch's `interpolate` with ``align_corners=False``: pixel centres lie at half
 integers, and output pixel o at ``(o + 1/2)·in/out - 1/2`` of the input.

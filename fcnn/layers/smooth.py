@@ -1,4 +1,4 @@
-"""Smooth activations: what lets large inputs through and small ones not, and their like.
+"""Smooth activations: GELU, SiLU, Mish, softplus, log-sigmoid and softsign.
 
 Each computes its derivative along with its output, and keeps that for the pullback, or computes
 it of its input in the pullback, where that takes less time than to write and read an array.

@@ -1,4 +1,4 @@
-"""Channel attention: what the means of all channels say about the weight of each."""
+"""Channel attention: each channel is scaled by a function of the means of all channels."""
 
 from __future__ import annotations
 

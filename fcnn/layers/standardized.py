@@ -105,6 +105,7 @@ def _standardise_adjoint(standard: Array, spread: Array, dstandard: Array) -> Ar
     return drows.reshape(standard.shape).astype(standard.dtype)
 
 
-@combinator(weight_standardized, wiring="branches")  # not a chain, which would run conv by itself
+# No chain, whose layers `serial` would run by themselves.
+@combinator(weight_standardized, wiring="branches")
 def _parts(layer: Layer) -> list[Part]:
     return [Part("weight_standardized", layer.spec.arguments["conv"], ())]

@@ -16,6 +16,20 @@ Source of the stable forms: I. Goodfellow, Y. Bengio and A. Courville, "Deep Lea
 sections 4.1 and 6.2.2, https://www.deeplearningbook.org.
 """
 
+# The files:
+#
+#   _loss           the contract, means over parts of a batch, checks of prediction and target
+#   _elementwise    squared error, binary cross-entropies
+#   _classes        cross-entropies of one class an example
+#   _cross_entropy  the same with class weights, smoothing and labels left out
+#   _divergence     Kullback-Leibler
+#   _focal          cross-entropy in which what is nearly right counts less
+#   _margin         hinge
+#   _overlap        Dice
+#   _regression     absolute, Huber, cosine
+#   _weighted       weights of examples
+#   _combined       losses of losses
+
 from fcnn.losses._classes import categorical_cross_entropy, softmax_cross_entropy
 from fcnn.losses._combined import added, combine
 from fcnn.losses._cross_entropy import cross_entropy

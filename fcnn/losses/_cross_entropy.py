@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import attrs
 import numpy as np
 
 from fcnn import _check
@@ -62,38 +63,56 @@ def cross_entropy(
     >>> cross_entropy(ignore_index=255)(np.array([[9.0, 9.0], [0.0, 50.0]]), np.array([255, 1]))
     0.0
     """
-    weights = by_class(class_weights)
-    smoothing = _check.number(label_smoothing, "label_smoothing", 0.0, 1.0)
-    ignored = None if ignore_index is None else _index(ignore_index)
+    made = CrossEntropy(
+        by_class(class_weights),
+        _check.number(label_smoothing, "label_smoothing", 0.0, 1.0),
+        None if ignore_index is None else _index(ignore_index),
+    )
+    return pair(made.prepare, made.formula, made.weigh if made.has_weights else None)
 
-    def prepare(z: Array, target: Any) -> tuple[Array, float]:
+
+@attrs.frozen(eq=False)
+class CrossEntropy:
+    """The arguments of a `cross_entropy`, checked, and what can be computed with them."""
+
+    weights: Array | None
+    smoothing: float
+    ignored: int | None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether some examples count more than others."""
+        return self.weights is not None or self.ignored is not None
+
+    def prepare(self, z: Array, target: Any) -> tuple[Array, float]:
         """Return q in the dtype of z, and what to divide by."""
         given = _float_if_soft(z, target)
         classes = z.shape[-1]
-        if weights is not None and len(weights) != classes:
+        if self.weights is not None and len(self.weights) != classes:
             raise ShapeError(
-                f"expected a prediction of {len(weights)} classes, one a class weight, "
+                f"expected a prediction of {len(self.weights)} classes, one a class weight, "
                 f"got {z.shape}"
             )
-        by_class = memory.ones(classes) if weights is None else weights
+        by_class = memory.ones(classes) if self.weights is None else self.weights
         if given.dtype.kind == "f":
             soft = rows_of(given)
-            q = by_class * ((1 - smoothing) * soft + smoothing / classes)
+            q = by_class * ((1 - self.smoothing) * soft + self.smoothing / classes)
             return q.astype(z.dtype), float(len(soft))
         labels = given.reshape(-1)
-        counts = _counted(labels, ignored)
+        counts = _counted(labels, self.ignored)
         labels = np.where(counts, labels, 0)
         in_range(labels, classes)
         q = memory.zeros((labels.size, classes))
-        q += by_class * (smoothing / classes)
+        q += by_class * (self.smoothing / classes)
         of_label = called(np.take, by_class, labels)
-        q[np.arange(labels.size), labels] += (1 - smoothing) * of_label
+        q[np.arange(labels.size), labels] += (1 - self.smoothing) * of_label
         q *= counts[:, None]
         return q.astype(z.dtype), number(of_label @ counts)
 
     def formula(
-        z: Array, prepared: tuple[Array, float]
+        self, z: Array, prepared: tuple[Array, float]
     ) -> tuple[Array, float, Callable[[], Array]]:
+        """Return the terms of the loss, their count, and the function for dz."""
         q, count = prepared
         log_p = stable.log_softmax(rows_of(z))
         # A class of weight zero counts nothing, whatever its logit; in PyTorch as well.
@@ -107,21 +126,19 @@ def cross_entropy(
 
         return terms, count, slope
 
-    def weigh(target: Any) -> Array:
+    def weigh(self, target: Any) -> Array:
+        """Return the weight of each example: the sum over its labels."""
         labels = memory.asarray(target)
         if labels.dtype.kind not in "iu":
             return memory.ones(len(labels))
         rows = labels.reshape(len(labels), -1)
-        counts = _counted(rows, ignored)
-        if weights is None:
+        counts = _counted(rows, self.ignored)
+        if self.weights is None:
             numbers: Array = np.add.reduce(counts, axis=1, dtype=np.float64)
             return numbers
-        kept = in_range(np.where(counts, rows, 0), len(weights))
-        sums: Array = (called(np.take, weights, kept) * counts).sum(axis=1)
+        kept = in_range(np.where(counts, rows, 0), len(self.weights))
+        sums: Array = (called(np.take, self.weights, kept) * counts).sum(axis=1)
         return sums
-
-    weighs = weights is not None or ignored is not None
-    return pair(prepare, formula, weigh if weighs else None)
 
 
 def _float_if_soft(z: Array, target: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Hinge losses: nothing is lost by a score that is right by a margin."""
+"""Hinge losses: zero where a score is right by a margin."""
 
 from __future__ import annotations
 

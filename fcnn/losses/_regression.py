@@ -1,4 +1,4 @@
-"""Losses of regression that large errors dominate less than a square, and of directions."""
+"""Absolute and Huber errors, which outliers dominate less than squares, and cosine distance."""
 
 from __future__ import annotations
 

@@ -28,6 +28,17 @@ performance measures for classification tasks", Information Processing & Managem
 45(4), 2009, https://doi.org/10.1016/j.ipm.2009.03.002.
 """
 
+# The files:
+#
+#   _inputs         checks: labels, scores, probabilities, yes or no, numbers
+#   _counts         accuracy, confusion matrix
+#   _ratios         precision, recall, F1, the report of all three
+#   _agreement      Matthews correlation, intersection over union
+#   _ranking        areas under the ROC and the precision-recall curve
+#   _probabilities  log loss, Brier score, calibration error
+#   _regression     of numbers
+#   _streaming      states that are updated and merged
+
 from fcnn.metrics._agreement import iou, matthews, mean_iou
 from fcnn.metrics._counts import accuracy, confusion_matrix, exact_match, top_k_accuracy
 from fcnn.metrics._probabilities import brier_score, calibration_error, log_loss

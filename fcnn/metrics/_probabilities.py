@@ -1,4 +1,4 @@
-"""Metrics of probabilities: are they high where they should be, and do they mean what they say."""
+"""Metrics of probabilities: log loss, Brier score and calibration error."""
 
 from __future__ import annotations
 

@@ -6,6 +6,16 @@
 272474
 """
 
+# A family a file:
+#
+#   _plain     LeNet-5, a small VGG, the all-convolutional net
+#   _resnet    residual networks
+#   _mobile    MobileNet 1 and 2, SqueezeNet
+#   _convnext  ConvNeXt
+#   _unet      U-Net and an autoencoder
+#   _ecg       a 1-d residual network
+#   _articles  the networks of ``examples/``
+
 from fcnn.models._articles import article_000, article_001, article_002, article_003
 from fcnn.models._convnext import convnext, convnext_small
 from fcnn.models._ecg import ecg

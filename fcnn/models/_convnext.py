@@ -20,8 +20,8 @@ from fcnn.layers.conv import conv2d
 from fcnn.layers.dense import dense
 from fcnn.layers.depthwise import depthwise_conv2d
 from fcnn.layers.dropout import stochastic_depth
-from fcnn.layers.example_norm import layer_norm
 from fcnn.layers.global_pool import global_avg_pool
+from fcnn.layers.layer_norm import layer_norm
 from fcnn.layers.smooth import gelu
 
 _DRAW: dict[str, Any] = {"weight_init": truncated_normal(0.02), "bias_init": zeros}

@@ -12,6 +12,35 @@ Start at `sgd`, `adam` or `adamw`; compose others with
 - Instead of a plain gradient: `sam`. Instead of steps on batches: `scipy_minimize`.
 """
 
+# The files:
+#
+#   _contracts       transform and optimizer: the two contracts
+#   combine          chain, descend
+#   transforms       scales, learning rates, weight decay, clipping
+#   moments          momentum, moving averages, RMSprop's scaling
+#   adam_scaling     Adam's scaling
+#   adam_infinity, adam_maximum, adam_nesterov, adam_rectified
+#                    AdaMax, AMSGrad, NAdam and RAdam, with their optimizers
+#   accumulating, signs, trust_ratio, orthogonal, averaging
+#                    Adagrad and Adadelta, Lion, LAMB, Muon, schedule-free
+#   optimizers       sgd, adam, adamw, rmsprop: chains of these
+#   schedules, annealing
+#                    numbers by the step
+#   masks, path_masks, partitions
+#                    transforms for some of the weights
+#   penalties        numbers that grow with the params, and their gradients
+#   wrappers, skips, sharpness
+#                    optimizers around optimizers; steps left out; SAM
+#   full_batch       SciPy's minimisers
+#
+# How a step runs, one pass over the weights whatever the chain:
+#
+#   _leafwise        transforms that treat each weight by itself, and their chains
+#   _stages          their stages, run weight by weight
+#   _leaves          functions of the weights of several trees, and of observations
+#   _rows            several trees as rows of leaves
+#   _states          states, checked and searched by type
+
 from fcnn.optim._contracts import (
     Optimizer,
     Transform,
@@ -34,20 +63,11 @@ from fcnn.optim.accumulating import (
     scale_by_adadelta,
     scale_by_adagrad,
 )
-from fcnn.optim.adam_optimizers import (
-    adamax,
-    amsgrad,
-    nadam,
-    radam,
-)
-from fcnn.optim.adam_variants import (
-    ScaleByAmsgradState,
-    ScaleByNadamState,
-    scale_by_adamax,
-    scale_by_amsgrad,
-    scale_by_nadam,
-    scale_by_radam,
-)
+from fcnn.optim.adam_infinity import adamax, scale_by_adamax
+from fcnn.optim.adam_maximum import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from fcnn.optim.adam_nesterov import ScaleByNadamState, nadam, scale_by_nadam
+from fcnn.optim.adam_rectified import radam, scale_by_radam
+from fcnn.optim.adam_scaling import ScaleByAdamState, scale_by_adam
 from fcnn.optim.annealing import (
     cosine_restarts,
     exponential,
@@ -76,11 +96,9 @@ from fcnn.optim.masks import (
 )
 from fcnn.optim.moments import (
     EmaState,
-    ScaleByAdamState,
     ScaleByRmsState,
     TraceState,
     ema,
-    scale_by_adam,
     scale_by_rms,
     trace,
 )

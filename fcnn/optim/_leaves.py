@@ -22,7 +22,7 @@ from fcnn._ops.memory import array, asarray, is_array
 from fcnn._typing import Tree
 from fcnn.errors import DTypeError, FcnnError, TreeError
 from fcnn.tree import Observation
-from fcnn.tree._node import shape_of
+from fcnn.tree._children import shape_of
 
 T = TypeVar("T")
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from fcnn._typing import Tree
-from fcnn.tree._node import children_of, rebuild, sorted_keys
+from fcnn.tree._children import children_of, sorted_keys
+from fcnn.tree._structure import rebuild
 
 
 class DifferError(Exception):

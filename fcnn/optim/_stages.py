@@ -27,7 +27,7 @@ from fcnn.optim._leaves import (
     of_kind,
 )
 from fcnn.optim._rows import DifferError, refill, rows
-from fcnn.tree._node import shape_of
+from fcnn.tree._children import shape_of
 
 
 @attrs.frozen(eq=False)

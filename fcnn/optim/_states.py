@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
-import numpy as np
 
 from fcnn import tree
 from fcnn._typing import Tree
 from fcnn.errors import ArgumentError, TreeError
-from fcnn.tree._node import children_of, is_namedtuple
+from fcnn.tree._children import children_of
+from fcnn.tree._node import freeze
 
 
 def kept(value: Any) -> Any:
@@ -24,17 +24,7 @@ def kept(value: Any) -> Any:
     A field of a node holds lists as tuples by default; what a state keeps of params with lists
     must have the structure of the params.
     """
-    cls = type(value)
-    if cls is np.ndarray:
-        if value.flags.writeable:
-            value = value.view()
-            value.setflags(write=False)
-        return value
-    if cls is tuple or cls is list:
-        return cls([kept(child) for child in value])
-    if cls is dict:
-        return {name: kept(child) for name, child in value.items()}
-    return cls(*[kept(child) for child in value]) if is_namedtuple(cls) else value
+    return freeze(value, list)
 
 
 @tree.node

@@ -17,9 +17,9 @@ from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Init, Step, Transform, check_transform, optimizer, updated
 from fcnn.optim._leaves import averaged_step, blended, keep_first
 from fcnn.optim._states import ScaleByLearningRateState, expect, find, kept, names
+from fcnn.optim.adam_scaling import scale_by_adam
 from fcnn.optim.combine import chain
 from fcnn.optim.masks import Mask
-from fcnn.optim.moments import scale_by_adam
 from fcnn.optim.optimizers import Rate, decay_of
 from fcnn.optim.transforms import rates
 

@@ -30,7 +30,7 @@ from fcnn.optim._leaves import check_fit
 from fcnn.optim._rows import DifferError, rows
 from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, expect, kept
-from fcnn.tree._node import children_of
+from fcnn.tree._children import children_of
 
 Mask: TypeAlias = Tree | Callable[[Tree], Tree]
 

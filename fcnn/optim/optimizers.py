@@ -13,9 +13,10 @@ from typing import TypeAlias
 from fcnn import _check
 from fcnn.errors import ArgumentError
 from fcnn.optim._contracts import Transform, optimizer
+from fcnn.optim.adam_scaling import scale_by_adam
 from fcnn.optim.combine import chain
 from fcnn.optim.masks import Mask
-from fcnn.optim.moments import scale_by_adam, scale_by_rms, trace
+from fcnn.optim.moments import scale_by_rms, trace
 from fcnn.optim.transforms import add_decayed_weights, scale_by_learning_rate
 
 Rate: TypeAlias = float | Callable[[int], float]

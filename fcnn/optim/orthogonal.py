@@ -17,9 +17,10 @@ from fcnn.optim._leafwise import leafwise
 from fcnn.optim._rows import refill
 from fcnn.optim._stages import Stage
 from fcnn.optim._states import expect, kept
+from fcnn.optim.adam_scaling import scale_by_adam
 from fcnn.optim.combine import chain
 from fcnn.optim.masks import Mask, chosen, matrices, restrict
-from fcnn.optim.moments import mean, scale_by_adam
+from fcnn.optim.moments import mean
 from fcnn.optim.optimizers import Rate, decay_of
 from fcnn.optim.transforms import norm_of, positive, scale_by_learning_rate
 

@@ -24,7 +24,7 @@ from fcnn.optim._stages import Stage
 from fcnn.optim._states import EmptyState, ScaleByLearningRateState, expect
 from fcnn.optim.masks import Mask, restrict
 from fcnn.optim.schedules import as_schedule
-from fcnn.tree._node import walk
+from fcnn.tree._children import walk
 
 
 @tree.node

@@ -9,8 +9,8 @@ from fcnn._ops.values import computed
 from fcnn._typing import Array
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import stateless
+from fcnn.optim.adam_scaling import scale_by_adam
 from fcnn.optim.masks import Mask, restrict
-from fcnn.optim.moments import scale_by_adam
 from fcnn.optim.optimizers import Rate, decay_of, descent
 from fcnn.optim.transforms import empty, norm_of
 

@@ -61,6 +61,39 @@ since its subinterpreters cannot import NumPy. An executor belongs to the proces
 is refused in a fork of it.
 """
 
+# What every executor uses:
+#
+#   _shards                 shards computed here or by an executor, summed in order
+#   _cut                    shards of a bounded size
+#   _engine                 the protocol, and the registered engines
+#   _door, _submits         what cannot compute shards is refused
+#   _engines                executors of other libraries, whose workers may die
+#   _loss                   which of them have lost workers, and which are slow
+#   _flat                   gradients as flat arrays
+#   _pickling, _failure, _owner
+#                           pickles and exceptions of other processes; refusal in a fork
+#   _pools                  the executors that fcnn makes
+#
+# Threads:
+#
+#   _threads, _in_threads   the pool, and its engine
+#
+# Processes that share memory with this one:
+#
+#   _processes, _own        the executor, and its engine
+#   _worker, _roster        one worker as its parent sees it; all of them
+#   _launch, _serve, _work  started; what it runs; what it does for a sum
+#   _link, _memory          a connection of two processes; shared memory and signals
+#   _arena, _reduce         the memory of one sum; the sum
+#   _exchange               one call of a function over shards
+#   _lent                   the engine of Python's own pools and loky's, with the same memory
+#
+# Clusters:
+#
+#   _dask                   Dask's engine
+#   _ranks, _member         MPI: the executor and engine of rank 0, and what others do
+#   _chain                  the sum over ranks in their order
+
 from fcnn.parallel._cut import cut
 from fcnn.parallel._engine import Engine, register_engine
 from fcnn.parallel._pools import cores, mpi, processes, threads

@@ -5,6 +5,15 @@ notebook shows it, and saved by ``figure.savefig("curves.png")``. ``pip install 
 installs matplotlib, which is imported when a picture is drawn.
 """
 
+# The files:
+#
+#   _figure        figures, colours and images that all have in common
+#   _curves        learning curves
+#   _confusion     confusion matrices
+#   _mistakes      the worst mistakes
+#   _maps          feature maps and filters
+#   _attributions  attributions over their images
+
 from fcnn.plot._attributions import attributions
 from fcnn.plot._confusion import confusion_matrix
 from fcnn.plot._curves import learning_curves

@@ -5,6 +5,14 @@
 several, and `fcnn.sweep` computes one for each setting and seed.
 """
 
+# The files; folders are read and written by `fcnn._folder`:
+#
+#   _reproduce   a run again, its bits compared
+#   _compare     runs as a table, with a paired test
+#   _comparison  the table
+#   _sweep       a run for each setting and seed
+#   _space       the settings: a grid, or random ones
+
 from fcnn._folder import Experiment, RunFolder, read
 from fcnn._folder import experiment as experiment
 from fcnn._report import report as report

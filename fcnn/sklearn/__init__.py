@@ -3,6 +3,10 @@
 Needs scikit-learn: ``pip install 'fcnn[sklearn]'``.
 """
 
+#   _estimator   parameters and training, of both
+#   _classifier  Classifier
+#   _regressor   Regressor
+
 from fcnn.sklearn._classifier import Classifier
 from fcnn.sklearn._regressor import Regressor
 

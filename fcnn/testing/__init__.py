@@ -9,6 +9,30 @@ gradient. `strategies` has Hypothesis strategies for shapes, arrays, keys, layer
 ``python -m fcnn check module:constructor "(28, 28, 1)"`` checks a layer from the shell.
 """
 
+# The laws are small functions that yield what breaks them, on a case:
+#
+#   _law                what a law is
+#   _layer              those of a layer, in order
+#   _layer_case         a layer in one mode, and everything that the laws ask of it
+#   _layer_form, _layer_gradient, _layer_purity, _layer_mode
+#                       shapes and dtypes; gradients; purity; keys and statistics
+#   _float32            float32 results against those of float64
+#   _points             inputs and params at which a layer is checked
+#   _loss, _loss_case, _loss_numbers, _loss_purity
+#                       the same of a loss
+#   _optimizer, _optimizer_case, _optimizer_moves, _optimizer_purity
+#                       and of an optimizer
+#   _schedule           of a schedule
+#   _initializer        of an initializer
+#   _fusion             fused kernels against layers one by one
+#   _vjp                a pullback against differences
+#   _grads              a gradient against differences
+#   _compare            trees compared by bits, difference and structure
+#   _value              whether a value pickles, compares and prints
+#   _globals, _memory   global generators watched; memory of one's own
+#   _named, _table      the layer that a command line names; the table that it prints
+#   strategies          for Hypothesis
+
 from fcnn.testing import strategies
 from fcnn.testing._fusion import check_fusion
 from fcnn.testing._grads import check_grads

@@ -11,7 +11,7 @@ import numpy as np
 from fcnn import tree
 from fcnn._typing import Array, Tree
 from fcnn.tree import Observation
-from fcnn.tree._node import children_of, shape_of
+from fcnn.tree._children import children_of, shape_of
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -32,18 +33,16 @@ def vjp_problems(case: LossCase) -> Iterator[str]:
 
 
 def dtype_problems(case: LossCase) -> Iterator[str]:
-    for dtype in DTYPES:
-        for n in case.sizes:
-            p, t = case.at(dtype, n)
-            for dvalue in (1.0, 0.25, 1):
-                dp = case.loss.vjp(p, t)[1](dvalue)
-                if problem := misfit(p, dp):
-                    yield f"dprediction: {problem}"
-                for array in numbers(dp):
-                    if array.dtype != dtype:
-                        yield f"{dtype} went in, and dprediction is {array.dtype}"
-                    if not np.isfinite(array).all():
-                        yield f"dprediction is not finite in {dtype} for finite arguments"
+    for dtype, n, dvalue in itertools.product(DTYPES, case.sizes, (1.0, 0.25, 1)):
+        p, t = case.at(dtype, n)
+        dp = case.loss.vjp(p, t)[1](dvalue)
+        if problem := misfit(p, dp):
+            yield f"dprediction: {problem}"
+        for array in numbers(dp):
+            if array.dtype != dtype:
+                yield f"{dtype} went in, and dprediction is {array.dtype}"
+            if not np.isfinite(array).all():
+                yield f"dprediction is not finite in {dtype} for finite arguments"
 
 
 def linear_problems(case: LossCase) -> Iterator[str]:

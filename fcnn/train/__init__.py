@@ -60,7 +60,24 @@ validation loss has not fallen. Its momentum is kept.
 (True, 8)
 """
 
-from fcnn._evaluate import Evaluation, calibrate
+# The loop, and what it is made of:
+#
+#   _fit          fit: a loop over epochs that logs, saves and keeps the best
+#   _epochs       epochs: an epoch at a time, with validation and time
+#   _steps        steps: a state at a time
+#   _init         the state before the first step
+#   _state        what a state is
+#   _plan         the arguments of a loop, checked before any work is done
+#   _resume       a state must fit what goes on from it
+#   _executors    the executor where the caller names none: the fastest in a few steps
+#   _finite       the last finite state, on the exception
+#   _report       the report of an epoch, the result of a run
+#   _checkpoints  the run so far in a file
+#   _recording    fit in a folder
+#   _progress     a bar
+
+from fcnn._calibrate import calibrate
+from fcnn._evaluate import Evaluation
 from fcnn.train._epochs import epochs
 from fcnn.train._fit import fit as fit
 from fcnn.train._init import init

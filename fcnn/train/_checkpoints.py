@@ -22,7 +22,7 @@ from fcnn.errors import ArgumentError, DataError
 from fcnn.train._finite import refuse_not_finite
 from fcnn.train._report import Run
 from fcnn.train._state import State
-from fcnn.tree._node import children_of
+from fcnn.tree._children import children_of
 
 if TYPE_CHECKING:
     from fcnn.data import Examples

@@ -14,24 +14,23 @@ Source: the idea and the names are those of JAX,
 https://docs.jax.dev/en/latest/pytrees.html.
 """
 
+# The files, from the ground up:
+#
+#   _observation  what a pullback returns for a statistic
+#   _children     the children of containers, leaves and their paths
+#   _structure    a tree without its leaves; flatten, unflatten, equal
+#   _node         nodes, and their fields
+#   _map          a function at each leaf
+#   _measure      vectors, norms, casts, digests
+
 from __future__ import annotations
 
+from fcnn.tree._children import leaves, paths, statistics
 from fcnn.tree._map import map, observe
 from fcnn.tree._measure import allclose, astype, digest, norm, ravel, zeros_like
-from fcnn.tree._node import (
-    Structure,
-    equal,
-    flatten,
-    leaves,
-    node,
-    number,
-    paths,
-    statistic,
-    statistics,
-    structure,
-    unflatten,
-)
+from fcnn.tree._node import node, number, statistic
 from fcnn.tree._observation import Observation, average, mix
+from fcnn.tree._structure import Structure, equal, flatten, structure, unflatten
 
 __all__ = [
     "Observation",

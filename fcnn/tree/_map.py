@@ -9,16 +9,16 @@ import numpy as np
 
 from fcnn._typing import Tree
 from fcnn.errors import TreeError
-from fcnn.tree._node import (
+from fcnn.tree._children import (
     check_leaf,
     children_of,
     is_namedtuple,
     leaves,
-    rebuild,
     shape_of,
     sorted_keys,
 )
 from fcnn.tree._observation import Observation, mix
+from fcnn.tree._structure import rebuild
 
 T = TypeVar("T")
 

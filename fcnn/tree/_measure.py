@@ -10,9 +10,10 @@ import numpy as np
 
 from fcnn._typing import Array, Tree
 from fcnn.errors import TreeError
+from fcnn.tree._children import leaves, statistics, walk
 from fcnn.tree._map import map
-from fcnn.tree._node import flatten, leaves, statistics, structure, unflatten, walk
 from fcnn.tree._observation import Observation
+from fcnn.tree._structure import flatten, structure, unflatten
 
 T = TypeVar("T")
 _LEAST = {"f": 1e-20, "d": 1e-280}

@@ -24,7 +24,8 @@ from fcnn.layers.conv_transpose import conv_transpose1d, conv_transpose2d, conv_
 from fcnn.layers.dense import dense
 from fcnn.layers.depthwise import depthwise_conv2d
 from fcnn.layers.embedding import embedding
-from fcnn.layers.example_norm import group_norm, instance_norm, layer_norm, rms_norm
+from fcnn.layers.group_norm import group_norm, instance_norm
+from fcnn.layers.layer_norm import layer_norm, rms_norm
 from fcnn.layers.norm import batch_norm
 from fcnn.layers.prelu import prelu
 from fcnn.layers.squeeze_excite import squeeze_excite

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,10 @@ from fcnn._layer import Layer
 from fcnn._typing import Tree
 from fcnn.checkpoint._save import PathLike
 from fcnn.errors import ArgumentError, DataError, ShapeError, TreeError
-from fcnn.weights import _flax, _keras, _onnx, _safetensors, _torch
 from fcnn.weights._facts import differences
 from fcnn.weights._match import Match, match
-from fcnn.weights._modules import Module, Source, cleaned, grouped, without_wrapper
+from fcnn.weights._modules import Module
+from fcnn.weights._open import opened
 from fcnn.weights._rules import Slot, Target
 from fcnn.weights._stored import Stored, reading
 from fcnn.weights._targets import Model, put, targets_of
@@ -105,7 +103,7 @@ def load(
     (True, {'0': '0', '3': '3'})
     """
     path = Path(path).expanduser()
-    with _opened(path, prefix, shape) as source:
+    with opened(path, prefix, shape) as source:
         target_model = targets_of(model, shape, source.convention)
         found = match(target_model, source, names or {}, strict=strict)
         report = _Report(ignored=list(source.ignored))
@@ -230,81 +228,3 @@ def _of_one_dtype(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if len(kinds) < 2:
         return arrays
     return {path: each.astype(np.float64, copy=False) for path, each in arrays.items()}
-
-
-@contextmanager
-def _opened(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
-    reader = next((read for ends, read in _READERS if path.name.lower().endswith(ends)), None)
-    if reader is None:
-        ends = ", ".join([end for ends, _ in _READERS for end in ends])
-        raise ArgumentError(f"expected a file name that ends in {ends}, got {path.name!r}")
-    with reader(path, prefix, shape) as source:
-        yield source
-
-
-@contextmanager
-def _torch_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
-    arrays, rest = without_wrapper(_torch.read(path), prefix)
-    modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
-    yield Source("torch", modules, True, counters + rest)
-
-
-@contextmanager
-def _safetensors_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
-    arrays, _ = _safetensors.read(path)
-    modules, counters = grouped(cleaned(arrays, ".", prefix), ".")
-    yield Source("torch", modules, False, counters)
-
-
-@contextmanager
-def _flax_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
-    arrays = _flax.read(path)
-    merged: dict[str, Stored] = {}
-    ignored = []
-    for name, array in arrays.items():
-        collection, _, own = re.sub(r"^(variables|model)/", "", name).partition("/")
-        if collection in ("params", "batch_stats"):
-            merged[own] = array
-        elif collection in ("opt_state", "step", "tx"):
-            ignored.append(name)
-        else:
-            merged[name] = array
-    modules, counters = grouped(cleaned(merged, "/", prefix), "/")
-    yield Source("flax", modules, False, counters + ignored)
-
-
-@contextmanager
-def _keras_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
-    with _keras.opened(path) as source:
-        yield _below(source, prefix)
-
-
-@contextmanager
-def _onnx_file(path: Path, prefix: str | None, shape: Any) -> Iterator[Source]:
-    with _onnx.opened(path, shape) as source:
-        yield _below(source, prefix)
-
-
-def _below(source: Source, prefix: str | None) -> Source:
-    """Return the modules whose names begin with a prefix, without it."""
-    if prefix is None:
-        return source
-    kept = [
-        attrs.evolve(each, name=each.name.removeprefix(prefix))
-        for each in source.modules
-        if each.name.startswith(prefix)
-    ]
-    if not kept:
-        raise DataError(f"expected names that begin with {prefix!r}, got none")
-    return attrs.evolve(source, modules=kept)
-
-
-_READERS: Sequence[
-    tuple[tuple[str, ...], Callable[[Path, str | None, Any], AbstractContextManager[Source]]]
-] = [
-    ((".pt", ".pth", ".bin", ".ckpt"), _torch_file),
-    ((".safetensors",), _safetensors_file),
-    ((".keras", ".h5", ".hdf5"), _keras_file),
-    ((".msgpack",), _flax_file),
-    ((".onnx",), _onnx_file),
-]

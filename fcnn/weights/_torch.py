@@ -157,46 +157,22 @@ def _persistent(
 def _names(order: str) -> Callable[[str], Any]:
     """Return the table of what a pickle may name, for numbers of a byte order."""
 
-    def tensor(storage: Any, offset: Any, size: Any, stride: Any, code: str) -> Stored:
-        if type(storage) is not _Storage:
-            raise DataError(f"expected a tensor's storage, got {type(storage).__name__}")
-        width = itemsize(code)
-        _check_view(storage.size // width, offset, size, stride)
-
-        def read() -> np.ndarray:
-            kind = code if code == BF16 else order + code
-            data = storage.bytes_of(storage)
-            last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-            used = data[offset * width : (last + 1) * width] if 0 not in size else data[:0]
-            flat = numbers(used, kind)
-            if 0 in size:
-                return flat.reshape(size)
-            steps = [s * flat.itemsize for s in stride]
-            return np.lib.stride_tricks.as_strided(flat, size, steps, writeable=False)
-
-        return Stored(tuple(size), read)
-
     def rebuild_v2(storage: Any, offset: Any, size: Any, stride: Any, *more: Any) -> Stored:
         _check_metadata(more, 2)
-        return tensor(storage, offset, size, stride, getattr(storage, "code", "f4"))
+        code = getattr(storage, "code", "f4")
+        return _tensor(storage, offset, size, stride, code, order)
 
     def rebuild_v3(storage: Any, offset: Any, size: Any, stride: Any, *more: Any) -> Stored:
         _check_metadata(more, 3)
         if len(more) < 3 or type(more[2]) is not _Kind:
             raise DataError("expected the dtype of a tensor, got none")
-        return tensor(storage, offset, size, stride, more[2].code)
-
-    def parameter(data: Any, *more: Any) -> Any:
-        return data
-
-    def ordered(*pairs: Any) -> dict[Any, Any]:
-        return dict(*pairs)
+        return _tensor(storage, offset, size, stride, more[2].code, order)
 
     known: dict[str, Any] = {
-        "collections OrderedDict": ordered,
+        "collections OrderedDict": lambda *pairs: dict(*pairs),
         "torch._utils _rebuild_tensor_v2": rebuild_v2,
         "torch._utils _rebuild_tensor_v3": rebuild_v3,
-        "torch._utils _rebuild_parameter": parameter,
+        "torch._utils _rebuild_parameter": lambda data, *more: data,
         "torch Size": lambda sizes=(): tuple(sizes),
         "torch.storage UntypedStorage": _Kind("u1"),
         **{f"torch {name}": _Kind(code) for name, code in {**_DTYPES, **_STORAGES}.items()},
@@ -211,6 +187,27 @@ def _names(order: str) -> Callable[[str], Any]:
         return known[name]
 
     return look_up
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, code: str, order: str) -> Stored:
+    """Return a view of a storage, which is read on demand."""
+    if type(storage) is not _Storage:
+        raise DataError(f"expected a tensor's storage, got {type(storage).__name__}")
+    width = itemsize(code)
+    _check_view(storage.size // width, offset, size, stride)
+
+    def read() -> np.ndarray:
+        kind = code if code == BF16 else order + code
+        data = storage.bytes_of(storage)
+        last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+        used = data[offset * width : (last + 1) * width] if 0 not in size else data[:0]
+        flat = numbers(used, kind)
+        if 0 in size:
+            return flat.reshape(size)
+        steps = [s * flat.itemsize for s in stride]
+        return np.lib.stride_tricks.as_strided(flat, size, steps, writeable=False)
+
+    return Stored(tuple(size), read)
 
 
 def _check_metadata(more: tuple[Any, ...], at: int) -> None:

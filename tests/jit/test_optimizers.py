@@ -174,4 +174,4 @@ def test_a_plan_names_the_schedule_and_its_line():
     report = fcnn.jit(step_of(optimizer)).plan(PARAMS, state, *batch(0), fcnn.key(0))
     names = {call.name: call.place for call in report.calls}
     assert names["rate_at"].startswith("fcnn/optim/transforms.py:")
-    assert names["corrections"].startswith("fcnn/optim/moments.py:")
+    assert names["corrections"].startswith("fcnn/optim/adam_scaling.py:")

@@ -101,12 +101,6 @@ def harmonic(*parts):
     return right
 
 
-@optim.schedule
-def differs_by_copy(initial):
-    rate = initial + 1e-9 * next(calls)
-    return lambda step: rate
-
-
 class Sly:
     """Prints as if it were None."""
 

@@ -1,4 +1,16 @@
-"""Pooling by windows, and its adjoints."""
+"""Pooling by windows, and its adjoints.
+
+A window is reduced along its columns, then along its rows::
+
+    geometry  the checked arguments of a pooling layer, and where its windows stand
+    windows   rows and columns of windows as views, in bands of an image
+    max       the maximum; its gradient goes to one element
+    average   means and sums
+    power     the p-norm
+    steps     sequences and volumes as one or two pools over images
+    adaptive  maxima over windows of different sizes
+    whole     means over all spatial axes
+"""
 
 from fcnn._ops.pool.average import avg_pool as avg_pool
 from fcnn._ops.pool.average import avg_pool_adjoint as avg_pool_adjoint

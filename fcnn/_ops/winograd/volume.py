@@ -57,7 +57,7 @@ def unit_size(x: Array, weight: Array, planes: int) -> int:
 
 
 def parts(x: Array, weight: Array, window: Window) -> Iterator[slice]:
-    """Cut the planes of output so that a block of several tiles is within the budget."""
+    """Cut the planes of output so that a block of `TOGETHER` tiles is within the budget."""
     depth = window.out[0]
     fixed, each = unit_size(x, weight, 0), unit_size(x, weight, 1) - unit_size(x, weight, 0)
     most = max(1, (blocks.within(blocks.PLANES) // TOGETHER - fixed) // each)
@@ -74,7 +74,10 @@ def tile_blocks(x: Array, weight: Array, window: Window, planes: slice) -> list[
 
 
 def planes_at(window: Window, planes: slice) -> tuple[slice, slice]:
-    """Which of the planes that these of output meet are in the volume, and which these are."""
+    """Return where the planes that are seen by these of output lie in the volume.
+
+    As a slice of the planes seen, padding left out, and as a slice of the volume's planes.
+    """
     count = planes.stop - planes.start + window.kernel[0] - 1
     return inside(planes.start - window.pads[0][0], 1, count, window.image[0])
 

@@ -10,6 +10,14 @@ place in the epoch's order, so that neither batch size nor shards nor workers ch
 `mixup` and `cutmix` change targets too, ``(key, images, targets) -> (images, targets)``.
 """
 
+# The files:
+#
+#   _augmentation  the contract, the draws of each example, chains
+#   _geometry      flips, shifts, rotations, affine and elastic maps
+#   _crop          crops, cutout
+#   _colour        brightness, contrast, noise
+#   _mix           mixup, CutMix
+
 from fcnn.data.augment._augmentation import Augmentation, augmentation, chain
 from fcnn.data.augment._colour import brightness, contrast, noise
 from fcnn.data.augment._crop import cutout, random_crop, resized_crop

@@ -10,7 +10,7 @@ from fcnn._layer import Layer
 from fcnn._typing import Array, Shape
 from fcnn.export._graph import Graph, Tensor
 from fcnn.export._whole._fixed import Scale
-from fcnn.export._whole._steps import Step
+from fcnn.export._whole._tables import Step
 
 
 @attrs.frozen(eq=False, repr=False)

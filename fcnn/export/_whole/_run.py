@@ -12,7 +12,7 @@ from fcnn._typing import Array, IntArray
 from fcnn.export._c._shapes import axes_of
 from fcnn.export._whole._fixed import rescaled
 from fcnn.export._whole._quantized import Quantized
-from fcnn.export._whole._steps import Step
+from fcnn.export._whole._tables import Step
 from fcnn.export._whole._values import LAST, MOVES
 from fcnn.export._whole._windows import convolved, last_axes, windows
 
