@@ -25,7 +25,7 @@ from fcnn._ops.memory import RECORDING
 from fcnn._typing import Array
 from fcnn.errors import ArgumentError, TraceError
 from fcnn.prng import Key
-from fcnn.tree._node import rebuild
+from fcnn.tree._structure import rebuild
 
 BASE: Literal["call"] = "call"
 """The error state outside of any `numpy.errstate` of the function: it tells the two apart."""
