@@ -93,9 +93,10 @@ def processes(workers: int | None = None) -> Processes:
             "expected a POSIX system, got Windows, where file descriptors cannot be passed; "
             "use fcnn.parallel.threads() or concurrent.futures.ProcessPoolExecutor()"
         )
+    from fcnn.parallel._link import SPIN
     from fcnn.parallel._processes import Processes
 
-    return Processes(count)
+    return Processes(count, SPIN if count <= cores() else 0.0)
 
 
 def mpi(comm: Intracomm | None = None) -> AbstractContextManager[Ranks | None]:

@@ -21,10 +21,8 @@ from fcnn.parallel._arena import Arena
 from fcnn.parallel._cut import spread
 from fcnn.parallel._exchange import exchange, join
 from fcnn.parallel._failure import Failure
-from fcnn.parallel._link import SPIN
 from fcnn.parallel._owner import refuse_in_fork
 from fcnn.parallel._pickling import dumps
-from fcnn.parallel._pools import cores
 from fcnn.parallel._reduce import reduce
 from fcnn.parallel._roster import Roster
 from fcnn.parallel._worker import Worker
@@ -36,14 +34,18 @@ class Processes(Executor):
     `share` is the fast way, which `fcnn.parallel.map_shards` takes; ``submit`` and ``map`` are
     those of any executor.
 
+    Args:
+        workers: how many, with this process.
+        spin: how long the processes spin for a message; see `fcnn.parallel._link.SPIN`.
+
     Attributes:
         others: the other processes, each with its ``process``.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, spin: float = 0.0) -> None:
         self._owner = os.getpid()
         self._max_workers = workers
-        self._roster = Roster(SPIN if workers <= cores() else 0.0)
+        self._roster = Roster(spin)
         self.others = self._roster.workers
         self._arenas: list[Arena] = []
         self._end = weakref.finalize(self, _close, self.others, self._arenas, self._owner)

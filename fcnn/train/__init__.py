@@ -65,6 +65,7 @@ validation loss has not fallen. Its momentum is kept.
 #   _fit          fit: a loop over epochs that logs, saves and keeps the best
 #   _epochs       epochs: an epoch at a time, with validation and time
 #   _steps        steps: a state at a time
+#   _update       the update of a step, replayed with its optimizer where it is one shard
 #   _init         the state before the first step
 #   _state        what a state is
 #   _plan         the arguments of a loop, checked before any work is done
