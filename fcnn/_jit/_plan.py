@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from fcnn._jit._errors import DeviationError
 from fcnn._jit._leaves import replaced
 from fcnn._jit._program import Call, Program
 from fcnn._jit._recorder import BASE, Recorder
-from fcnn._jit._spans import Owner, same_bits
+from fcnn._jit._spans import Owner
 from fcnn._ops.memory import RECORDING, give_back_freed_memory
 from fcnn._typing import Array
 from fcnn.prng import Key
@@ -88,7 +89,7 @@ class Plan:
         self._free: list[Callable[[list[Any]], Any]] = []
         self._bound = self._calls = 0
         self._patience = PATIENCE
-        self._unseen = {i: (leaf, copy_of_leaf(leaf)) for i, leaf in enumerate(leaves)}
+        self._unseen = {i: (weakref.ref(leaf), _digest(leaf)) for i, leaf in enumerate(leaves)}
 
     def __call__(self, leaves: list[Any]) -> Any:
         """Replay.
@@ -126,9 +127,9 @@ class Plan:
         unseen = self._unseen  # which another thread may replace meanwhile
         self._patience -= 1
         others = [
-            i for i, (leaf, _) in unseen.items() if self._patience > 0 or leaves[i] is not leaf
+            i for i, (leaf, _) in unseen.items() if self._patience > 0 or leaves[i] is not leaf()
         ]
-        new = [i for i in others if not _same(leaves[i], unseen[i][1])]
+        new = [i for i in others if _digest(leaves[i]) != unseen[i][1]]
         if self._patience <= 0 and not new:
             self._unseen = {i: each for i, each in unseen.items() if i not in others}
         return new
@@ -171,13 +172,9 @@ class Plan:
         return least
 
 
-def copy_of_leaf(leaf: Any) -> Any:
-    """Return a copy of an array; a key is its own."""
-    return leaf if isinstance(leaf, Key) else leaf.copy("K")
-
-
-def _same(leaf: Any, other: Any) -> bool:
-    return bool(leaf == other) if isinstance(leaf, Key) else same_bits(leaf, other)
+def _digest(leaf: Any) -> Any:
+    """Return what tells an array from others of its shape and dtype; a key does so itself."""
+    return leaf if isinstance(leaf, Key) else digest_of([leaf])
 
 
 def first_difference(

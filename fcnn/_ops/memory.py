@@ -28,6 +28,7 @@ library is another, nothing is done.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -98,6 +99,14 @@ def zeros(shape: Any, dtype: Any = float) -> Array:
     recorder = RECORDING.recorder
     made = np.zeros(shape, dtype)
     return made if recorder is None else recorder.allocated(made, 0)
+
+
+@functools.lru_cache(maxsize=16)
+def zero_row(shape: Any, dtype: Any) -> Array:
+    """Return zeros that nobody may write to: the same array each time, which stays in the cache."""
+    made = np.zeros(shape, dtype)
+    made.flags.writeable = False
+    return made
 
 
 def ones(shape: Any, dtype: Any = float) -> Array:

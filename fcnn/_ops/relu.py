@@ -29,14 +29,14 @@ def relu(z: Array, out: Array | None = None) -> Array:
     """
     y = memory.empty_like(z) if out is None else out
     if z.size <= PIECE:
-        zero = memory.zeros(z.shape, z.dtype) if z.flags.c_contiguous else memory.zeros_like(z)
+        zero = memory.zero_row(z.shape, z.dtype) if z.flags.c_contiguous else memory.zeros_like(z)
         return np.maximum(z, zero, out=y)
     lines = in_memory_order(z) if z.strides == y.strides else None
     if lines is None:
-        np.maximum(z, memory.zeros(z.shape[1:], z.dtype), out=y)
+        np.maximum(z, memory.zero_row(z.shape[1:], z.dtype), out=y)
     else:
         target = lines if y is z else in_memory_order(y)
-        np.maximum(lines, memory.zeros(lines.shape[1:], z.dtype), out=target)
+        np.maximum(lines, memory.zero_row(lines.shape[1:], z.dtype), out=target)
     return y
 
 

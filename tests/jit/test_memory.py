@@ -232,3 +232,20 @@ def test_constants_of_the_same_bytes_are_one():
     jitted(x)
     (slot,) = jitted._slots.values()
     assert 4000 <= slot.plan.program.constant_bytes < 8000
+
+
+def test_a_plan_keeps_neither_arguments_nor_copies_of_them():
+    jitted, x = fcnn.jit(np.sum), np.ones(MIB, np.float32)
+    tracemalloc.start()
+    try:
+        assert jitted(x) == MIB
+        assert tracemalloc.get_traced_memory()[0] < MIB
+    finally:
+        tracemalloc.stop()
+    alive = weakref.ref(x)
+    x = np.zeros(MIB, np.float32)
+    assert alive() is None
+    (slot,) = jitted._slots.values()
+    assert slot.plan.has_unseen
+    assert jitted(x) == jitted(x) == 0
+    assert not slot.plan.has_unseen
