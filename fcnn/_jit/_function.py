@@ -117,6 +117,11 @@ class Jitted(Generic[P, R]):
         Raises:
             TraceError: if they are not recorded, or their values take another path.
         """
+        if self._is_given_up:
+            raise TraceError(
+                "expected a function that is recorded, got one that runs unrecorded, as a warning "
+                "has said"
+            )
         leaves: list[Any] = []
         signature: list[Any] = []
         flatten((args, kwargs), leaves, signature)
@@ -163,7 +168,7 @@ class Jitted(Generic[P, R]):
             slot.is_given_up = True
             return result
         with slot.lock:
-            if slot.plan is None:
+            if slot.plan is None and not self._is_given_up:
                 self._record(slot, args, kwargs, leaves, result)
         return result
 
@@ -232,8 +237,11 @@ class Jitted(Generic[P, R]):
 
     def _leave(self, reason: str) -> None:
         """Run the function unrecorded from now on, and say so once."""
-        self._is_given_up = True
-        self._slots.clear()
+        with self._lock:
+            if self._is_given_up:  # another thread has said so
+                return
+            self._is_given_up = True
+            self._slots.clear()
         hint = "; jit=False leaves this warning out" if self._quiet else ""
         warnings.warn(f"{self._name()} runs unrecorded: {reason}{hint}", stacklevel=5)
 

@@ -360,6 +360,12 @@ def test_a_plan_of_other_arguments_is_refused():
         jitted.plan(-x)
     with pytest.raises(TraceError, match="array with gaps"):
         jitted.plan(np.ones(6)[::2])
+    jitted = fcnn.jit(lambda x: np.asarray(x) * 2)
+    jitted(x)
+    with pytest.warns(UserWarning, match="runs unrecorded"):
+        jitted(-x)
+    with pytest.raises(TraceError, match="runs unrecorded"):
+        jitted.plan(x)
 
 
 def test_doors():
