@@ -14,6 +14,7 @@ from fcnn._jit._leaves import flatten, is_supported, key_of
 from fcnn._jit._plan import Plan, first_difference, record
 from fcnn._jit._report import Report
 from fcnn._jit._results import differences
+from fcnn._jit._unseen import unseen
 from fcnn._ops.memory import RECORDING
 from fcnn.errors import ArgumentError, TraceError
 
@@ -228,12 +229,14 @@ class Jitted(Generic[P, R]):
         slot.plan = None
         call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
         where = "its result" if call is None else f"the result of {call.name} in {call.place}"
-        self._leave(
-            f"a replay differs from the function, first in {where}; the function reads something "
-            f"that is no argument and has changed, or an array is made or converted by NumPy where "
-            f"the recorder does not see it (np.empty, np.asarray): make it with np.empty_like or "
-            f"np.zeros_like of an argument"
+        makers = unseen(lambda: self._function(*args, **kwargs))
+        cause = (
+            f"the recorder does not see the array of {', or of '.join(makers)}: make it with "
+            f"np.empty_like or np.zeros_like of an argument"
+            if makers
+            else "the function reads something that is no argument and has changed"
         )
+        self._leave(f"a replay differs from the function, first in {where}; {cause}")
 
     def _leave(self, reason: str) -> None:
         """Run the function unrecorded from now on, and say so once."""
