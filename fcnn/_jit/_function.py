@@ -14,6 +14,7 @@ from fcnn._jit._leaves import flattened, is_supported, key_of
 from fcnn._jit._plan import Plan, first_difference, record
 from fcnn._jit._report import Report
 from fcnn._jit._results import differences
+from fcnn._jit._unseen import unseen
 from fcnn._ops.memory import RECORDING
 from fcnn.errors import ArgumentError, TraceError
 
@@ -143,6 +144,11 @@ class Jitted(Generic[P, R]):
         Raises:
             TraceError: if they are not recorded, or their values take another path.
         """
+        if self._is_given_up:
+            raise TraceError(
+                "expected a function that is recorded, got one that runs unrecorded, as a warning "
+                "has said"
+            )
         leaves, signature = flattened(args, kwargs)
         slot = self._slot(key_of(signature))
         if slot.plan is None:
@@ -186,7 +192,7 @@ class Jitted(Generic[P, R]):
             slot.is_given_up = True
             return result
         with slot.lock:
-            if slot.plan is None:
+            if slot.plan is None and not self._is_given_up:
                 self._record(slot, args, kwargs, leaves, result)
         return result
 
@@ -247,17 +253,22 @@ class Jitted(Generic[P, R]):
         slot.plans = ()
         call = first_difference(self._function, (args, kwargs), leaves, result, plan.program)
         where = "its result" if call is None else f"the result of {call.name} in {call.place}"
-        self._leave(
-            f"a replay differs from the function, first in {where}; the function reads something "
-            f"that is no argument and has changed, or an array is made or converted by NumPy where "
-            f"the recorder does not see it (np.empty, np.asarray): make it with np.empty_like or "
-            f"np.zeros_like of an argument"
+        makers = unseen(lambda: self._function(*args, **kwargs))
+        cause = (
+            f"the recorder does not see the array of {', or of '.join(makers)}: make it with "
+            f"np.empty_like or np.zeros_like of an argument"
+            if makers
+            else "the function reads something that is no argument and has changed"
         )
+        self._leave(f"a replay differs from the function, first in {where}; {cause}")
 
     def _leave(self, reason: str) -> None:
         """Run the function unrecorded from now on, and say so once."""
-        self._is_given_up = True
-        self._slots.clear()
+        with self._lock:
+            if self._is_given_up:  # another thread has said so
+                return
+            self._is_given_up = True
+            self._slots.clear()
         hint = "; jit=False leaves this warning out" if self._quiet else ""
         warnings.warn(f"{self._name()} runs unrecorded: {reason}{hint}", stacklevel=5)
 

@@ -125,13 +125,16 @@ class Plan:
         is the one that was recorded; after some calls only others are.
         """
         unseen = self._unseen  # which another thread may replace meanwhile
-        self._patience -= 1
-        others = [
-            i for i, (leaf, _) in unseen.items() if self._patience > 0 or leaves[i] is not leaf()
-        ]
+        if self._patience > 0:
+            self._patience -= 1
+            others = list(unseen)
+        else:
+            others = [i for i, (leaf, _) in unseen.items() if leaves[i] is not leaf()]
+            if not others:
+                return others
         new = [i for i in others if _digest(leaves[i]) != unseen[i][1]]
         if self._patience <= 0 and not new:
-            self._unseen = {i: each for i, each in unseen.items() if i not in others}
+            self._unseen = {i: each for i, each in unseen.items() if leaves[i] is each[0]()}
         return new
 
     def is_due(self) -> bool:

@@ -17,7 +17,7 @@ from fcnn._batch import sum_in_order
 from fcnn.parallel._cut import spread
 from fcnn.parallel._engine import Function
 from fcnn.parallel._engines import BySubmit
-from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._failure import Failure, attempt_to_send
 from fcnn.parallel._flat import observed
 from fcnn.parallel._loss import is_loss
 
@@ -61,7 +61,9 @@ def _chained(
     [sent] = client.scatter([common], broadcast=True, hash=False, direct=direct)
     count = max(1, sum(threads.values()))
     parts = spread(len(shards), -(-len(shards) // count))
-    done = [client.submit(attempt, function, sent, shards[part], **options) for part in parts]
+    done = [
+        client.submit(attempt_to_send, function, sent, shards[part], **options) for part in parts
+    ]
     total = client.submit(_started, done[0], **options) if len(done) == 1 else done[0]
     for part in done[1:]:
         total = client.submit(_joined, total, part, **options)

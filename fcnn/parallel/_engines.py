@@ -11,7 +11,7 @@ from typing import Any
 from fcnn._blas import BLAS
 from fcnn.parallel._cut import cut
 from fcnn.parallel._engine import Engine, Function
-from fcnn.parallel._failure import Failure, attempt
+from fcnn.parallel._failure import Failure, attempt, attempt_to_send
 from fcnn.parallel._loss import LOSING, is_loss, warn_if_slow, warn_of_loss
 from fcnn.parallel._pickling import dumps, travels_by_value
 
@@ -68,7 +68,7 @@ def _by_dask(
         [sent] = client.scatter([common], broadcast=True, hash=False)  # not a tuple's items
     except (CancelledError, OSError) as error:  # OSError: TimeoutError, when no worker is there
         return [error] * len(parts)
-    return results_of(executor, attempt, [(function, sent, part) for part in parts])
+    return results_of(executor, attempt_to_send, [(function, sent, part) for part in parts])
 
 
 def results_of(

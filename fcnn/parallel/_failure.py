@@ -66,6 +66,18 @@ def attempt(
         BLAS.leave()
 
 
+def attempt_to_send(
+    function: Callable[[Any, Any], Any], common: Any, shards: Sequence[Any]
+) -> list[Any] | Failure:
+    """Do what `attempt` does, for Dask, which waits for ever for a result that does not pickle."""
+    found = attempt(function, common, shards)
+    try:
+        dumps(found, [])  # arrays are not copied
+    except TypeError as error:
+        return Failure.of(unpicklable(error))
+    return found
+
+
 def _pickled(error: Exception) -> bytes:
     """Return a pickle of the exception, or of the most similar one that pickles."""
     kind = type(error)

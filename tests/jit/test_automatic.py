@@ -275,6 +275,27 @@ def test_models_with_functions_of_the_caller_are_not_taken_for_the_librarys():
     assert not is_own(fcnn.dense(3, weight_init=lambda key, shape: np.zeros(shape, np.float32)))
 
 
+def test_threads_that_cannot_record_warn_once():
+    both, calls = threading.Barrier(2, timeout=10), []
+
+    def limited(x):
+        calls.append(x)
+        if len(calls) <= 2:
+            both.wait()  # both threads compute before either records
+        return x * 2 if x.max() < 99 else x
+
+    jitted = _function.Jitted(limited, quiet=True)
+    threads = [threading.Thread(target=jitted, args=(np.ones(3),)) for _ in range(2)]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert len(told) == 1
+    assert len(calls) == 3  # two calls, and one that could not be recorded
+
+
 def test_threads_that_call_at_once_get_their_own_results():
     f = fcnn.value_and_grad(NORMED, losses.softmax_cross_entropy, jit=True)
     plain = fcnn.value_and_grad(NORMED, losses.softmax_cross_entropy, jit=False)

@@ -262,7 +262,7 @@ def test_an_array_that_the_recorder_cannot_see_is_noticed():
 
     jitted = fcnn.jit(f)
     same(f(drawn(0, 3)), jitted(drawn(0, 3)))
-    with pytest.warns(UserWarning, match=r"add in .*test_jit.py"):
+    with pytest.warns(UserWarning, match=r"add in .*test_jit.py.* array of empty in .*test_jit.py"):
         same(f(drawn(1, 3)), jitted(drawn(1, 3)))
     same(f(drawn(2, 3)), jitted(drawn(2, 3)))
 
@@ -425,6 +425,12 @@ def test_a_plan_of_other_arguments_is_refused():
         jitted.plan(-x)
     with pytest.raises(TraceError, match="array with gaps"):
         jitted.plan(np.ones(6)[::2])
+    jitted = fcnn.jit(lambda x: np.asarray(x) * 2)
+    jitted(x)
+    with pytest.warns(UserWarning, match="runs unrecorded"):
+        jitted(-x)
+    with pytest.raises(TraceError, match="runs unrecorded"):
+        jitted.plan(x)
 
 
 def test_doors():

@@ -33,6 +33,10 @@ def batch():
     return rng.random((64, 14, 14, 1), np.float32), rng.integers(0, 10, 64)
 
 
+def no_pickle(common, shard):
+    return (i for i in range(shard)) if shard else shard, common
+
+
 def digest(executor=None):
     """The SHA-256 of a loss and its gradient, over shards."""
     params, _ = MODEL.init(fcnn.key(0), (14, 14, 1))

@@ -24,6 +24,7 @@ from shard_work import (
     digest,
     fail,
     fail_oddly,
+    no_pickle,
 )
 
 import fcnn
@@ -121,6 +122,18 @@ def test_an_engine_gives_the_same_bits_and_the_functions_own_errors(engine):
             parallel.map_shards(fail, wrong, [0, 1], pool)
         assert raised.value.path == "serial[1]"
         assert digest(pool) == digest()
+
+
+@NOISE
+def test_results_that_do_not_pickle_are_refused_by_dask():
+    with dask() as pool:
+        for call in (
+            lambda: parallel.map_shards(no_pickle, 1.0, [0, 1, 2], pool),
+            lambda: parallel.sum_shards(no_pickle, 1.0, [0, 1, 2], [1 / 3] * 3, pool),
+        ):
+            with pytest.raises(TypeError, match=r"results pickle, got .*generator"):
+                call()
+        assert parallel.map_shards(max, 1, [0, 1, 2], pool) == [1, 1, 2]
 
 
 @NOISE
