@@ -9,6 +9,10 @@ batch norm is ``x * factor + offset`` a channel, so it folds into the convolutio
 Two convolutions with nothing between them are one with larger filters, where that takes fewer
 multiplications (`fcnn._ops.conv_composed`).
 
+In training a pullback keeps what it reads. A convolution or a pool behind a batch norm and its
+activation reads their output, which one pass over the batch norm's own input gives again, to the
+bit: so it is computed anew in the pullback instead of kept.
+
 With the activation alone the bits are those of the layers one by one. A pool, a folded batch norm
 or a composed convolution gives the same within the rounding of a product of another width and of
 sums in another order, 1e-5 of the terms' sizes in float32; where two elements of a window become
