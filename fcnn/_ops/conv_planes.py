@@ -68,8 +68,7 @@ def correlate_adjoints(
             else:
                 epilogue.adjoint(yrows[at], drows[at], own)
             if bias == "tied":
-                by_plane = channel_sums(own.reshape(len(own), -1, *own.shape[3:]))
-                sums += by_plane.reshape(own.shape[1:3]).sum(axis=0)
+                sums += _tied(own)
             elif bias == "untied":
                 sums[planes, block.rows, block.cols] = row_sums(own).transpose(1, 0, 3, 2)
             adjoint.accumulate(met, block, dz, dmet)
@@ -81,6 +80,13 @@ def correlate_adjoints(
     if not all_finite(dweight, weight):
         return None
     return dweight, sums if bias else None, None if dx is None else dx.transpose(4, 1, 0, 3, 2)
+
+
+def _tied(dz: Array) -> Array:
+    """Return the sums of ``(rows, planes, c, cols, n)`` over all but c."""
+    by_plane = channel_sums(dz.reshape(len(dz), -1, *dz.shape[3:]))
+    sums: Array = by_plane.reshape(dz.shape[1:3]).sum(axis=0)
+    return sums
 
 
 def _rows(volumes: Array) -> Array:

@@ -84,6 +84,40 @@ class Depthwise:
         check_dtype(x.dtype, params.weight.dtype)
         return self.window(x.shape[1:])
 
+    def apply(self, params: DepthwiseConvParams, x: Array, ctx: Context = EVAL) -> Array:
+        """Correlate, and add the bias."""
+        return self._forward(params, x, self.check(params, x))[0]
+
+    def vjp(
+        self, params: DepthwiseConvParams, x: Array, ctx: Context = EVAL
+    ) -> tuple[Array, ModelPullback]:
+        """Do what `apply` does, and return the pullback too."""
+        window = self.check(params, x)
+        x = nhwc(rows_of(x))
+        y, columns = self._forward(params, x, window)
+
+        def pullback(dy: Array) -> tuple[DepthwiseConvParams, Array | None]:
+            dweight, dbias, dx = correlate_adjoints(
+                x,
+                params.weight,
+                dy,
+                window,
+                x.shape[3],
+                bias="tied" if self.bias else None,
+                input_grad=ctx.input_grad,
+                columns=columns,
+            )
+            return DepthwiseConvParams(dweight, () if dbias is None else dbias), dx
+
+        return y, pullback
+
+    def _forward(
+        self, params: DepthwiseConvParams, x: Array, window: Window
+    ) -> tuple[Array, Array | None]:
+        """Return y, and columns that the adjoint may reuse."""
+        bias = params.bias if self.bias else None
+        return correlate(x, params.weight, window, x.shape[3], bias)
+
 
 def checked(
     kernel_size: Size,
@@ -162,39 +196,7 @@ def depthwise_conv2d(
         kernel_size, depth_multiplier, stride, padding, dilation, bias, weight_init, bias_init
     )
 
-    def apply(params: DepthwiseConvParams, x: Array, ctx: Context = EVAL) -> Array:
-        window = conv.check(params, x)
-        return forward(params, x, window)[0]
-
-    def vjp(
-        params: DepthwiseConvParams, x: Array, ctx: Context = EVAL
-    ) -> tuple[Array, ModelPullback]:
-        window = conv.check(params, x)
-        x = nhwc(rows_of(x))
-        y, columns = forward(params, x, window)
-
-        def pullback(dy: Array) -> tuple[DepthwiseConvParams, Array | None]:
-            dweight, dbias, dx = correlate_adjoints(
-                x,
-                params.weight,
-                dy,
-                window,
-                x.shape[3],
-                bias="tied" if conv.bias else None,
-                input_grad=ctx.input_grad,
-                columns=columns,
-            )
-            return DepthwiseConvParams(dweight, () if dbias is None else dbias), dx
-
-        return y, pullback
-
-    def forward(
-        params: DepthwiseConvParams, x: Array, window: Window
-    ) -> tuple[Array, Array | None]:
-        bias = params.bias if conv.bias else None
-        return correlate(x, params.weight, window, x.shape[3], bias)
-
-    return conv.init, apply, vjp
+    return conv.init, conv.apply, conv.vjp
 
 
 def _multiply_adds(layer: Layer, in_shape: Shape, out_shape: Shape) -> int:

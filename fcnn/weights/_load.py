@@ -169,23 +169,30 @@ def _arrays(found: Match, report: _Report, kind: str) -> dict[str, np.ndarray]:
     for target, module in found.pairs:
         used = set()
         for slot in found.slots(target, module):
-            place = _place(target, slot)
-            name = next((n for n in slot.names if n in module.arrays), None)
-            fits = name is not None and module.arrays[name].shape in (slot.shape, *slot.others)
-            if name is not None and fits:
+            name = _name_of(slot, module)
+            if name is not None:
                 used.add(name)
                 with reading(kind):
-                    arrays[place] = _converted(module.arrays[name], slot, _full(module.name, name))
-            else:
-                report.filled.append(_full(target.name, slot.field))
-                if slot.fill is not None:
-                    shape = target.shapes[slot.field]
-                    arrays[place] = np.full(shape, slot.fill, np.float32)
+                    array = _converted(module.arrays[name], slot, _full(module.name, name))
+                arrays[_place(target, slot)] = array
+                continue
+            report.filled.append(_full(target.name, slot.field))
+            if slot.fill is not None:
+                shape = target.shapes[slot.field]
+                arrays[_place(target, slot)] = np.full(shape, slot.fill, np.float32)
         report.dropped += [_full(module.name, n) for n in module.arrays if n not in used]
         report.differing += [
             f"{target.path}: {each}" for each in _differences(target, module, kind)
         ]
     return arrays
+
+
+def _name_of(slot: Slot, module: Module) -> str | None:
+    """Return which of a module's arrays belongs in a slot; None if none of its shape does."""
+    name = next((n for n in slot.names if n in module.arrays), None)
+    if name is None or module.arrays[name].shape not in (slot.shape, *slot.others):
+        return None
+    return name
 
 
 def _differences(target: Target, module: Module, kind: str) -> list[str]:
