@@ -27,6 +27,7 @@ Writing::
     _write      one operation as a line of Python
     _results    the results as an expression
     _errors     what goes wrong in either
+    _unseen     calls whose arrays a recorder does not see, for a warning
 """
 
 from fcnn._jit._automatic import applied as applied
