@@ -10,6 +10,7 @@ import numpy as np
 
 from fcnn import _check, tree
 from fcnn._ops.gemm import product
+from fcnn._ops.values import called
 from fcnn._typing import Array, Tree
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import leafwise
@@ -100,7 +101,7 @@ def scale_by_muon(
             factor = math.sqrt(max(1.0, columns / max(rows, 1)))
         else:
             factor = consistent_rms * math.sqrt(max(rows, columns))
-        new = orthogonal(matrix, ns_steps, eps).reshape(u.shape)
+        new = called(orthogonal, matrix, ns_steps, eps).reshape(u.shape)
         return new * np.array(factor, u.dtype), m
 
     def begin(state: Any) -> Stage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fcnn import tree
+from fcnn._ops.values import called
 from fcnn._typing import Array
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import stateless
@@ -36,11 +37,14 @@ def scale_by_trust_ratio(*, mask: Mask | None = None) -> tuple[Init, Update]:
 
 
 def _trusted(p: Array, u: Array) -> Array:
-    of_weight, of_update = tree.norm(p), tree.norm(u)
-    ratio = of_weight / of_update if of_weight and of_update else 1.0
     with np.errstate(invalid="ignore"):  # inf · 0
-        new: Array = u * np.array(ratio, u.dtype)
+        new: Array = u * called(_ratio, p, u)
     return new
+
+
+def _ratio(p: Array, u: Array) -> Array:
+    of_weight, of_update = tree.norm(p), tree.norm(u)
+    return np.array(of_weight / of_update if of_weight and of_update else 1.0, u.dtype)
 
 
 @optimizer
