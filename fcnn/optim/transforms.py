@@ -212,8 +212,7 @@ def clip_by_global_norm(max_norm: float, *, mask: Mask | None = None) -> tuple[I
 
     def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
         expect(state, EmptyState)
-        weights = [leaf for _, leaf, is_statistic in walk(updates) if not is_statistic]
-        norm = number(called(_norm, *weights))
+        norm = number(called(norm_of, *weights_of(updates)))
         if decide(norm <= max_norm):
             return updates, state
         return transformed(_shortening(max_norm, norm), updates, params), state
@@ -221,7 +220,12 @@ def clip_by_global_norm(max_norm: float, *, mask: Mask | None = None) -> tuple[I
     return restrict(empty, update, mask)
 
 
-def _norm(*weights: Any) -> np.float64:
+def weights_of(updates: Tree) -> list[Any]:
+    """Return the leaves that are no statistics."""
+    return [leaf for _, leaf, is_statistic in walk(updates) if not is_statistic]
+
+
+def norm_of(*weights: Any) -> np.float64:
     """Return the norm of all weights together."""
     return np.float64(tree.norm(weights))
 

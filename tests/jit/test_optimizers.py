@@ -189,3 +189,13 @@ def test_muon_is_recorded_for_each_order_of_its_weights_in_memory():
     expected, found = run(step_of(optimizer), state), run(jitted, state)
     assert tree.digest(found) == tree.digest(expected)
     assert all(slot.plan is not None for slot in jitted._slots.values())
+
+
+def test_sharpness_aware_gradients_are_recorded():
+    gradient = optim.sam(GRADIENT, rho=0.1)
+    jitted = fcnn.jit(gradient)
+    for i in range(4):
+        given = PARAMS, *batch(i), fcnn.training(fcnn.key(i))
+        assert tree.digest(jitted(*given)) == tree.digest(gradient(*given))
+    (slot,) = jitted._slots.values()
+    assert slot.plan is not None
