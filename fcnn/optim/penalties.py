@@ -20,6 +20,7 @@ import attrs
 import numpy as np
 
 from fcnn import _check, tree
+from fcnn._ops.values import called, number
 from fcnn._typing import Array, Tree
 from fcnn._value import Spec, Value, remember
 from fcnn.errors import ArgumentError
@@ -91,11 +92,14 @@ def _of_elements(
 
         return tree.map(lambda w: here(w) if next(flags) else 0 * w, params, statistic=of_statistic)
 
+    def of_weight(w: Any) -> np.float64:
+        return np.float64(term(np.asarray(w)))
+
     def apply(params: Tree) -> float:
         values: list[float] = []
 
         def note(w: Any) -> Any:
-            values.append(term(np.asarray(w)))
+            values.append(number(called(of_weight, w)))
             return w
 
         flagged(params, note)
@@ -103,7 +107,7 @@ def _of_elements(
 
     def vjp(params: Any) -> tuple[float, Callable[[float], Any]]:
         def pullback(dvalue: float) -> Any:
-            by = factor * float(dvalue)
+            by = factor * number(dvalue)
             return flagged(params, lambda w: by * slope(w))
 
         return apply(params), pullback

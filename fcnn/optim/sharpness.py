@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from fcnn import tree
+from fcnn._ops.memory import asarray
+from fcnn._ops.values import decide
 from fcnn._typing import Tree
 from fcnn.errors import ArgumentError
-from fcnn.optim.transforms import positive
+from fcnn.optim.transforms import norm_of, positive, weights_of
 
 
 def sam(
@@ -53,12 +55,12 @@ def sam(
 
     def f(params: Tree, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         value, grads = value_and_grad(params, *args, **kwargs)
-        norm = tree.norm(grads)
-        if not 0 < norm < math.inf:
+        norm = norm_of(*weights_of(grads))
+        if not (decide(norm > 0) and decide(norm < math.inf)):
             return value, grads
 
         def uphill(p: Any, g: Any) -> Any:
-            move = np.asarray(g, np.float64) / norm * rho  # whose norm may be 1e-40
+            move = asarray(g, np.float64) / norm * rho  # whose norm may be 1e-40
             return (p + move).astype(p.dtype) if isinstance(p, np.ndarray) else type(p)(p + move)
 
         up = tree.map(uphill, params, grads, statistic=lambda p, seen: p)

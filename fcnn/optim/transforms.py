@@ -212,13 +212,17 @@ def clip_by_global_norm(max_norm: float, *, mask: Mask | None = None) -> tuple[I
 
     def update(updates: Tree, state: Any, params: Tree) -> tuple[Tree, Any]:
         expect(state, EmptyState)
-        weights = [leaf for _, leaf, is_statistic in walk(updates) if not is_statistic]
-        norm = norm_of(*weights)
+        norm = norm_of(*weights_of(updates))
         if is_known(norm <= max_norm):
             return updates, state
         return transformed(_shortening(max_norm, norm), updates, params), state
 
     return restrict(empty, update, mask)
+
+
+def weights_of(updates: Tree) -> list[Any]:
+    """Return the leaves that are no statistics."""
+    return [leaf for _, leaf, is_statistic in walk(updates) if not is_statistic]
 
 
 def norm_of(*weights: Any) -> float:

@@ -57,6 +57,8 @@ ONCE = [
     optim.skip_nonfinite(optim.sgd(RATE)),
     optim.lamb(RATE),
     chained(optim.ema(0.9), optim.scale_by_schedule(lambda step: 1 / (step + 1))),
+    optim.lamb(RATE),
+    chained(optim.add_penalty(optim.l2_penalty(0.1)), optim.scale_by_adam()),
     chained(optim.clip_by_global_norm(0.01), optim.scale_by_adam()),
     chained(optim.clip_by_global_norm(1e-5), optim.scale_by_adam()),
     chained(optim.clip_by_global_norm(1e9), optim.scale_by_adam(mask=optim.matrices)),
@@ -175,3 +177,33 @@ def test_a_plan_names_the_schedule_and_its_line():
     names = {call.name: call.place for call in report.calls}
     assert names["rate_at"].startswith("fcnn/optim/transforms.py:")
     assert names["corrections"].startswith("fcnn/optim/adam_scaling.py:")
+
+
+def test_a_penalty_is_recorded():
+    penalty = optim.l2_penalty(0.1)
+    both = fcnn.jit(lambda params: (penalty.apply(params), penalty.vjp(params)[1](0.5)))
+    for by in (1.0, 2.0, 3.0):
+        params = tree.map(lambda p, by=by: p * by, PARAMS)
+        assert tree.digest(both(params)) == tree.digest(
+            (penalty.apply(params), penalty.vjp(params)[1](0.5))
+        )
+    (slot,) = both._slots.values()
+    assert slot.plan is not None
+
+
+def test_muon_is_recorded_for_each_order_of_its_weights_in_memory():
+    optimizer = optim.muon(RATE)
+    jitted, state = fcnn.jit(step_of(optimizer)), optimizer.init(PARAMS)
+    expected, found = run(step_of(optimizer), state), run(jitted, state)
+    assert tree.digest(found) == tree.digest(expected)
+    assert all(slot.plan is not None for slot in jitted._slots.values())
+
+
+def test_sharpness_aware_gradients_are_recorded():
+    gradient = optim.sam(GRADIENT, rho=0.1)
+    jitted = fcnn.jit(gradient)
+    for i in range(4):
+        given = PARAMS, *batch(i), fcnn.training(fcnn.key(i))
+        assert tree.digest(jitted(*given)) == tree.digest(gradient(*given))
+    (slot,) = jitted._slots.values()
+    assert slot.plan is not None
