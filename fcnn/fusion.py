@@ -11,7 +11,8 @@ the rules are together in ``fcnn/layers/fused.py``, and a program may register i
 serial[0:4]  conv2d(8, 3) + batch_norm() + relu + max_pool2d(2)
 >>> print(fcnn.fusion.plan(model, train=True))
 serial[0]    conv2d(8, 3)
-serial[1:4]  batch_norm() + relu + max_pool2d(2)
+serial[1:3]  batch_norm() + relu
+serial[3]    max_pool2d(2)
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ batch norm is ``x * factor + offset`` a channel, so it folds into the convolutio
 Two convolutions with nothing between them are one with larger filters, where that takes fewer
 multiplications (`fcnn._ops.conv_composed`).
 
-In training a pullback keeps what it reads. A convolution or a pool behind a batch norm and its
-activation reads their output, which one pass over the batch norm's own input gives again, to the
-bit: so it is computed anew in the pullback instead of kept.
+In training a pullback keeps what it reads. A convolution behind a batch norm and its activation
+reads their output, which one pass over the batch norm's own input gives again, to the bit: so it is
+computed anew in the pullback instead of kept.
 
 With the activation alone the bits are those of the layers one by one. A pool, a folded batch norm
 or a composed convolution gives the same within the rounding of a product of another width and of
@@ -24,14 +24,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
 from fcnn._layer import Context, Layer, core
 from fcnn._ops.conv_pooled import correlate_pooled, correlate_pooled_adjoints
 from fcnn._ops.epilogue import RELU, Epilogue
-from fcnn._ops.pool import max_pool, max_pool_adjoint
 from fcnn._ops.rectifiers import clipped, exponential, leaky
 from fcnn._ops.window import Pair, Window
 from fcnn._typing import Array, ModelPullback
@@ -298,41 +297,6 @@ def fuse_batch_norm(norm: Layer, activation: Layer) -> Fused:
     return Fused(apply, vjp)
 
 
-Adjoint: TypeAlias = Callable[[Array, Array], tuple[Sequence[Any], Any]]
-"""``adjoint(x, dy)``: the gradients of the params of some layers, and dx. It keeps no x."""
-
-
-def renewing(
-    norm: Layer,
-    activation: Layer,
-    apply_rest: Callable[[Sequence[Any], Array], Array],
-    linearize_rest: Callable[[Sequence[Any], Array], tuple[Array, Adjoint]],
-) -> Fused:
-    """Return a batch norm, an activation and the rest, where what is between them is not kept.
-
-    The pullback computes it anew from the input of the batch norm, which is kept anyway: a pass
-    over memory, for half of what a block of a residual network would keep.
-    """
-    own, (epilogue,) = BatchNorm.of(norm), epilogues_of([activation])
-
-    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
-        return apply_rest(params[2:], own.apply(params[0], x, ctx, epilogue))
-
-    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
-        between, again, adjoint_of_norm = own.linearized(params[0], x, epilogue)
-        y, adjoint_of_rest = linearize_rest(params[2:], between)
-
-        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
-            between = again()
-            grads, dbetween = adjoint_of_rest(between, dy)
-            dnorm, dx = adjoint_of_norm(between, dbetween)
-            return (dnorm, (), *grads), dx
-
-        return y, pullback_of_run
-
-    return Fused(apply, vjp)
-
-
 @rule(batch_norm, relu, conv1d, train_only=True)
 @rule(batch_norm, relu, conv2d, train_only=True)
 @rule(batch_norm, relu, conv3d, train_only=True)
@@ -342,47 +306,41 @@ def renewing(
 @rule(batch_norm, relu, conv2d, max_pool2d, train_only=True)
 @rule(batch_norm, relu, conv2d, relu, max_pool2d, train_only=True)
 @rule(batch_norm, relu, conv2d, max_pool2d, relu, train_only=True)
-def renew_before_conv(norm: Layer, activation: Layer, conv: Layer, *rest: Layer) -> Fused | None:
-    """A convolution that reads a batch norm's output, which is not kept."""
+def renew_between(norm: Layer, activation: Layer, conv: Layer, *rest: Layer) -> Fused | None:
+    """A batch norm, an activation, a convolution: what is between them is not kept.
+
+    The pullback computes it anew from the input of the batch norm, which is kept anyway: a pass
+    over memory, for a quarter of what a block of a residual network would keep.
+    """
+    own, (epilogue,) = BatchNorm.of(norm), epilogues_of([activation])
     run, nothing = ConvRun(Convolution.of(conv), rest, first=3), ((),) * len(rest)
     if not run.is_possible:
         return None
 
-    def check(params: Sequence[Any], x: Array) -> Window:
-        window = of_layer(2, run.conv.check, params[0], x)
+    def check(params: Sequence[Any], between: Array) -> Window:
+        window = of_layer(2, run.conv.check, params[2], between)
         run.check_pool(window)
         return window
 
-    def apply(params: Sequence[Any], x: Array) -> Array:
-        return run.apply(params[0], x, check(params, x))
+    def apply(params: Sequence[Any], x: Array, ctx: Context) -> Array:
+        between = own.apply(params[0], x, ctx, epilogue)
+        return run.apply(params[2], between, check(params, between))
 
-    def linearize(params: Sequence[Any], x: Array) -> tuple[Array, Adjoint]:
-        window = check(params, x)
-        y, adjoint = run.linearized(params[0], run.conv.arranged(x, window), True, window)
+    def vjp(params: Sequence[Any], x: Array, ctx: Context) -> tuple[Array, RunPullback]:
+        between, again, adjoint_of_norm = own.linearized(params[0], x, epilogue)
+        window = check(params, between)
+        given = run.conv.arranged(between, window)
+        y, adjoint_of_conv = run.linearized(params[2], given, True, window)
 
-        def adjoint_of_run(x: Array, dy: Array) -> tuple[Sequence[Any], Any]:
-            grads, dx = adjoint(run.conv.arranged(x, window), dy)
-            return (grads, *nothing), dx
+        def pullback_of_run(dy: Array) -> tuple[Sequence[Any], Any]:
+            between = again()
+            dconv, dbetween = adjoint_of_conv(run.conv.arranged(between, window), dy)
+            dnorm, dx = adjoint_of_norm(between, dbetween)
+            return (dnorm, (), dconv, *nothing), dx
 
-        return y, adjoint_of_run
+        return y, pullback_of_run
 
-    return renewing(norm, activation, apply, linearize)
-
-
-@rule(batch_norm, relu, max_pool2d, train_only=True)
-def renew_before_pool(norm: Layer, activation: Layer, pool: Layer) -> Fused:
-    """A max pool that reads a batch norm's output, which is not kept."""
-    pooling = Pooling.of(pool)
-
-    def apply(params: Sequence[Any], x: Array) -> Array:
-        return max_pool(x, of_layer(2, pooling.window, x.shape[1:]))
-
-    def linearize(params: Sequence[Any], x: Array) -> tuple[Array, Adjoint]:
-        window = of_layer(2, pooling.window, x.shape[1:])
-        y = max_pool(x, window)
-        return y, lambda x, dy: (((),), max_pool_adjoint(x, y, dy, window))
-
-    return renewing(norm, activation, apply, linearize)
+    return Fused(apply, vjp)
 
 
 @rule(add, relu)
