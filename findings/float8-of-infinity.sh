@@ -3,7 +3,8 @@
 # ml_dtypes, and with it JAX, gives NaN for the same conversion.
 #
 # Versions: torch 2.13.0 (CPU), ml_dtypes 0.6.0, numpy 2.4.6, Python 3.11.
-# Guess before running: this format has no infinity, so what rounds beyond 448 is NaN in both.
+# Guess before running: this format has no infinity, so inf is NaN in both; what is finite and too
+# large is NaN or 448, the same in both.
 # Seen: PyTorch gives 448 for 465, 10000 and inf, and -448 for -inf: a loss or a weight that has
 # diverged comes out of the conversion finite. ml_dtypes gives NaN. In the other three formats both
 # agree, also on NaN for inf in float8_e4m3fnuz, which has none either. To find an overflow in

@@ -3,7 +3,7 @@
 # alone: 0, 0.5 or 1. PyTorch has 1 for clamp and 0 for hardtanh.
 #
 # Versions: jax 0.10.2, torch 2.13.0 (CPU), Python 3.11.
-# Guess before running: one of them for all functions of a library that cut off at a bound.
+# Guess before running: 1 or 0.5, one of them for all functions of a library that cut off at a bound.
 # Seen: of 1, cut off at 1, the gradient is 0.5 by jnp.clip and jnp.minimum, 0 by lax.clamp and by
 # jax.nn.relu6 at its bound, 1 by jax.nn.hard_tanh. Numbers on the bound are no accident: pixels are
 # 0 and 1, and what was clipped once is clipped again; adversarial steps and quantization-aware

@@ -5,7 +5,7 @@
 # Versions: torch 2.13.0 (CPU), ml_dtypes 0.6.0, numpy 2.4.6, Python 3.11.
 # Guess before running: one rounding to the nearest, as IEEE 754 asks of a conversion.
 # Seen: a number a little above the middle between 1 and the next float16 is 1 in PyTorch and the
-# next float16 in NumPy; so with bfloat16 in both libraries. The whole number 2^24 + 2^16 + 1 goes
+# next float16 in NumPy; with bfloat16 it is 1 in both libraries. The whole number 2^24 + 2^16 + 1 goes
 # wrong likewise in bfloat16. A test that compares halves made from float64 by PyTorch and by NumPy
 # for equal bits fails for one drawn number in 16,000.
 set -euo pipefail

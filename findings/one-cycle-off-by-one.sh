@@ -5,8 +5,8 @@
 # Versions: optax 0.2.8 with jax 0.10.2, torch 2.13.0 (CPU), Python 3.11.
 # Guess before running: equal to 1e-6 at all steps, but for the last one.
 # Seen: up to 3 % of the peak apart. PyTorch divides by total_steps - 1 and reaches its last rate in
-# the last step; Optax divides by transition_steps, so the last of 100 steps has a rate 500 times
-# that the settings name; one step more would reach it. transition_steps=99 with
+# the last step; Optax divides by transition_steps, so the last of 100 steps has a rate 127 times
+# the one that the settings name; one step more would reach it. transition_steps=99 with
 # pct_start=29/99 makes them the same.
 set -euo pipefail
 folder=$(mktemp -d)

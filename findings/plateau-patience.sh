@@ -4,8 +4,7 @@
 # not.
 #
 # Versions: optax 0.2.8 with jax 0.10.2, torch 2.13.0 (CPU), Python 3.11.
-# Guess before running: both reduce on the third step without improvement; with patience=0 on the
-# first.
+# Guess before running: both reduce on the third step without improvement; for patience=0 none.
 # Seen: of losses that stay where they are the first is the best, and Optax reduces at the third call
 # and PyTorch at the fourth, then every two and every three calls. Of falling losses with patience=0
 # PyTorch never reduces; Optax divides by ten each time, 1e-5 after five calls. Count patience one
