@@ -3,7 +3,8 @@
 # of every frame, and 99999 in Optax, with a gradient that looks like any other.
 #
 # Versions: torch 2.13.0 (CPU), optax 0.2.8 with jax 0.10.2, numpy 2.4.6, Python 3.11.
-# Guess before running: inf in both, as no path spells the labels.
+# Guess before running: for no labels the same to 1e-6, which held; for too many none was written
+# down, as inf is what the formula gives: no path spells the labels.
 # Seen: of two frames and three labels. In Optax a mean over a batch shows one such pair as a loss
 # too large, and training goes on; in PyTorch one such pair makes all params NaN (zero_infinity=True
 # is the remedy there). The empty sequence of labels is right in both, to 1e-6.
