@@ -35,7 +35,7 @@ class Worker:
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, spin: float) -> None:
+    def __init__(self, spin: float = 0.0) -> None:
         self._spin = spin
         self._link: Link | None = None
         self.is_ready = False
