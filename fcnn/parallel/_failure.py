@@ -69,7 +69,7 @@ def attempt(
 def attempt_to_send(
     function: Callable[[Any, Any], Any], common: Any, shards: Sequence[Any]
 ) -> list[Any] | Failure:
-    """Do what `attempt` does, for Dask, which waits for ever for a result that does not pickle."""
+    """Do what `attempt` does, for Dask, with a failure in the place of what does not pickle."""
     found = attempt(function, common, shards)
     try:
         dumps(found, [])  # arrays are not copied
