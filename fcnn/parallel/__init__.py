@@ -40,16 +40,16 @@ executor             ms       how params and gradients travel
 ===================  =======  ===================================================================
 None                 0.2      Not at all: this is the sum of two gradients.
 `threads`            0.3      Not at all.
-`processes`          1.6      The params are written once into shared memory, and each gradient
+`processes`          0.9      The params are written once into shared memory, and each gradient
                               into a slot of its own. Where gradients are large and many, each
                               process adds a slice of all slots.
-ProcessPoolExecutor  2.5      The same, but this thread adds all. Functions and params of types
+ProcessPoolExecutor  2.3      The same, but this thread adds all. Functions and params of types
                               that ``__main__`` defines are sent as by other executors.
 loky                 2.8      The same.
-`mpi`                5.7      One broadcast. The sum passes in blocks from rank to rank, each
+`mpi`                5.9      One broadcast. The sum passes in blocks from rank to rank, each
                               adding its own gradients.
-MPIPoolExecutor      12       Pickled, for each worker, and back for each shard.
-Dask                 35       Scattered once. The sum passes from worker to worker, and one result
+MPIPoolExecutor      13       Pickled, for each worker, and back for each shard.
+Dask                 40       Scattered once. The sum passes from worker to worker, and one result
                               comes back.
 ===================  =======  ===================================================================
 
