@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
@@ -15,6 +14,7 @@ from fcnn._record import record
 from fcnn._scores import Metric, count_correct, has_classes, measure
 from fcnn._stream import BLOCK, WORKERS, Inputs, Pairs, groups, size_of
 from fcnn._typing import Array, Tree
+from fcnn.parallel._once import Once
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -66,7 +66,7 @@ class Evaluation:
         return "  ".join([f"{self.accuracy:.4f} ({self.correct}/{self.total})", *metrics])
 
 
-class Applied:
+class Applied(Once):
     """A model's ``apply``, replayed after some calls of the same shapes.
 
     It pickles by its arguments, and is one object in each process that it is sent to, so that a
@@ -74,26 +74,12 @@ class Applied:
     """
 
     def __init__(self, model: Layer, jit: bool | None) -> None:
-        self._arguments = model, jit
+        super().__init__(model, jit)
         self._apply: Any = model.apply if jit is False else _replayed(model, jit)
-
-    def __reduce__(self) -> Any:
-        return _known, self._arguments
 
     def __call__(self, params: Tree, x: Tree) -> Any:
         """Return the model's output."""
         return self._apply(params, x)
-
-
-def _known(model: Layer, jit: bool | None) -> Applied:
-    """Return the `Applied` of these arguments in a worker."""
-    try:
-        return _kept(model, jit)
-    except TypeError:  # a part of the model does not hash
-        return Applied(model, jit)
-
-
-_kept = functools.lru_cache(maxsize=4)(Applied)
 
 
 def _replayed(model: Layer, jit: bool | None) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ statistics do not pass through the loss, and are averaged with the same weights.
 from __future__ import annotations
 
 import functools
-import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
@@ -22,7 +21,7 @@ from fcnn._layer import EVAL, Context, Layer, core, for_last_call, refuse_contex
 from fcnn._typing import Tree
 from fcnn.losses._loss import shard_losses
 from fcnn.parallel import cut, sum_shards
-from fcnn.parallel._pickling import dumps
+from fcnn.parallel._once import Once
 from fcnn.prng import fold_in
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from fcnn._signatures import Grad, ValueAndGrad, ValueAuxAndGrad
     from fcnn.losses import Loss
 
+F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 Augment: TypeAlias = Callable[[Any, int], Any]
 """``(inputs, start) -> inputs`` for the examples of a batch from ``start`` on; it must pickle."""
@@ -209,7 +209,7 @@ def _weighted(
     return value * weight, prediction if has_aux else None, grads
 
 
-class Shard:
+class Shard(Once):
     """The loss and the gradients of a shard, replayed after some calls of the same shapes.
 
     It is pickled once, for all steps, by its arguments, and is one object in each process that it
@@ -217,16 +217,10 @@ class Shard:
     """
 
     def __init__(self, model: Layer, loss: Loss, has_aux: bool, jit: bool | None) -> None:
-        self.loss, self.has_aux, self.jit = loss, has_aux, jit
-        self._arguments = model, loss, has_aux, jit
-        self._code: bytes | None = None
+        super().__init__(model, loss, has_aux, jit)
+        self.model, self.loss, self.has_aux, self.jit = model, loss, has_aux, jit
         compute = functools.partial(_weighted, model, loss, has_aux)
-        self.compute = _replayed(compute, model, loss, jit)
-
-    def __reduce__(self) -> Any:
-        if self._code is None:
-            self._code = dumps(self._arguments)
-        return _known, (self._code,)
+        self.compute = replay_of(compute, "the gradient", model, loss, jit) or compute
 
     def __call__(self, common: Any, shard: Any) -> tuple[tuple[float, Any], Any]:
         """Return the shard's part of the value with its prediction if wanted, and its gradients."""
@@ -237,27 +231,18 @@ class Shard:
         if ctx.key is not None:
             ctx = Context(ctx.train, fold_in(ctx.key, i), ctx.input_grad, ctx.fuse)
         if own_loss is not None:  # of this batch alone
-            compute: Any = functools.partial(_weighted, self._arguments[0], own_loss, self.has_aux)
+            compute: Any = functools.partial(_weighted, self.model, own_loss, self.has_aux)
         else:
             compute = self.compute
         value, prediction, grads = compute(params, x, target, ctx, weight)
         return (value, prediction), grads
 
 
-def _replayed(
-    function: Callable[..., Any], model: Layer, loss: Loss, jit: bool | None
-) -> Callable[..., Any]:
+def replay_of(function: F, what: str, model: Layer, loss: Loss, jit: bool | None) -> F | None:
+    """Return a function of a model and a loss, replayed; None if ``jit`` says that it is not."""
     if jit is False:
-        return function
+        return None
     from fcnn._jit import is_own, replayed, wanted  # `import fcnn` need not import it
 
     own = is_own(model) and is_own(loss)
-    if not wanted(jit, own):
-        return function
-    return replayed(function, "the gradient", model, jit, own)
-
-
-@functools.lru_cache(maxsize=4)
-def _known(code: bytes) -> Shard:
-    """Return the `Shard` of pickled arguments in a worker."""
-    return Shard(*pickle.loads(code))
+    return replayed(function, what, model, jit, own) if wanted(jit, own) else None

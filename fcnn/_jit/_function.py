@@ -269,6 +269,7 @@ class Jitted(Generic[P, R]):
                 return
             self._is_given_up = True
             self._slots.clear()
+            self._last = None, None
         hint = "; jit=False leaves this warning out" if self._quiet else ""
         warnings.warn(f"{self._name()} runs unrecorded: {reason}{hint}", stacklevel=5)
 

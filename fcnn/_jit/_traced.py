@@ -171,8 +171,3 @@ class Entry(int):
     """An entry of a key's path that is computed: its value now, and the array that holds it."""
 
     array: Array
-
-
-def traced_array(array: Array, kind: type[Traced]) -> Traced:
-    """Return a view that is traced."""
-    return array.view(kind)

@@ -5,12 +5,13 @@ The formulas are in the letters of `adam_scaling`.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from fcnn._ops.values import computed
-from fcnn._typing import Array, Tree
+from fcnn._typing import Array
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import leafwise
 from fcnn.optim._stages import Stage
@@ -53,9 +54,7 @@ def scale_by_adamax(
         count = state.count + 1
         numbers = b1, 1 - b1, b2, eps, computed(lambda t: 1 / (1 - b1**t), count)
 
-        def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
-            return ScaleByAdamState(count, mu, nu)
-
+        after = functools.partial(ScaleByAdamState, count)
         return Stage(_adamax, after, (state.mu, state.nu), numbers)
 
     return restrict(no_moments, leafwise(begin), mask)

@@ -5,6 +5,7 @@ The formulas are in the letters of `adam_scaling`.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -82,9 +83,7 @@ def scale_by_amsgrad(
         count = state.count + 1
         numbers = b1, 1 - b1, b2, 1 - b2, *computed(corrections, count), eps
 
-        def after(mu: Tree, nu: Tree, nu_max: Tree) -> ScaleByAmsgradState:
-            return ScaleByAmsgradState(count, mu, nu, nu_max)
-
+        after = functools.partial(ScaleByAmsgradState, count)
         return Stage(_amsgrad, after, (state.mu, state.nu, state.nu_max), numbers)
 
     return restrict(init, leafwise(begin), mask)

@@ -5,6 +5,7 @@ The formulas are in the letters of `adam_scaling`.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -96,9 +97,7 @@ def scale_by_nadam(
         product, *by = computed(factors, count, state.momentum_product)
         numbers = b1, 1 - b1, b2, 1 - b2, *by, eps
 
-        def after(mu: Tree, nu: Tree) -> ScaleByNadamState:
-            return ScaleByNadamState(count, product, mu, nu)
-
+        after = functools.partial(ScaleByNadamState, count, product)
         return Stage(_nadam, after, (state.mu, state.nu), numbers)
 
     return restrict(init, leafwise(begin), mask)

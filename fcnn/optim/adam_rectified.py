@@ -5,13 +5,14 @@ The formulas are in the letters of `adam_scaling`.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from fcnn._ops.values import computed, decide
-from fcnn._typing import Array, Tree
+from fcnn._typing import Array
 from fcnn.optim._contracts import Init, Transform, Update, optimizer, transform
 from fcnn.optim._leafwise import leafwise
 from fcnn.optim._stages import Stage
@@ -68,9 +69,7 @@ def scale_by_radam(
         at = _rectified if decide(rectified) else _early
         numbers = b1, 1 - b1, b2, 1 - b2, factor, eps
 
-        def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
-            return ScaleByAdamState(count, mu, nu)
-
+        after = functools.partial(ScaleByAdamState, count)
         return Stage(at, after, (state.mu, state.nu), numbers)
 
     return restrict(no_moments, leafwise(begin), mask)

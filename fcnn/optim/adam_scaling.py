@@ -10,6 +10,7 @@ stay zero where the params hold statistics. The optimizers' weight decay is deco
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -96,9 +97,7 @@ def scale_by_adam(
         count = state.count + 1
         numbers = b1, 1 - b1, b2, 1 - b2, *computed(corrections, count), eps
 
-        def after(mu: Tree, nu: Tree) -> ScaleByAdamState:
-            return ScaleByAdamState(count, mu, nu)
-
+        after = functools.partial(ScaleByAdamState, count)
         return Stage(_adam, after, (state.mu, state.nu), numbers)
 
     return restrict(no_moments, leafwise(begin), mask)

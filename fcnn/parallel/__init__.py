@@ -70,7 +70,7 @@ is refused in a fork of it.
 #   _engines                executors of other libraries, whose workers may die
 #   _loss                   which of them have lost workers, and which are slow
 #   _flat                   gradients as flat arrays
-#   _pickling, _failure, _owner
+#   _pickling, _once, _failure, _owner
 #                           pickles and exceptions of other processes; refusal in a fork
 #   _pools                  the executors that fcnn makes
 #

@@ -17,7 +17,7 @@ from fcnn import _batch
 from fcnn._layer import Context
 from fcnn._ops.values import decide
 from fcnn._typing import Tree
-from fcnn.autodiff import Augment, Shard, gradients
+from fcnn.autodiff import Augment, Shard, gradients, replay_of
 from fcnn.parallel import one_blas_thread
 from fcnn.train._plan import Plan
 
@@ -58,11 +58,8 @@ def _together(plan: Plan, opt_state: Any) -> Callable[..., tuple[Any, Any]] | No
     shard = plan.shard
     if shard.jit is False:
         return None
-    from fcnn._jit import has_count, is_own, replayed, wanted  # `import fcnn` need not import it
+    from fcnn._jit import has_count, is_own  # `import fcnn` need not import it
 
-    own = is_own(plan.model) and is_own(plan.loss)
-    if not wanted(shard.jit, own):
-        return None
     if not is_own(plan.optimizer) or has_count(opt_state) or _weighs(plan.loss):
         return None
     plain = Shard(plan.model, plan.loss, shard.has_aux, False)
@@ -71,7 +68,7 @@ def _together(plan: Plan, opt_state: Any) -> Callable[..., tuple[Any, Any]] | No
         size = plan.shard_size_for(_batch.length(x))
         return _updated(plan, gradients(plain, size), params, opt_state, x, target, ctx)
 
-    return replayed(update, "the step", plan.model, shard.jit, own)
+    return replay_of(update, "the step", plan.model, plan.loss, shard.jit)
 
 
 def _weighs(loss: Any) -> bool:
