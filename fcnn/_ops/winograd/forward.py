@@ -66,20 +66,28 @@ def clear_blank(x: Array, window: Window, block: Block, out: Array) -> None:
     are_live: Any = False
     if rows and cols:
         are_live = np.logical_or.reduce(part[rows, :, cols], axis=1).all()
-    unless(are_live, _clear, out, part, to_rows, to_cols)
+    unless(are_live, clear_zeros, out[:, None], part[:, None], to_rows, to_cols)
 
 
-def _clear(out: Array, part: Array, rows: slice, cols: slice) -> None:
-    """Set to 0 what is made of zeros alone of ``part``, which lies in these rows and columns."""
-    height, width, n = len(out), out.shape[2], out.shape[3]
-    nonzero = memory.zeros((height + FILTER - 1, width + FILTER - 1, n), bool)
+def clear_zeros(out: Array, part: Array, rows: slice, cols: slice) -> None:
+    """Set to 0 those of ``out (rows, planes, o, cols, n)`` whose window holds zeros alone.
+
+    ``part (rows, planes, c, cols, n)`` is what windows see, in these rows and columns of what is
+    padded. An image has one plane; of a volume's, each of output sees some neighbours.
+    """
+    height, planes, _, width, n = out.shape
+    met = part.shape[1]
+    nonzero = memory.zeros((height + FILTER - 1, met, width + FILTER - 1, n), bool)
     for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
-        nonzero[rows, cols] |= (part[:, channels] != 0).any(axis=1)
-        across = nonzero[:, :-2] | nonzero[:, 1:-1] | nonzero[:, 2:]
-        live = across[:-2] | across[1:-1] | across[2:]
+        nonzero[rows, :, cols] |= (part[:, :, channels] != 0).any(axis=2)
+        across = nonzero[:, :, :-2] | nonzero[:, :, 1:-1] | nonzero[:, :, 2:]
+        down = across[:-2] | across[1:-1] | across[2:]
+        live = down[:, :planes].copy()
+        for k in range(1, met - planes + 1):
+            live |= down[:, k : k + planes]
         if live.all():
             return
-    np.multiply(out, live[:, None].astype(out.dtype), out=out)
+    np.multiply(out, live[:, :, None].astype(out.dtype), out=out)
 
 
 def _one_a_window(within: slice, size: int) -> slice | None:

@@ -23,6 +23,7 @@ from fcnn._ops.layout import hcwn, nhwc
 from fcnn._ops.strided import strided
 from fcnn._ops.values import decide, unless
 from fcnn._ops.window import Window, inside
+from fcnn._ops.winograd.forward import clear_zeros
 from fcnn._ops.winograd.matrices import ALPHA, FILTER, TILE
 from fcnn._ops.winograd.tiling import WASTE, tiles
 from fcnn._ops.winograd.transforms import transform_filters, transform_input, transform_output
@@ -141,21 +142,4 @@ def _clear_blank(met: Array, c: int, window: Window, block: Block, out: Array) -
     to_rows, from_rows = inside(block.rows.start - top, 1, height + FILTER - 1, h)
     to_cols, from_cols = inside(block.cols.start - left, 1, width + FILTER - 1, w)
     part = hcwn(met).reshape(h, channels // c, c, w, n)[from_rows, :, :, from_cols]
-    unless(False, _clear, out, part, to_rows, to_cols)
-
-
-def _clear(out: Array, part: Array, rows: slice, cols: slice) -> None:
-    """Set to 0 what is made of zeros alone of ``part``, which lies in these rows and columns."""
-    height, planes, _, width, n = out.shape
-    met = part.shape[1]
-    nonzero = memory.zeros((height + FILTER - 1, met, width + FILTER - 1, n), bool)
-    for channels in (slice(0, 4), slice(4, None)):  # the first few are mostly enough
-        nonzero[rows, :, cols] |= (part[:, :, channels] != 0).any(axis=2)
-        across = nonzero[:, :, :-2] | nonzero[:, :, 1:-1] | nonzero[:, :, 2:]
-        down = across[:-2] | across[1:-1] | across[2:]
-        live = down[:, :planes].copy()
-        for k in range(1, met - planes + 1):
-            live |= down[:, k : k + planes]
-        if live.all():
-            return
-    np.multiply(out, live[:, :, None].astype(out.dtype), out=out)
+    unless(False, clear_zeros, out, part, to_rows, to_cols)
